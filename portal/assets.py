@@ -30,7 +30,7 @@ FILES: dict[str, str] = {
 }
 
 
-class FrontendFinder(BaseFinder):
+class PackageFinder(BaseFinder):
     """Finds exactly the files of the table above."""
 
     def __init__(self, app_names: Iterable[str] | None = None, *args: Any, **kwargs: Any) -> None:
