@@ -1,0 +1,23 @@
+"""Celery executes; rows are the list of work. Every task here sweeps rows and is safe to run twice."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cpo.settings")
+
+app = Celery("voltyard")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    task_ignore_result=True,
+    task_acks_late=True,
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+    beat_max_loop_interval=5,
+    timezone="UTC",
+)
+app.autodiscover_tasks()
+app.conf.beat_schedule = {}

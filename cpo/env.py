@@ -1,0 +1,89 @@
+"""The one table of settings that an installation may set through its environment.
+
+`docs/settings.md` is made from this table (`manage.py document_settings`) and a test compares the two.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+class SettingError(Exception):
+    """A setting in the environment cannot be used; the text says which one and what to write instead."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    name: str
+    kind: str  # text | secret | flag | count | seconds | list | url
+    default: str
+    help: str
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("VOLTYARD_MODE", "text", "production", "demo, test or production. `up` sets demo; production refuses unsafe settings."),
+    Setting("VOLTYARD_PROCESS", "text", "manage", "Role of this process: web, gateway, worker, beat or manage. `serve` sets it."),
+    Setting("VOLTYARD_DATA_DIR", "text", "", "Where embedded services, uploads and logs live. Empty: `.voltyard` in the checkout."),
+    Setting("SECRET_KEY", "secret", "", "Signs sessions and derives station keys and role passwords. At least 40 random characters."),
+    Setting("ENCRYPTION_KEYS", "list", "", "Fernet keys for stored secrets, newest first, separated by commas. Older ones still decrypt."),
+    Setting("DEBUG", "flag", "false", "Django's debug pages. Refused in production."),
+    Setting("ALLOWED_HOSTS", "list", "", "Host names under which the portal is reached, separated by commas."),
+    Setting("PUBLIC_URL", "url", "", "Address of the portal as browsers see it, such as https://cpo.example. Must be https in production."),
+    Setting("GATEWAY_URL", "url", "", "Address of the OCPP gateway as stations see it, such as wss://ocpp.example. Must be wss in production."),
+    Setting("TRUSTED_PROXIES", "list", "", "Addresses or networks of the TLS proxies in front, whose X-Forwarded-For and X-Forwarded-Proto are believed."),
+    Setting("DATABASE_URL", "secret", "", "PostgreSQL address of the owner role: postgresql://owner:password@host:port/name. The other roles derive from it."),
+    Setting("DATABASE_ROLE_PREFIX", "text", "voltyard", "Prefix of the roles that `provision` creates: <prefix>_app, _gateway, _platform, _resolver."),
+    Setting("DATABASE_URL_APP", "secret", "", "Address for the application role, if its password is not derived from SECRET_KEY."),
+    Setting("DATABASE_URL_GATEWAY", "secret", "", "Address for the gateway role, if its password is not derived from SECRET_KEY."),
+    Setting("DATABASE_URL_PLATFORM", "secret", "", "Address for the platform role (Django admin), if its password is not derived."),
+    Setting("DATABASE_POOL_SIZE", "count", "8", "Most connections of one process to PostgreSQL."),
+    Setting("REDIS_URL", "secret", "", "Redis address for live updates and the task queue: redis://:password@host:port/0. Disposable."),
+    Setting("MAP_TILE_URL", "text", "", "Tile template such as https://tiles.example/{z}/{x}/{y}.png. Empty: the offline outline of countries. The CSP admits its host."),
+    Setting("MAP_ATTRIBUTION", "text", "", "Credit shown on the map for MAP_TILE_URL."),
+    Setting("EMAIL_URL", "secret", "", "SMTP address: smtp://user:password@host:587. Empty: mails are written to the log."),
+    Setting("FRAME_RETENTION_DAYS", "count", "30", "How many days OCPP frames are kept before their partition is dropped."),
+    Setting("OCPP_MAX_FRAME_BYTES", "count", "262144", "Largest OCPP frame accepted from a station; a larger one closes its socket with 1009."),
+    Setting("OCPP_MAX_DEPTH", "count", "32", "Deepest nesting of JSON accepted in an OCPP frame."),
+    Setting("OCPP_FRAMES_PER_SECOND", "count", "50", "Frames a second that one station may send on average; more and the gateway reads it slower."),
+    Setting("OCPP_FRAME_BURST", "count", "500", "Frames that one station may send at once before OCPP_FRAMES_PER_SECOND counts."),
+    Setting("OCPP_PING_SECONDS", "seconds", "30", "A station silent for this long is pinged; silent for twice as long, its socket is closed."),
+    Setting("OCPP_CALL_TIMEOUT_SECONDS", "seconds", "30", "How long a station may take to answer a command before it counts as timed out."),
+    Setting("OCPP_HEARTBEAT_SECONDS", "seconds", "300", "Heartbeat interval told to stations that have none of their own."),
+    Setting("LOG_FORMAT", "text", "json", "json (one event a line) or text."),
+    Setting("LOG_LEVEL", "text", "INFO", "Least severe level that is logged: DEBUG, INFO, WARNING, ERROR."),
+    Setting("METRICS_TOKEN", "secret", "", "Bearer token that /metrics asks for. Empty: /metrics answers loopback callers only."),
+)  # fmt: skip
+
+_TABLE = {setting.name: setting for setting in SETTINGS}
+_FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False, "": False}
+
+
+def _flag(name: str, text: str) -> bool:
+    try:
+        return _FLAGS[text.lower()]
+    except KeyError:
+        raise SettingError(f"{name} is {text!r}; write true or false.") from None
+
+
+def _count(name: str, text: str) -> int:
+    if not text.isdigit():
+        raise SettingError(f"{name} is {text!r}; write a whole number.")
+    return int(text)
+
+
+def _list(name: str, text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+_READERS: dict[str, Callable[[str, str], Any]] = {"flag": _flag, "count": _count, "seconds": _count, "list": _list}
+
+
+def read(name: str, environ: Mapping[str, str] = os.environ) -> Any:
+    """Value of a setting: from the environment, else its default. SettingError if it cannot be read."""
+    setting = _TABLE[name]
+    text = environ.get(name, setting.default).strip()
+    reader = _READERS.get(setting.kind)
+    return reader(name, text) if reader else text

@@ -1,0 +1,121 @@
+"""Who charges: fleets, drivers, vehicles and the tokens they show."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from tenants.fields import TenantForeignKey
+from tenants.models import Membership, Site, TenantModel, User
+
+
+class Fleet(TenantModel):
+    name = models.CharField(_("name"), max_length=120)
+    cost_centre = models.CharField(_("cost centre"), max_length=60, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["tenant", "name"], name="fleet_name_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class FleetScope(TenantModel):
+    """A fleet that a member's role is limited to. A fleet manager without any sees none."""
+
+    membership = TenantForeignKey(Membership, on_delete=models.CASCADE, related_name="fleets")
+    fleet = TenantForeignKey(Fleet, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "membership", "fleet"], name="fleet_scope_unique")]
+
+
+class Driver(TenantModel):
+    name = models.CharField(_("name"), max_length=120)
+    email = models.EmailField(_("e-mail"), blank=True)
+    phone = models.CharField(_("phone"), max_length=40, blank=True)
+    user = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    fleet = TenantForeignKey(Fleet, null=True, blank=True, on_delete=models.PROTECT, related_name="drivers")
+    blocked = models.BooleanField(_("blocked"), default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Vehicle(TenantModel):
+    fleet = TenantForeignKey(Fleet, null=True, blank=True, on_delete=models.PROTECT, related_name="vehicles")
+    driver = TenantForeignKey(Driver, null=True, blank=True, on_delete=models.SET_NULL, related_name="vehicles")
+    plate = models.CharField(_("plate"), max_length=20)
+    model = models.CharField(_("make and model"), max_length=80, blank=True)
+    vin = models.CharField(_("VIN"), max_length=17, blank=True)
+    battery_wh = models.PositiveIntegerField(_("battery (Wh)"), null=True, blank=True)
+    max_ac_w = models.PositiveIntegerField(_("most AC power (W)"), null=True, blank=True)
+    max_dc_w = models.PositiveIntegerField(_("most DC power (W)"), null=True, blank=True)
+
+    class Meta:
+        ordering = ["plate"]
+
+    def __str__(self) -> str:
+        return self.plate
+
+
+class TokenKind(models.TextChoices):
+    """OCPP 2.0.1 IdTokenEnumType, in our words."""
+
+    ISO14443 = "iso14443", _("RFID card (ISO 14443)")
+    ISO15693 = "iso15693", _("RFID card (ISO 15693)")
+    KEY_CODE = "key_code", _("Key code")
+    LOCAL = "local", _("Started at the station")
+    CENTRAL = "central", _("Started from the portal or app")
+    EMAID = "emaid", _("Plug & Charge contract")
+    MAC_ADDRESS = "mac_address", _("Vehicle MAC address")
+    NO_AUTHORIZATION = "no_authorization", _("No authorisation needed")
+
+
+class Verdict(models.TextChoices):
+    ACCEPTED = "accepted", _("Accepted")
+    BLOCKED = "blocked", _("Blocked")
+    EXPIRED = "expired", _("Expired")
+    INVALID = "invalid", _("Unknown or not valid here")
+    CONCURRENT_TX = "concurrent_tx", _("Already charging elsewhere")
+
+
+class Token(TenantModel):
+    """What a driver shows. `uid` is upper case: identifiers are compared without case (OCPP 1.6 CiString)."""
+
+    uid = models.CharField(_("UID"), max_length=255)
+    kind = models.CharField(_("kind"), max_length=20, choices=TokenKind.choices, default=TokenKind.ISO14443)
+    visual_number = models.CharField(_("printed number"), max_length=64, blank=True)
+    driver = TenantForeignKey(Driver, null=True, blank=True, on_delete=models.PROTECT, related_name="tokens")
+    fleet = TenantForeignKey(Fleet, null=True, blank=True, on_delete=models.PROTECT, related_name="tokens")
+    group = models.CharField(_("parent group"), max_length=36, blank=True)  # 1.6 parentIdTag, 2.x groupIdToken
+    valid_from = models.DateTimeField(_("valid from"), null=True, blank=True)
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    blocked = models.BooleanField(_("blocked"), default=False)
+    blocked_reason = models.CharField(_("why blocked"), max_length=200, blank=True)
+    concurrent = models.BooleanField(_("may charge in several places at once"), default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["visual_number", "uid"]
+        constraints = [models.UniqueConstraint(fields=["tenant", "uid"], name="token_uid_unique")]
+        indexes = [models.Index(fields=["tenant", "group"], name="token_group", condition=~models.Q(group=""))]
+
+    def __str__(self) -> str:
+        return self.visual_number or self.uid
+
+
+class TokenSite(TenantModel):
+    """A site a token is limited to; a token without any is good at all sites."""
+
+    token = TenantForeignKey(Token, on_delete=models.CASCADE, related_name="sites")
+    site = TenantForeignKey(Site, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "token", "site"], name="token_site_unique")]

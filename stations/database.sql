@@ -1,0 +1,141 @@
+-- What the gateway may do before, or without, entering a tenant.
+
+GRANT SELECT ON tenants_tenant, stations_station, stations_command, stations_journalhead, stations_journalcursor
+    TO $prefix_resolver;
+GRANT SELECT, UPDATE (last_seen_at) ON stations_station TO $prefix_ingest;
+GRANT SELECT, INSERT ON stations_frame TO $prefix_ingest;
+GRANT SELECT, INSERT, UPDATE ON stations_journalhead TO $prefix_ingest;
+GRANT USAGE ON SEQUENCE stations_frame_id, stations_journalhead_id_seq TO $prefix_ingest;
+
+DO $$
+DECLARE
+    entry record;
+BEGIN
+    FOR entry IN SELECT * FROM (VALUES
+        ('stations_station', 'resolver', 'SELECT'), ('stations_command', 'resolver', 'SELECT'),
+        ('stations_journalhead', 'resolver', 'SELECT'), ('stations_journalcursor', 'resolver', 'SELECT'),
+        ('stations_station', 'ingest', 'ALL'), ('stations_frame', 'ingest', 'ALL'),
+        ('stations_journalhead', 'ingest', 'ALL')) AS list(tbl, role, verb)
+    LOOP
+        EXECUTE format('DROP POLICY IF EXISTS %I ON %I', entry.role, entry.tbl);
+        EXECUTE format('CREATE POLICY %I ON %I FOR %s TO %I USING (true)', entry.role, entry.tbl, entry.verb,
+                       '$prefix_' || entry.role);
+    END LOOP;
+END $$;
+
+-- A station by what it says in its URL.
+CREATE OR REPLACE FUNCTION stations_find(wanted_tenant text, wanted_identity text)
+RETURNS TABLE (tenant_id bigint, tenant_slug varchar, station_id bigint, site_id bigint, password_hash varchar,
+               allow_unauthenticated boolean, strict boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+    SELECT s.tenant_id, t.slug, s.id, s.site_id, s.password_hash, s.allow_unauthenticated, s.strict
+    FROM tenants_tenant t JOIN stations_station s ON s.tenant_id = t.id
+    WHERE t.slug = wanted_tenant AND NOT t.suspended AND s.identity = wanted_identity AND s.archived_at IS NULL
+$$;
+
+-- Commands that wait for a station whose newest socket a gateway holds: the fallback when a NOTIFY was lost.
+CREATE OR REPLACE FUNCTION stations_waiting_commands(wanted_gateway text)
+RETURNS TABLE (tenant_id bigint, station_id bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+    SELECT DISTINCT c.tenant_id, c.station_id
+    FROM stations_command c JOIN stations_station s ON s.tenant_id = c.tenant_id AND s.id = c.station_id
+    WHERE c.state = 'queued' AND s.gateway = wanted_gateway
+$$;
+
+-- Frames of many tenants in one statement. A row: [tenant, station, received_at (epoch s), outbound, type,
+-- message id, action, version, apply, payload]. Returns nothing; ids ascend in the order given.
+CREATE OR REPLACE FUNCTION stations_ingest_frames(from_gateway text, batch json) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+BEGIN
+    WITH stored AS (
+        INSERT INTO stations_frame (id, tenant_id, station_id, received_at, gateway, outbound, message_type,
+                                    message_id, action, ocpp_version, apply, payload)
+        SELECT nextval('stations_frame_id'), (row->>0)::bigint, (row->>1)::bigint,
+               to_timestamp((row->>2)::double precision), from_gateway, (row->>3)::boolean, (row->>4)::smallint,
+               row->>5, row->>6, row->>7, (row->>8)::boolean, row->>9
+        FROM json_array_elements(batch) AS row
+        RETURNING stations_frame.tenant_id, stations_frame.id, stations_frame.apply
+    )
+    INSERT INTO stations_journalhead (tenant_id, gateway, last_id)
+    SELECT stored.tenant_id, from_gateway, max(stored.id) FROM stored WHERE stored.apply GROUP BY stored.tenant_id
+    ON CONFLICT (tenant_id, gateway) DO UPDATE SET last_id = excluded.last_id;
+END $$;
+
+-- [[tenant, station, epoch s], ...]: when stations were last heard.
+CREATE OR REPLACE FUNCTION stations_seen(batch json) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+    UPDATE stations_station s SET last_seen_at = to_timestamp((row->>2)::double precision)
+    FROM json_array_elements(batch) AS row
+    WHERE s.tenant_id = (row->>0)::bigint AND s.id = (row->>1)::bigint
+$$;
+
+-- Tenants and gateways whose journal has frames that wait to be applied.
+CREATE OR REPLACE FUNCTION stations_journal_waiting()
+RETURNS TABLE (tenant_id bigint, gateway varchar)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+    SELECT h.tenant_id, h.gateway FROM stations_journalhead h
+    LEFT JOIN stations_journalcursor c ON c.tenant_id = h.tenant_id AND c.gateway = h.gateway
+    WHERE h.last_id > coalesce(c.applied_id, 0)
+$$;
+
+ALTER FUNCTION stations_find(text, text) OWNER TO $prefix_resolver;
+ALTER FUNCTION stations_waiting_commands(text) OWNER TO $prefix_resolver;
+ALTER FUNCTION stations_journal_waiting() OWNER TO $prefix_resolver;
+ALTER FUNCTION stations_ingest_frames(text, json) OWNER TO $prefix_ingest;
+ALTER FUNCTION stations_seen(json) OWNER TO $prefix_ingest;
+REVOKE ALL ON FUNCTION stations_find(text, text), stations_waiting_commands(text), stations_journal_waiting(),
+    stations_ingest_frames(text, json), stations_seen(json) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION stations_find(text, text), stations_waiting_commands(text), stations_journal_waiting(),
+    stations_ingest_frames(text, json), stations_seen(json) TO $prefix_gateway;
+GRANT EXECUTE ON FUNCTION stations_find(text, text), stations_journal_waiting() TO $prefix_app;
+
+-- Partitions: frames by day, readings by month. Owned by the owner, for only it may create and drop tables.
+CREATE OR REPLACE FUNCTION stations_make_partition(parent text, lower_bound timestamptz, upper_bound timestamptz,
+                                                   suffix text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+BEGIN
+    IF to_regclass(parent || '_' || suffix) IS NOT NULL THEN RETURN; END IF;
+    EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', parent || '_' || suffix, parent,
+                   lower_bound, upper_bound);
+    EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', parent || '_' || suffix);
+    EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', parent || '_' || suffix);
+END $$;
+REVOKE ALL ON FUNCTION stations_make_partition(text, timestamptz, timestamptz, text) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION stations_ensure_partitions() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public SET timezone = 'UTC' AS $$
+DECLARE
+    day timestamptz;
+    month timestamptz;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('voltyard partitions'));
+    FOR day IN SELECT generate_series(date_trunc('day', now()) - interval '1 day', date_trunc('day', now())
+                                      + interval '3 days', interval '1 day') LOOP
+        PERFORM stations_make_partition('stations_frame', day, day + interval '1 day', to_char(day, 'YYYYMMDD'));
+    END LOOP;
+    FOR month IN SELECT generate_series(date_trunc('month', now()) - interval '2 months', date_trunc('month', now())
+                                        + interval '2 months', interval '1 month') LOOP
+        PERFORM stations_make_partition('stations_reading', month, month + interval '1 month',
+                                        to_char(month, 'YYYYMM'));
+    END LOOP;
+END $$;
+
+-- Drops whole days of frames that ended before `keep_days` ago and are applied. Returns how many partitions went.
+CREATE OR REPLACE FUNCTION stations_drop_frames(keep_days integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public SET timezone = 'UTC' AS $$
+DECLARE
+    part record;
+    dropped integer := 0;
+BEGIN
+    IF keep_days < 1 THEN RAISE EXCEPTION 'frames are kept for at least one day'; END IF;
+    FOR part IN SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+                WHERE i.inhparent = 'stations_frame'::regclass AND c.relname ~ '^stations_frame_[0-9]{8}$'
+                  AND to_date(right(c.relname, 8), 'YYYYMMDD') < current_date - keep_days LOOP
+        EXECUTE format('DROP TABLE %I', part.relname);
+        dropped := dropped + 1;
+    END LOOP;
+    RETURN dropped;
+END $$;
+REVOKE ALL ON FUNCTION stations_ensure_partitions(), stations_drop_frames(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION stations_ensure_partitions(), stations_drop_frames(integer) TO $prefix_app;
+SELECT stations_ensure_partitions();

@@ -1,0 +1,47 @@
+"""What happens at a charger."""
+
+from stations.models.command import Command, CommandKind, CommandState
+from stations.models.journal import Frame, JournalCursor, JournalHead, Reading, StationEvent
+from stations.models.session import (
+    Authorization,
+    OrphanMessage,
+    Session,
+    SessionEvent,
+    SessionState,
+)
+from stations.models.station import (
+    Connection,
+    Connector,
+    ConnectorStatus,
+    Evse,
+    PowerType,
+    QuarantinedStation,
+    Registration,
+    Station,
+    Variable,
+)
+
+__all__ = [
+    "Authorization",
+    "Command",
+    "CommandKind",
+    "CommandState",
+    "Connection",
+    "Connector",
+    "ConnectorStatus",
+    "Evse",
+    "Frame",
+    "JournalCursor",
+    "JournalHead",
+    "OrphanMessage",
+    "PowerType",
+    "QuarantinedStation",
+    "Reading",
+    "Registration",
+    "Session",
+    "SessionEvent",
+    "SessionState",
+    "Station",
+    "StationEvent",
+    "Variable",
+]

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from stations.models.station import Station
+from tenants.fields import TenantForeignKey
+from tenants.models import TenantModel
+
+
+class CommandKind(models.TextChoices):
+    """What can be asked of a station, in neutral words; a version's table SAYS it on the wire."""
+
+    RESET = "reset", _("Reset")
+    START = "start", _("Start charging")
+    STOP = "stop", _("Stop charging")
+    UNLOCK = "unlock", _("Unlock connector")
+    SET_AVAILABILITY = "set_availability", _("Change availability")
+    READ_CONFIGURATION = "read_configuration", _("Read configuration")
+    READ_REPORT = "read_report", _("Read the device model")
+    WRITE_CONFIGURATION = "write_configuration", _("Change configuration")
+    TRIGGER = "trigger", _("Ask for a message")
+    CLEAR_CACHE = "clear_cache", _("Clear the authorisation cache")
+    DATA_TRANSFER = "data_transfer", _("Vendor message")
+
+
+class CommandState(models.TextChoices):
+    QUEUED = "queued", _("Waiting")
+    SENT = "sent", _("Sent")
+    ACCEPTED = "accepted", _("Accepted")
+    REJECTED = "rejected", _("Refused by the station")
+    FAILED = "failed", _("Failed")
+    TIMED_OUT = "timed_out", _("No answer")
+    EXPIRED = "expired", _("Not delivered in time")
+    CANCELLED = "cancelled", _("Cancelled")
+
+
+class Command(TenantModel):
+    """Something asked of a station, with its whole life. Arguments are as the caller gave them."""
+
+    station = TenantForeignKey(Station, on_delete=models.CASCADE, related_name="commands")
+    kind = models.CharField(max_length=24, choices=CommandKind.choices)
+    arguments = models.JSONField(default=dict)  # neutral: {"evse": 1, "connector": 1, "token_uid": "...", ...}
+    state = models.CharField(max_length=10, choices=CommandState.choices, default=CommandState.QUEUED)
+    urgent = models.BooleanField(default=False)  # stops and decreases overtake
+    origin_kind = models.CharField(max_length=10)
+    origin_id = models.CharField(max_length=40, blank=True)
+    origin_label = models.CharField(max_length=120)
+    action = models.CharField(max_length=40, blank=True)  # on the wire, once sent
+    message_id = models.CharField(max_length=36, blank=True)
+    request = models.JSONField(null=True)  # payload as sent, secrets masked
+    response = models.JSONField(null=True)  # the station's whole answer
+    answer = models.CharField(max_length=60, blank=True)  # its status word, or our error
+    detail = models.CharField(max_length=400, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    epoch = models.BigIntegerField(null=True)  # of the socket it went out on
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["tenant", "station", "-id"], name="command_recent"),
+            models.Index(
+                fields=["tenant", "station"], name="command_open", condition=models.Q(state__in=["queued", "sent"])
+            ),
+        ]
+
+    @property
+    def settled(self) -> bool:
+        return self.state not in (CommandState.QUEUED, CommandState.SENT)
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} #{self.pk}"

@@ -1,0 +1,85 @@
+"""Domain errors as HTTP, in one place: RFC 9457 problem documents for REST, a page for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from tenants.context import current_alias
+from tenants.errors import DomainError, Forbidden, Invalid, NotFound, TooMany
+
+CONTENT_TYPE = "application/problem+json"
+
+
+def document(error: DomainError) -> dict[str, Any]:
+    """The problem document (RFC 9457 section 3) of a domain error."""
+    body: dict[str, Any] = {
+        "type": f"urn:voltyard:problem:{error.code}",
+        "title": str(error.title),
+        "status": error.status,
+        "detail": str(error.detail),
+        "code": error.code,
+    }
+    if isinstance(error, Invalid) and error.fields:
+        body["errors"] = [{"field": name, "detail": str(text)} for name, text in error.fields.items()]
+    return body
+
+
+def json_response(error: DomainError) -> JsonResponse:
+    return JsonResponse(document(error), status=error.status, content_type=CONTENT_TYPE)
+
+
+def page_response(request: HttpRequest, error: DomainError) -> HttpResponse:
+    return render(request, "error.html", {"error": error}, status=error.status)
+
+
+def to_response(request: HttpRequest, error: DomainError) -> HttpResponse:
+    return json_response(error) if request.path.startswith("/api/") else page_response(request, error)
+
+
+def _flatten(detail: Any, name: str = "") -> dict[str, str]:
+    if isinstance(detail, dict):
+        fields: dict[str, str] = {}
+        for key, value in detail.items():
+            fields |= _flatten(value, f"{name}.{key}" if name else str(key))
+        return fields
+    if isinstance(detail, list):
+        return {name: "; ".join(str(part) for part in detail)}
+    return {name: str(detail)}
+
+
+def from_exception(error: Exception) -> DomainError | None:
+    """The domain error that an exception of Django or of the REST framework means; None if it means none."""
+    if isinstance(error, DomainError):
+        return error
+    if isinstance(error, Http404):
+        return NotFound()
+    if isinstance(error, PermissionDenied | exceptions.PermissionDenied):
+        return Forbidden()
+    if isinstance(error, exceptions.ValidationError):
+        return Invalid(fields=_flatten(error.detail))
+    if isinstance(error, exceptions.Throttled):
+        return TooMany(str(error.detail))
+    if isinstance(error, exceptions.APIException):
+        other = DomainError(str(error.detail), code=str(error.default_code))
+        other.status, other.title = error.status_code, str(error.default_detail)
+        return other
+    return None
+
+
+def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Exception handler of the REST framework. Whatever the request wrote is undone."""
+    known = from_exception(error)
+    if known is None:
+        return None
+    connection = transaction.get_connection(current_alias())
+    if connection.in_atomic_block:
+        connection.set_rollback(True)
+    headers = {"WWW-Authenticate": "Bearer"} if known.status == 401 else None
+    return Response(document(known), status=known.status, content_type=CONTENT_TYPE, headers=headers)
