@@ -1,0 +1,98 @@
+"""pytest plugin, loaded before Django's settings: each worker gets a database of its own.
+
+`manage.py test` has started PostgreSQL and Redis and put their addresses into the environment. The first worker that
+needs it makes the template database (migrate, provision); each worker works on a copy.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+_LOCK_KEY = 5_370_001
+
+
+def _url_of(database: str) -> str:
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{database}").geturl()
+
+
+if "VOLTYARD_TEST_RUN" in os.environ:
+    # Here and not in a hook: pytest-django reads the settings before any hook of ours could run.
+    os.environ["DATABASE_URL"] = _url_of(f"test_{WORKER}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests marked `long` too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if "VOLTYARD_TEST_RUN" not in os.environ:
+        raise pytest.UsageError("Run the tests by `python3 manage.py test`: it starts the servers they need.")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        return
+    kept = [item for item in items if not item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+    items[:] = kept
+
+
+@pytest.fixture(scope="session")
+def worker_database(django_test_environment: None, django_db_blocker: Any) -> Any:
+    """This worker's database, migrated and provisioned; opens Django's access to it for the session."""
+    _copy_template(f"test_{WORKER}")
+    with django_db_blocker.unblock():
+        yield os.environ["DATABASE_URL"]
+        _close_connections()
+
+
+@pytest.fixture(autouse=True)
+def _database(request: pytest.FixtureRequest) -> None:
+    """Every test really commits to the worker's database, unless it is marked `nodb`."""
+    if not request.node.get_closest_marker("nodb"):
+        request.getfixturevalue("worker_database")
+
+
+def _copy_template(name: str) -> None:
+    import psycopg
+
+    with psycopg.connect(_url_of("voltyard"), autocommit=True) as owner:
+        owner.execute("select pg_advisory_lock(%s)", [_LOCK_KEY])
+        if not owner.execute("select 1 from pg_database where datname = 'template_voltyard'").fetchone():
+            owner.execute("drop database if exists draft_voltyard with (force)")
+            owner.execute("create database draft_voltyard")
+            for command in (["migrate", "--database", "owner", "--verbosity", "0"], ["provision"]):
+                _manage(command, _url_of("draft_voltyard"))
+            owner.execute("alter database draft_voltyard rename to template_voltyard")
+        owner.execute(f'create database "{name}" template template_voltyard')
+
+
+def _manage(command: list[str], url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *command],
+        cwd=CHECKOUT,
+        env={**os.environ, "DATABASE_URL": url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(f"manage.py {' '.join(command)} failed:\n{done.stdout[-4000:]}")
+
+
+def _close_connections() -> None:
+    from django.db import connections
+
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        if connection.settings_dict["OPTIONS"].get("pool"):
+            connection.close_pool()  # type: ignore[attr-defined]
