@@ -11,15 +11,17 @@ from django.core.files.storage import FileSystemStorage
 
 PACKAGES = Path(settings.BASE_DIR) / "frontend" / "node_modules"
 
-# Address below STATIC_URL -> file below node_modules.
+# Address below STATIC_URL -> file below node_modules. The source maps are there because the files name them.
 FILES: dict[str, str] = {
     "vendor/tabler.min.css": "@tabler/core/dist/css/tabler.min.css",
+    "vendor/tabler.min.css.map": "@tabler/core/dist/css/tabler.min.css.map",
     "vendor/htmx.min.js": "htmx.org/dist/htmx.min.js",
     "vendor/idiomorph-ext.min.js": "idiomorph/dist/idiomorph-ext.min.js",
     "vendor/uplot.min.css": "uplot/dist/uPlot.min.css",
     "vendor/uplot.min.js": "uplot/dist/uPlot.iife.min.js",
     "vendor/leaflet.css": "leaflet/dist/leaflet.css",
     "vendor/leaflet.js": "leaflet/dist/leaflet.js",
+    "vendor/leaflet.js.map": "leaflet/dist/leaflet.js.map",
     "vendor/images/layers.png": "leaflet/dist/images/layers.png",
     "vendor/images/layers-2x.png": "leaflet/dist/images/layers-2x.png",
     "vendor/images/marker-icon.png": "leaflet/dist/images/marker-icon.png",
@@ -57,16 +59,16 @@ class PackageFinder(BaseFinder):
 
     def list(self, ignore_patterns: Iterable[str] | None) -> Iterator[tuple[str, Any]]:
         for address, source in FILES.items():
-            yield address, _Renamed(self.storage, {address: source})
+            yield address, _Renamed(self.storage, address, source)
 
 
 class _Renamed(FileSystemStorage):
-    """A storage in which a file bears the address it is served under (collectstatic opens by address)."""
+    """A storage of one file under the address it is served at (collectstatic opens by address)."""
 
-    def __init__(self, storage: FileSystemStorage, names: dict[str, str]) -> None:
-        super().__init__(location=storage.location)
+    def __init__(self, packages: FileSystemStorage, address: str, source: str) -> None:
+        super().__init__(location=packages.location)
         self.prefix = ""
-        self._names = names
+        self._names = {address: source}
 
     def path(self, name: str) -> str:
         return super().path(self._names.get(name, name))

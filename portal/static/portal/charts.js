@@ -1,0 +1,116 @@
+// Charts. <figure class="chart" data-chart="{json}"> or data-chart-src="address of the same json":
+//   {"x": [epoch seconds], "series": [{"label", "unit", "values", "state", "axis", "kind"}], "zone": "Europe/Berlin"}
+// Colours come from the tokens, so that a state has one colour everywhere; a table stands behind each chart in the page.
+(function () {
+  "use strict";
+  const { $$, words } = window.voltyard;
+  const live = new Map();
+
+  function token(name) {
+    const probe = document.createElement("i");
+    probe.style.color = `var(--${name})`;
+    document.body.append(probe);
+    const colour = getComputedStyle(probe).color;
+    probe.remove();
+    return colour;
+  }
+
+  const number = (digits) => new Intl.NumberFormat(document.documentElement.lang, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+
+  function series(data) {
+    return data.series.map(function (one) {
+      const colour = token(one.state || "ink-soft");
+      const digits = one.digits === undefined ? 1 : one.digits;
+      return {
+        label: one.label,
+        scale: one.axis || one.unit,
+        stroke: colour,
+        width: one.kind === "limit" ? 1.25 : 1.75,
+        dash: one.kind === "limit" ? [6, 4] : undefined,
+        fill: one.kind === "area" ? token(`${one.state}-wash`) : undefined,
+        paths: one.kind === "step" || one.kind === "limit" ? window.uPlot.paths.stepped({ align: 1 }) : undefined,
+        points: { show: one.values.length < 3 },
+        spanGaps: false,
+        value: (plot, value) => (value === null || value === undefined ? "–" : `${number(digits).format(value)} ${one.unit}`),
+      };
+    });
+  }
+
+  function axes(data) {
+    const grid = { stroke: token("line"), width: 1 };
+    const ink = token("ink-soft");
+    const font = "11px Inter, system-ui, sans-serif";
+    const units = Array.from(new Set(data.series.map((one) => one.axis || one.unit)));
+    const clock = new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", timeZone: data.zone });
+    const day = new Intl.DateTimeFormat(document.documentElement.lang, { day: "numeric", month: "short", timeZone: data.zone });
+    const x = {
+      stroke: ink, font, grid: { show: false }, ticks: { stroke: token("line"), size: 4 },
+      values: (plot, splits, index, space, step) => splits.map((second) => (step >= 86400 ? day : clock).format(new Date(second * 1000))),
+    };
+    return [x].concat(units.slice(0, 2).map((unit, place) => ({
+      scale: unit, stroke: ink, font, size: 54, side: place ? 1 : 3,
+      grid: place ? { show: false } : grid, ticks: { show: false },
+      values: (plot, splits) => splits.map((value, at) => (at === splits.length - 1 ? `${value} ${unit}` : `${value}`)),
+    })));
+  }
+
+  // A scale begins at zero and leaves the highest line some air: half a curve looks like a drama that is none.
+  function scales(data) {
+    const found = { x: { time: true } };
+    data.series.forEach(function (one) {
+      found[one.axis || one.unit] = { range: (plot, low, high) => [Math.min(0, low || 0), high > 0 ? high * 1.1 : 1] };
+    });
+    return found;
+  }
+
+  function draw(figure, data) {
+    const old = live.get(figure);
+    if (old) { old.destroy(); }
+    if (!data.x.length) { return; }
+    const clock = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short", timeZone: data.zone });
+    const options = {
+      width: figure.clientWidth, height: Number(figure.dataset.height || 260),
+      cursor: { points: { size: 7 }, drag: { x: true, y: false } },
+      legend: { live: true },
+      scales: scales(data), axes: axes(data),
+      series: [{ label: words.time || "Time", value: (plot, second) => (second ? clock.format(new Date(second * 1000)) : "–") }].concat(series(data)),
+    };
+    live.set(figure, new window.uPlot(options, [data.x].concat(data.series.map((one) => one.values)), figure));
+  }
+
+  async function load(figure) {
+    const source = figure.dataset.chartSrc;
+    const data = source ? await (await fetch(source, { headers: { Accept: "application/json" } })).json() : JSON.parse(figure.dataset.chart);
+    figure.chartData = data;
+    draw(figure, data);
+  }
+
+  const sizes = new ResizeObserver((entries) => entries.forEach(function (entry) {
+    const plot = live.get(entry.target);
+    if (plot && entry.contentRect.width > 0) { plot.setSize({ width: entry.contentRect.width, height: plot.height }); }
+  }));
+
+  function start() {
+    $$("[data-chart], [data-chart-src]").forEach(function (figure) {
+      if (live.has(figure)) { return; }
+      live.set(figure, null);
+      sizes.observe(figure);
+      load(figure);
+      figure.addEventListener("refresh", () => load(figure));
+    });
+  }
+
+  document.documentElement.addEventListener("vy:theme", () => live.forEach((plot, figure) => figure.chartData && draw(figure, figure.chartData)));
+  document.addEventListener("htmx:afterSettle", start);
+  document.addEventListener("vy:live", function (event) {
+    $$("[data-chart-live]").forEach(function (figure) {
+      const [kind, id] = figure.dataset.chartLive.split(":");
+      const message = event.detail;
+      if (id === String(message[kind + "_id"]) || (kind === message.kind && id === String(message.id))) {
+        clearTimeout(figure.chartTimer);
+        figure.chartTimer = setTimeout(() => load(figure), 500);
+      }
+    });
+  });
+  start();
+})();

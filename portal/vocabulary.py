@@ -1,0 +1,83 @@
+"""The one vocabulary of states: colour, icon and word go together everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+
+@dataclass(frozen=True)
+class Appearance:
+    tone: str  # data-state of tokens.css, gives the colour
+    icon: str  # of @tabler/icons
+    word: Any
+
+
+_TABLE: dict[str, Appearance] = {
+    # connectors
+    "available": Appearance("available", "circle-check", _("Available")),
+    "preparing": Appearance("preparing", "plug", _("Preparing")),
+    "occupied": Appearance("occupied", "plug", _("Plugged in")),
+    "charging": Appearance("charging", "bolt", _("Charging")),
+    "suspended_ev": Appearance("suspended_ev", "player-pause", _("Paused by the car")),
+    "suspended_evse": Appearance("suspended_evse", "player-pause", _("Paused by the station")),
+    "finishing": Appearance("finishing", "plug-x", _("Finishing")),
+    "reserved": Appearance("reserved", "bookmark", _("Reserved")),
+    "unavailable": Appearance("unavailable", "ban", _("Out of service")),
+    "faulted": Appearance("faulted", "alert-triangle", _("Faulted")),
+    "unknown": Appearance("unknown", "help-circle", _("Unknown")),
+    "offline": Appearance("offline", "cloud-off", _("Offline")),
+    "online": Appearance("available", "wifi", _("Online")),
+    # commands
+    "queued": Appearance("neutral", "clock", _("Waiting")),
+    "sent": Appearance("charging", "send", _("Sent, no answer yet")),
+    "accepted": Appearance("available", "circle-check", _("Accepted")),
+    "rejected": Appearance("faulted", "circle-x", _("Refused by the station")),
+    "failed": Appearance("faulted", "alert-triangle", _("Failed")),
+    "timed_out": Appearance("warning", "clock-x", _("No answer")),
+    "expired": Appearance("warning", "clock-x", _("Not delivered in time")),
+    "cancelled": Appearance("neutral", "ban", _("Cancelled")),
+    # sessions
+    "active": Appearance("charging", "bolt", _("Running")),
+    "ended": Appearance("preparing", "hourglass", _("Ended, price follows")),
+    "rated": Appearance("available", "circle-check", _("Completed")),
+    "held": Appearance("warning", "eye-exclamation", _("Held for review")),
+    "void": Appearance("neutral", "ban", _("Not billed")),
+    # tokens and members
+    "valid": Appearance("available", "circle-check", _("Valid")),
+    "blocked": Appearance("faulted", "lock", _("Blocked")),
+    "token_expired": Appearance("neutral", "calendar-off", _("Expired")),
+    "invalid": Appearance("faulted", "circle-x", _("Not valid here")),
+    "concurrent_tx": Appearance("warning", "copy", _("Already charging elsewhere")),
+    "revoked": Appearance("neutral", "ban", _("Revoked")),
+    "inactive": Appearance("neutral", "user-off", _("Not active")),
+    # what happened
+    "well": Appearance("available", "circle-check", _("All well")),
+    "warning": Appearance("warning", "alert-circle", _("Warning")),
+    "error": Appearance("faulted", "alert-triangle", _("Error")),
+    "info": Appearance("neutral", "info-circle", _("Information")),
+}
+_FALLBACK = "unknown"
+
+# The order in which states are counted and drawn: what earns money first, what needs somebody last.
+CONNECTOR_STATES = (
+    "charging",
+    "suspended_ev",
+    "suspended_evse",
+    "preparing",
+    "occupied",
+    "finishing",
+    "reserved",
+    "available",
+    "unavailable",
+    "offline",
+    "unknown",
+    "faulted",
+)
+
+
+def appearance(state: str) -> Appearance:
+    """Look and word of a state; an unknown one looks unknown and never breaks a page."""
+    return _TABLE.get(str(state), _TABLE[_FALLBACK])
