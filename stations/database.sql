@@ -92,7 +92,7 @@ GRANT EXECUTE ON FUNCTION stations_find(text, text), stations_journal_waiting() 
 -- Partitions: frames by day, readings by month. Owned by the owner, for only it may create and drop tables.
 CREATE OR REPLACE FUNCTION stations_make_partition(parent text, lower_bound timestamptz, upper_bound timestamptz,
                                                    suffix text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
     IF to_regclass(parent || '_' || suffix) IS NOT NULL THEN RETURN; END IF;
     EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', parent || '_' || suffix, parent,
@@ -103,7 +103,7 @@ END $$;
 REVOKE ALL ON FUNCTION stations_make_partition(text, timestamptz, timestamptz, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION stations_ensure_partitions() RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
     day timestamptz;
     month timestamptz;
@@ -122,7 +122,7 @@ END $$;
 
 -- Drops whole days of frames that ended before `keep_days` ago and are applied. Returns how many partitions went.
 CREATE OR REPLACE FUNCTION stations_drop_frames(keep_days integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
     part record;
     dropped integer := 0;
