@@ -1,0 +1,210 @@
+"""What stations say, in neutral words: the language between a version's file and the service verbs.
+
+Times are given twice: `raw_timestamp` as on the wire, and `received_at` by our clock (aware, UTC). Verbs sanitise
+the raw one (`stations.services.clock`). Energies are Wh, powers W, currents A. Wire words do not occur here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from fleets.models import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class SampledValue:
+    """One measured value as told. `value` is None where it is no number (signed data stay in `raw`).
+
+    `measurand` keeps OCPP's dotted term ("Energy.Active.Import.Register", "Power.Active.Import", "SoC", ...), which
+    1.6 and 2.x share; `unit` is as told ("Wh", "kWh", "W", ...; empty: the measurand's default), `multiplier` is 2.x's
+    power of ten; `phase`, `location`, `context` as told, empty when not.
+    """
+
+    measurand: str
+    value: Decimal | None
+    raw: str
+    unit: str = ""
+    phase: str = ""
+    location: str = ""
+    context: str = ""
+    multiplier: int = 0
+    signed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    raw_timestamp: str
+    values: tuple[SampledValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenShown:
+    """A token as shown at a station. `kind` is a TokenKind value; 1.6 does not tell: empty."""
+
+    uid: str
+    kind: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizeRequest:
+    station_id: int
+    token: TokenShown
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizeAnswer:
+    verdict: Verdict
+    group: str = ""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """1.6 StartTransaction."""
+
+    station_id: int
+    connector: int
+    token: TokenShown
+    meter_start_wh: Decimal
+    raw_timestamp: str
+    received_at: datetime
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StartAnswer:
+    transaction_number: int
+    verdict: Verdict
+    group: str = ""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequest:
+    """1.6 StopTransaction."""
+
+    station_id: int
+    transaction_number: int
+    meter_stop_wh: Decimal
+    raw_timestamp: str
+    received_at: datetime
+    payload: dict[str, Any]
+    token: TokenShown | None = None
+    reason: str = ""
+    samples: tuple[Sample, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StopAnswer:
+    verdict: Verdict | None = None  # of the token shown at the stop, if one was
+    group: str = ""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionEvent:
+    """2.x TransactionEvent."""
+
+    station_id: int
+    kind: str  # started | updated | ended
+    transaction_id: str
+    seq_no: int
+    raw_timestamp: str
+    received_at: datetime
+    payload: dict[str, Any]
+    trigger: str = ""
+    offline: bool = False
+    evse: int = 0  # 0: not told
+    connector: int = 0
+    token: TokenShown | None = None
+    charging_state: str = ""
+    stopped_reason: str = ""
+    remote_start_id: int | None = None
+    samples: tuple[Sample, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionAnswer:
+    verdict: Verdict | None = None
+    group: str = ""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """StatusNotification. `status` is a ConnectorStatus value; evse 0 is the station itself."""
+
+    station_id: int
+    evse: int
+    connector: int
+    status: str
+    raw_timestamp: str
+    received_at: datetime
+    error_code: str = ""
+    vendor_error_code: str = ""
+    info: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReport:
+    """MeterValues. `transaction_number` is 1.6's; None: not told."""
+
+    station_id: int
+    evse: int
+    received_at: datetime
+    samples: tuple[Sample, ...]
+    transaction_number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BootReport:
+    station_id: int
+    received_at: datetime
+    vendor: str = ""
+    model: str = ""
+    serial_number: str = ""
+    firmware_version: str = ""
+    iccid: str = ""
+    imsi: str = ""
+    reason: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EventReport:
+    """Firmware, log, security and monitoring notices, and vendor messages: told, kept, shown."""
+
+    station_id: int
+    kind: str  # firmware | log | security | monitor | vendor | note
+    severity: str  # info | warning | error
+    text: str
+    raw_timestamp: str
+    received_at: datetime
+    detail: dict[str, Any] = field(default_factory=dict)
+    evse: int | None = None
+    connector: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VariableReport:
+    """A 1.6 configuration key or a 2.x variable attribute as told by a station; see models.Variable."""
+
+    name: str
+    value: str | None
+    mutability: str = "read_write"
+    component: str = ""
+    component_instance: str = ""
+    evse: int = 0
+    connector: int = 0
+    instance: str = ""
+    attribute: str = "actual"
+    data_type: str = ""
+    unit: str = ""
+    values_list: str = ""
+    min_limit: float | None = None
+    max_limit: float | None = None
