@@ -17,6 +17,7 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+pytest_plugins = ("tests.servers", "tests.chromium")
 _LOCK_KEY = 5_370_001
 
 
@@ -71,12 +72,13 @@ def _copy_template(name: str) -> None:
             owner.execute("drop database if exists draft_voltyard with (force)")
             owner.execute("create database draft_voltyard")
             for command in (["migrate", "--database", "owner", "--verbosity", "0"], ["provision"]):
-                _manage(command, _url_of("draft_voltyard"))
+                manage(command, _url_of("draft_voltyard"))
             owner.execute("alter database draft_voltyard rename to template_voltyard")
         owner.execute(f'create database "{name}" template template_voltyard')
 
 
-def _manage(command: list[str], url: str) -> None:
+def manage(command: list[str], url: str) -> None:
+    """Run a manage.py command upon another database; RuntimeError with its output if it fails."""
     done = subprocess.run(
         [sys.executable, "manage.py", *command],
         cwd=CHECKOUT,

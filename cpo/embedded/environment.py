@@ -33,7 +33,9 @@ def of_checkout(places: Places) -> dict[str, str]:
     """Environment for any other command in a checkout where `up` ran or runs: the same servers, the same secrets."""
     secrets = keys.load(places.data / "secrets.json")
     known = ports.Ports(places.data / "ports.json")
-    database = f"postgresql://{OWNER}:{secrets['postgres']}@{ports.HOST}:{known.get('postgres') or 15432}/{DATABASE}"
+    database = (
+        f"postgresql://{OWNER}:{secrets['postgres']}@{ports.HOST}:{known.get('postgres') or 15432}/{DATABASE}"
+    )
     redis = f"redis://:{secrets['redis']}@{ports.HOST}:{known.get('redis') or 16379}/0"
     env = settings(mode="demo", secrets=secrets, database_url=database, redis_url=redis, places=places)
     return env | addresses(known)
@@ -43,7 +45,8 @@ def addresses(known: ports.Ports) -> dict[str, str]:
     """PUBLIC_URL and GATEWAY_URL of a demo, unless the user set them."""
     return {
         "PUBLIC_URL": os.environ.get("PUBLIC_URL") or f"http://{ports.HOST}:{known.get('web') or WEB_PORT}",
-        "GATEWAY_URL": os.environ.get("GATEWAY_URL") or f"ws://{ports.HOST}:{known.get('gateway') or GATEWAY_PORT}",
+        "GATEWAY_URL": os.environ.get("GATEWAY_URL")
+        or f"ws://{ports.HOST}:{known.get('gateway') or GATEWAY_PORT}",
     }
 
 

@@ -29,7 +29,12 @@ _NO_NETWORK = (
 
 def run(command: Sequence[str | Path], *, progress: Progress) -> None:
     """Run a pip command with its output shown as the step's detail; a Problem if it fails."""
-    env = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+    env = {
+        **os.environ,
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_INPUT": "1",
+        "PIP_ROOT_USER_ACTION": "ignore",
+    }
     env.pop("PYTHONPATH", None)
     lines: list[str] = []
     with subprocess.Popen(
@@ -76,4 +81,6 @@ def problem(text: str, where: Path) -> Problem | None:
 def _unknown(lines: list[str]) -> Problem:
     errors = [line for line in lines if "ERROR" in line or "error:" in line.lower()]
     said = (errors or lines or ["nothing"])[-1].strip()
-    return Problem(f"pip failed and said: {said}.", "Mend that and run the command again; it goes on where it was.")
+    return Problem(
+        f"pip failed and said: {said}.", "Mend that and run the command again; it goes on where it was."
+    )

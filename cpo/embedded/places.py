@@ -51,7 +51,9 @@ def server_account() -> Account:
             "Make one with `useradd --system voltyard` and set VOLTYARD_SERVICE_USER=voltyard.",
         ) from None
     if entry.pw_uid == 0:
-        raise Problem(f"PostgreSQL refuses to run as {name!r}, who is root.", "Name another VOLTYARD_SERVICE_USER.")
+        raise Problem(
+            f"PostgreSQL refuses to run as {name!r}, who is root.", "Name another VOLTYARD_SERVICE_USER."
+        )
     return Account(entry.pw_uid, entry.pw_gid)
 
 
@@ -105,7 +107,9 @@ def places() -> Places:
     """The folders of this checkout; makes the data folder. Refuses one that a stranger owns."""
     account = server_account()
     text = os.environ.get("VOLTYARD_DATA_DIR", "").strip()
-    data = make_private(Path(text).resolve() if text else CHECKOUT / ".voltyard", 0o700 if account.is_ours else 0o711)
+    data = make_private(
+        Path(text).resolve() if text else CHECKOUT / ".voltyard", 0o700 if account.is_ours else 0o711
+    )
     if data.stat().st_uid != os.geteuid():
         owner = data.stat().st_uid
         raise Problem(

@@ -27,7 +27,9 @@ def next_free(first: int, taken: frozenset[int] = frozenset()) -> int:
     for port in range(first, min(first + 2000, 65536)):
         if port not in taken and is_free(port):
             return port
-    raise Problem(f"No port from {first} to {first + 1999} is free.", "End some programs and run the command again.")
+    raise Problem(
+        f"No port from {first} to {first + 1999} is free.", "End some programs and run the command again."
+    )
 
 
 def any_free() -> int:

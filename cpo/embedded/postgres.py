@@ -68,7 +68,12 @@ class Postgres:
             secret.flush()
             self.account.own(Path(secret.name))
             command: list[str | Path] = [self.bin / "initdb", "-D", self.data, "-U", "postgres"]
-            command += ["--auth=scram-sha-256", f"--pwfile={secret.name}", "--encoding=UTF8", "--no-instructions"]
+            command += [
+                "--auth=scram-sha-256",
+                f"--pwfile={secret.name}",
+                "--encoding=UTF8",
+                "--no-instructions",
+            ]
             command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
             self._run([*command, "--no-sync"] if throw_away else command)
         with (self.data / "postgresql.conf").open("a") as conf:
@@ -154,10 +159,17 @@ class Postgres:
             f"CREATE ROLE {OWNER} LOGIN CREATEDB CREATEROLE PASSWORD '{self.password}'\n"
             f"CREATE DATABASE {DATABASE} OWNER {OWNER}\n"
         )
-        self._run([self.bin / "postgres", "--single", "-j", "-D", self.data, "postgres"], statements.replace("\n", ";\n\n"))
+        self._run(
+            [self.bin / "postgres", "--single", "-j", "-D", self.data, "postgres"],
+            statements.replace("\n", ";\n\n"),
+        )
 
     def _run(self, command: list[str | Path], text: str = "") -> None:
-        drop = {} if self.account.is_ours else {"user": self.account.uid, "group": self.account.gid, "extra_groups": []}
+        drop = (
+            {}
+            if self.account.is_ours
+            else {"user": self.account.uid, "group": self.account.gid, "extra_groups": []}
+        )
         done = subprocess.run(
             [str(part) for part in command],
             input=text,

@@ -36,9 +36,13 @@ def from_os_error(error: OSError) -> Problem | None:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return unwritable(where)
     if error.errno in (errno.EMFILE, errno.ENFILE):
-        return Problem("Too many files are open.", "Raise the limit with `ulimit -n 65536` and run the command again.")
+        return Problem(
+            "Too many files are open.", "Raise the limit with `ulimit -n 65536` and run the command again."
+        )
     if error.errno in (errno.EAGAIN, errno.ENOMEM):
-        return Problem("The machine is out of memory or processes.", "End other programs and run the command again.")
+        return Problem(
+            "The machine is out of memory or processes.", "End other programs and run the command again."
+        )
     return None
 
 

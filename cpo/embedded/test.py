@@ -83,7 +83,14 @@ def _within(run: Run, where: Places, args: list[str], progress: Progress) -> int
 def _environment(
     run: Run, where: Places, secrets: Mapping[str, str], postgres: Postgres, redis: Redis
 ) -> dict[str, str]:
-    theirs = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ENCRYPTION_KEYS", "VOLTYARD_MODE", "VOLTYARD_DATA_DIR")
+    theirs = (
+        "DATABASE_URL",
+        "REDIS_URL",
+        "SECRET_KEY",
+        "ENCRYPTION_KEYS",
+        "VOLTYARD_MODE",
+        "VOLTYARD_DATA_DIR",
+    )
     for name in theirs:  # a developer's settings must not steer the tests, least of all to real data
         os.environ.pop(name, None)
     env = environment.settings(
@@ -144,5 +151,3 @@ def _wait_or_kill(child: subprocess.Popen[bytes]) -> None:
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         child.kill()
         child.wait()
-
-

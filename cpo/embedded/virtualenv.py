@@ -103,7 +103,11 @@ def _install(progress: Progress) -> None:
 
 def _run(command: list[str | Path]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        [str(part) for part in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
 
 

@@ -1,0 +1,256 @@
+"""`manage.py up`: the whole product with demo data on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from cpo.embedded import environment, frontend, keys, programs, welcome
+from cpo.embedded.locks import FileLock
+from cpo.embedded.places import Places, places
+from cpo.embedded.ports import HOST, Ports
+from cpo.embedded.postgres import Postgres
+from cpo.embedded.problems import Problem, from_output
+from cpo.embedded.processes import Ledger
+from cpo.embedded.redis import Redis
+from cpo.embedded.supervisor import Service, Stopped, Supervisor, logged, rotate
+from cpo.embedded.terminal import Progress
+
+_READY_TIMEOUT_S = 120
+_STAGE_CHARGERS, _STAGE_DOORS, _STAGE_TASKS, _STAGE_REDIS, _STAGE_POSTGRES = range(5)
+
+
+def parser() -> argparse.ArgumentParser:
+    words = argparse.ArgumentParser(prog="manage.py up", description=__doc__)
+    words.add_argument("--web-port", type=int, help="port of the portal (8000 or the next free one)")
+    words.add_argument(
+        "--gateway-port", type=int, help="port that stations connect to (9000 or the next free one)"
+    )
+    words.add_argument("--no-chargers", action="store_true", help="do not start the simulated chargers")
+    return words
+
+
+def main(args: list[str], progress: Progress) -> int:
+    """Exit code: 0 after Ctrl-C or SIGTERM."""
+    options = parser().parse_args(args)
+    if os.environ.get("VOLTYARD_MODE", "demo") != "demo":
+        raise Problem(
+            f"`up` fills the database with demo data, and VOLTYARD_MODE is {os.environ['VOLTYARD_MODE']!r}.",
+            "Unset VOLTYARD_MODE, or start the roles one by one with `manage.py serve` (docs/operations.md).",
+        )
+    begun = time.monotonic()
+    where = places()
+    lock = FileLock(where.data / "up.lock")
+    if not lock.acquire():
+        raise Problem(
+            f"Voltyard is already running from this checkout (process {lock.holder()}).",
+            f"Use it at {environment.addresses(Ports(where.data / 'ports.json'))['PUBLIC_URL']}, or end it first.",
+        )
+    try:
+        return _Up(where, options, progress).run(begun)
+    finally:
+        lock.release()
+
+
+class _Up:
+    """The steps of one `up`, in order."""
+
+    def __init__(self, where: Places, options: argparse.Namespace, progress: Progress) -> None:
+        self.where, self.options, self.progress = where, options, progress
+        self.ledger = Ledger(where.data / "children.json")
+        self.supervisor = Supervisor(self.ledger, self._tell)
+        self.secrets = keys.load(where.data / "secrets.json")
+        self.ports = Ports(where.data / "ports.json")
+        self.env: dict[str, str] = {}
+
+    def run(self, begun: float) -> int:
+        self.supervisor.catch_signals()
+        self.progress.say(self.progress.bold("Voltyard"))
+        try:
+            self._clean_up_after_a_killed_run()
+            self._choose_ports()
+            frontend.install(self.where, self.progress)
+            self._start_servers()
+            self._prepare_database()
+            self._start_roles()
+            self._welcome(begun)
+            self.supervisor.watch(self._tick())
+        except Stopped:
+            pass
+        finally:
+            with self.progress.step("Stopping", done="Stopped. The data stay for the next time."):
+                self.supervisor.stop_all()
+        return 0
+
+    def _clean_up_after_a_killed_run(self) -> None:
+        if self.ledger.path.exists():
+            with self.progress.step("Ending what a killed run left behind"):
+                self.ledger.end_leftovers()
+
+    def _choose_ports(self) -> None:
+        for name, first in (("web", environment.WEB_PORT), ("gateway", environment.GATEWAY_PORT)):
+            option, variable = f"--{name}-port", f"VOLTYARD_{name.upper()}_PORT"
+            fixed = getattr(self.options, f"{name}_port") or os.environ.get(variable)
+            if not fixed:
+                self.ports.choose(name, first)
+            elif str(fixed).isdigit():
+                self.ports.fix(name, int(fixed), option)
+            else:
+                raise Problem(
+                    f"{variable} is {fixed!r}, which is no port number.", "Write a number such as 8000."
+                )
+
+    def _start_servers(self) -> None:
+        database_url, redis_url = os.environ.get("DATABASE_URL", ""), os.environ.get("REDIS_URL", "")
+        if not database_url:
+            database_url = self._start_postgres()
+        if not redis_url:
+            redis_url = self._start_redis()
+        self.env = environment.settings(
+            mode="demo",
+            secrets=self.secrets,
+            database_url=database_url,
+            redis_url=redis_url,
+            places=self.where,
+        ) | environment.addresses(self.ports)
+
+    def _start_postgres(self) -> str:
+        program = programs.unpack(programs.POSTGRES, self.where.servers, self.progress)
+        server = Postgres(
+            programs=program,
+            home=self.where.servers / "postgres",
+            account=self.where.account,
+            log=self.where.logs / "postgres.log",
+            password=self.secrets["postgres"],
+        )
+        if not server.exists:
+            with self.progress.step("Creating the database cluster"):
+                server.make()
+
+        def start() -> subprocess.Popen[bytes]:
+            # A port that the processes know already must stay; before that it may move.
+            server.start(server.port or None, remembered=self.ports)
+            assert server.process is not None
+            return server.process
+
+        with self.progress.step("Starting PostgreSQL 18"):
+            self.supervisor.add(Service("postgres", _STAGE_POSTGRES, start, server.stop))
+        return server.url
+
+    def _start_redis(self) -> str:
+        program = programs.unpack(programs.REDIS, self.where.servers, self.progress)
+        server = Redis(
+            program=program,
+            account=self.where.account,
+            log=self.where.logs / "redis.log",
+            password=self.secrets["redis"],
+        )
+
+        def start() -> subprocess.Popen[bytes]:
+            server.start(server.port or None, remembered=self.ports)
+            assert server.process is not None
+            return server.process
+
+        with self.progress.step("Starting Redis"):
+            self.supervisor.add(Service("redis", _STAGE_REDIS, start, server.stop))
+        return server.url
+
+    def _prepare_database(self) -> None:
+        self._manage("Migrating the database", "migrate", "--database", "owner", "--verbosity", "0")
+        self._manage("Setting up roles and row security", "provision")
+        self._manage("Creating the demo operators", "demo")
+
+    def _manage(self, title: str, *command: str) -> None:
+        with self.progress.step(title):
+            done = subprocess.run(
+                [sys.executable, "manage.py", *command],
+                cwd=self.where.checkout,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            )
+            log = self.where.logs / "setup.log"
+            with log.open("a") as file:
+                file.write(done.stdout)
+            if done.returncode:
+                last = (done.stdout.strip().splitlines() or ["nothing"])[-1]
+                raise from_output(done.stdout, self.where.data) or Problem(
+                    f"`manage.py {command[0]}` failed; it said: {last}", f"The whole story is in {log}."
+                )
+
+    def _start_roles(self) -> None:
+        with self.progress.step("Starting web, gateway, worker and beat"):
+            for name in ("web", "gateway"):
+                self._serve(name, _STAGE_DOORS, "--port", str(self.ports.get(name)))
+            for name in ("worker", "beat"):
+                self._serve(name, _STAGE_TASKS)
+            for name in ("web", "gateway"):
+                self._wait_ready(name)
+        if not self.options.no_chargers:
+            with self.progress.step("Starting the simulated chargers"):
+                self._keep("chargers", _STAGE_CHARGERS, "simulate", "--demo")
+
+    def _serve(self, name: str, stage: int, *more: str) -> None:
+        self._keep(name, stage, "serve", name, *more)
+
+    def _keep(self, name: str, stage: int, *command: str) -> None:
+        words = [sys.executable, "manage.py", *command]
+        log = self.where.logs / f"{name}.log"
+        self.supervisor.add(Service(name, stage, lambda: logged(words, log, self.env, self.where.checkout)))
+
+    def _wait_ready(self, name: str) -> None:
+        url, deadline = (
+            f"http://{HOST}:{self.ports.get(name)}/health/ready",
+            time.monotonic() + _READY_TIMEOUT_S,
+        )
+        while not _is_ready(url):
+            if time.monotonic() > deadline:
+                raise Problem(
+                    f"The {name} process did not get ready.", f"Its log is {self.where.logs / name}.log."
+                )
+            self.supervisor.revive()
+            time.sleep(0.1)
+
+    def _welcome(self, begun: float) -> None:
+        seconds = time.monotonic() - begun
+        for line in welcome.lines(self.where, self._addresses(), seconds, self.progress):
+            self.progress.say(line)
+
+    def _addresses(self) -> Mapping[str, str]:
+        return {"web": self.env["PUBLIC_URL"], "gateway": self.env["GATEWAY_URL"]}
+
+    def _tick(self) -> _Tick:
+        return _Tick(self.where.logs)
+
+    def _tell(self, text: str) -> None:
+        self.progress.say(f"{time.strftime('%H:%M:%S')}  {text} (logs: {self.where.logs})")
+
+
+class _Tick:
+    """Looks at the size of the logs now and then."""
+
+    def __init__(self, logs: Path) -> None:
+        self._logs, self._turn = logs, 0
+
+    def __call__(self) -> None:
+        self._turn += 1
+        if self._turn % 50 == 0:
+            rotate(self._logs)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

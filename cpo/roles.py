@@ -1,0 +1,63 @@
+"""What each role of `manage.py serve` runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where to listen, and how many processes a worker has."""
+
+    host: str = "127.0.0.1"
+    port: int | None = None
+    concurrency: int = 2
+
+
+def web(options: Options) -> None:
+    """Pages, REST and live updates, under Daphne. SIGTERM ends it after the answers under way."""
+    from daphne.cli import CommandLineInterface
+
+    listen = ["--bind", options.host, "--port", str(options.port or 8000)]
+    CommandLineInterface().run([*listen, "--no-server-name", "--verbosity", "0", "cpo.asgi:application"])
+
+
+def gateway(options: Options) -> None:
+    """The OCPP listener. SIGTERM drains its sockets."""
+    from cpo import gateway as listener
+
+    listener.run(options.host, options.port or 9000)
+
+
+def worker(options: Options) -> None:
+    """Celery tasks. SIGTERM lets the running ones finish."""
+    from cpo.celery import app
+
+    app.worker_main(
+        [
+            "worker",
+            "--loglevel=INFO",
+            f"--concurrency={options.concurrency}",
+            f"--hostname=worker-{os.getpid()}@%h",
+            "--without-gossip",
+            "--without-mingle",
+        ]
+    )
+
+
+def beat(options: Options) -> None:
+    """The clock of the tasks. Of any number, one leads; the others wait to take over."""
+    from cpo.celery import app
+    from cpo.leader import lead
+
+    with lead("beat"):
+        # Its memory of last runs may die with it: every task of the schedule is safe to run twice.
+        app.Beat(loglevel="INFO", scheduler_cls="celery.beat:Scheduler").run()
+
+
+ROLES: Mapping[str, Callable[[Options], None]] = MappingProxyType(
+    {"web": web, "gateway": gateway, "worker": worker, "beat": beat}
+)
