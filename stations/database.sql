@@ -23,14 +23,15 @@ BEGIN
     END LOOP;
 END $$;
 
--- A station by what it says in its URL.
-CREATE OR REPLACE FUNCTION stations_find(wanted_tenant text, wanted_identity text)
-RETURNS TABLE (tenant_id bigint, tenant_slug varchar, station_id bigint, site_id bigint, password_hash varchar,
-               allow_unauthenticated boolean, strict boolean)
+-- Stations by what they say in their URL: [[tenant slug, identity], ...]; `place` is the position in the list.
+CREATE OR REPLACE FUNCTION stations_find(wanted json)
+RETURNS TABLE (place bigint, tenant_id bigint, station_id bigint, site_id bigint, password_hash varchar,
+               allow_unauthenticated boolean, strict boolean, registration varchar)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-    SELECT s.tenant_id, t.slug, s.id, s.site_id, s.password_hash, s.allow_unauthenticated, s.strict
-    FROM tenants_tenant t JOIN stations_station s ON s.tenant_id = t.id
-    WHERE t.slug = wanted_tenant AND NOT t.suspended AND s.identity = wanted_identity AND s.archived_at IS NULL
+    SELECT w.place, t.id, s.id, s.site_id, s.password_hash, s.allow_unauthenticated, s.strict, s.registration
+    FROM json_array_elements(wanted) WITH ORDINALITY AS w (pair, place)
+    JOIN tenants_tenant t ON t.slug = w.pair->>0 AND NOT t.suspended
+    LEFT JOIN stations_station s ON s.tenant_id = t.id AND s.identity = w.pair->>1 AND s.archived_at IS NULL
 $$;
 
 -- Commands that wait for a station whose newest socket a gateway holds: the fallback when a NOTIFY was lost.
@@ -43,16 +44,16 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 $$;
 
 -- Frames of many tenants in one statement. A row: [tenant, station, received_at (epoch s), outbound, type,
--- message id, action, version, apply, payload]. Returns nothing; ids ascend in the order given.
+-- message id, action, version, apply, payload, reply type, reply]. Returns nothing; ids ascend in the order given.
 CREATE OR REPLACE FUNCTION stations_ingest_frames(from_gateway text, batch json) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 BEGIN
     WITH stored AS (
         INSERT INTO stations_frame (id, tenant_id, station_id, received_at, gateway, outbound, message_type,
-                                    message_id, action, ocpp_version, apply, payload)
+                                    message_id, action, ocpp_version, apply, payload, reply_type, reply)
         SELECT nextval('stations_frame_id'), (row->>0)::bigint, (row->>1)::bigint,
                to_timestamp((row->>2)::double precision), from_gateway, (row->>3)::boolean, (row->>4)::smallint,
-               row->>5, row->>6, row->>7, (row->>8)::boolean, row->>9
+               row->>5, row->>6, row->>7, (row->>8)::boolean, row->>9, (row->>10)::smallint, row->>11
         FROM json_array_elements(batch) AS row
         RETURNING stations_frame.tenant_id, stations_frame.id, stations_frame.apply
     )
@@ -78,16 +79,16 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
     WHERE h.last_id > coalesce(c.applied_id, 0)
 $$;
 
-ALTER FUNCTION stations_find(text, text) OWNER TO $prefix_resolver;
+ALTER FUNCTION stations_find(json) OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_waiting_commands(text) OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_journal_waiting() OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_ingest_frames(text, json) OWNER TO $prefix_ingest;
 ALTER FUNCTION stations_seen(json) OWNER TO $prefix_ingest;
-REVOKE ALL ON FUNCTION stations_find(text, text), stations_waiting_commands(text), stations_journal_waiting(),
+REVOKE ALL ON FUNCTION stations_find(json), stations_waiting_commands(text), stations_journal_waiting(),
     stations_ingest_frames(text, json), stations_seen(json) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION stations_find(text, text), stations_waiting_commands(text), stations_journal_waiting(),
+GRANT EXECUTE ON FUNCTION stations_find(json), stations_waiting_commands(text), stations_journal_waiting(),
     stations_ingest_frames(text, json), stations_seen(json) TO $prefix_gateway;
-GRANT EXECUTE ON FUNCTION stations_find(text, text), stations_journal_waiting() TO $prefix_app;
+GRANT EXECUTE ON FUNCTION stations_find(json), stations_journal_waiting() TO $prefix_app;
 
 -- Partitions: frames by day, readings by month. Owned by the owner, for only it may create and drop tables.
 CREATE OR REPLACE FUNCTION stations_make_partition(parent text, lower_bound timestamptz, upper_bound timestamptz,

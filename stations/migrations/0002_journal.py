@@ -9,7 +9,8 @@ CREATE TABLE stations_frame (
     id bigint NOT NULL, tenant_id bigint NOT NULL, station_id bigint NOT NULL,
     received_at timestamptz NOT NULL, gateway varchar(64) NOT NULL, outbound boolean NOT NULL,
     message_type smallint NOT NULL, message_id varchar(64) NOT NULL, action varchar(64) NOT NULL,
-    ocpp_version varchar(8) NOT NULL, apply boolean NOT NULL, payload text NOT NULL
+    ocpp_version varchar(8) NOT NULL, apply boolean NOT NULL, payload text NOT NULL,
+    reply_type smallint, reply text
 ) PARTITION BY RANGE (received_at);
 CREATE TABLE stations_frame_default PARTITION OF stations_frame DEFAULT;
 CREATE INDEX stations_frame_station ON stations_frame (tenant_id, station_id, id);

@@ -1,7 +1,7 @@
 """What happens at a charger."""
 
 from stations.models.command import Command, CommandKind, CommandState
-from stations.models.journal import Frame, JournalCursor, JournalHead, Reading, StationEvent
+from stations.models.journal import Frame, GatewayProcess, JournalCursor, JournalHead, Reading, StationEvent
 from stations.models.session import (
     Authorization,
     OrphanMessage,
@@ -31,6 +31,7 @@ __all__ = [
     "ConnectorStatus",
     "Evse",
     "Frame",
+    "GatewayProcess",
     "JournalCursor",
     "JournalHead",
     "OrphanMessage",

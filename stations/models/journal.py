@@ -27,10 +27,21 @@ class Frame(models.Model):
     ocpp_version = models.CharField(max_length=8)
     apply = models.BooleanField()  # a fast-lane CALL, to be applied
     payload = models.TextField()  # the frame's payload as JSON text
+    # The answer we gave to an inbound CALL stands beside it: a row per exchange costs half of two.
+    reply_type = models.SmallIntegerField(null=True)  # 3 CALLRESULT or 4 CALLERROR
+    reply = models.TextField(null=True)  # its payload; of a CALLERROR: [code, description, details]
 
     class Meta:
         managed = False
         db_table = "stations_frame"
+
+
+class GatewayProcess(models.Model):
+    """A gateway process that is, or was, alive. Global: stations it held are offline once it is silent."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+    started_at = models.DateTimeField()
+    alive_at = models.DateTimeField()
 
 
 class JournalHead(TenantModel):
