@@ -88,7 +88,7 @@ def manage(command: list[str], url: str) -> None:
         text=True,
     )
     if done.returncode:
-        raise RuntimeError(f"manage.py {' '.join(command)} failed:\n{done.stdout[-4000:]}")
+        pytest.fail(f"manage.py {' '.join(command)} failed:\n{done.stdout[-4000:]}", pytrace=False)
 
 
 def _close_connections() -> None:

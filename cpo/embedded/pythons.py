@@ -27,4 +27,4 @@ def use_another(argv: List[str]) -> int:
 def _hand_over(python: str, argv: List[str]) -> None:
     if os.access(python, os.X_OK):
         os.environ["VOLTYARD_HANDED_OVER"] = "1"
-        os.execv(python, [python] + list(argv))
+        os.execv(python, [python, *argv])

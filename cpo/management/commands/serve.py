@@ -11,7 +11,7 @@ from cpo import roles
 
 
 class Command(BaseCommand):
-    help = "Run one role of the product: web (pages and REST), gateway (stations), worker (tasks) or beat (their clock)."
+    help = "Run one role: web (pages and REST), gateway (stations), worker (tasks) or beat (their clock)."
     requires_system_checks: list[str] = []  # `up` and deploys check once, not every process again
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
