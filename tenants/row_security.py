@@ -21,7 +21,13 @@ LOGIN_ROLES = ("app", "gateway", "platform")
 FUNCTION_ROLES = ("resolver", "ingest")  # NOLOGIN owners of SECURITY DEFINER functions
 APPEND_ONLY = ("tenants_auditrecord",)
 # What a gateway has no business with: people's logins, sessions of the portal, machine keys, webhooks.
-NOT_FOR_GATEWAY = ("tenants_user", "django_session", "tenants_apikey", "tenants_webhook", "tenants_membership")
+NOT_FOR_GATEWAY = (
+    "tenants_user",
+    "django_session",
+    "tenants_apikey",
+    "tenants_webhook",
+    "tenants_membership",
+)
 CURRENT_TENANT = "NULLIF(current_setting('app.tenant', true), '')::bigint"
 
 
@@ -29,16 +35,31 @@ def create_roles(cursor: CursorWrapper, prefix: str, passwords: dict[str, str]) 
     """Make or refresh the database roles. None is superuser or may bypass row security."""
     for role in (*LOGIN_ROLES, *FUNCTION_ROLES):
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [f"{prefix}_{role}"])
-        verb = "ALTER" if cursor.fetchone() else "CREATE"
         login = (
             sql.SQL("LOGIN PASSWORD {}").format(sql.Literal(passwords[role]))
             if role in LOGIN_ROLES
             else sql.SQL("NOLOGIN")
         )
-        cursor.execute(
-            sql.SQL("{verb} ROLE {name} WITH NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE {login}").format(
-                verb=sql.SQL(verb), name=sql.Identifier(f"{prefix}_{role}"), login=login
-            )
+        # Only a superuser may so much as name SUPERUSER in an ALTER, and the owner need not be one.
+        verb = (
+            "ALTER ROLE {} WITH {}"
+            if cursor.fetchone()
+            else ("CREATE ROLE {} WITH NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE {}")
+        )
+        cursor.execute(sql.SQL(verb).format(sql.Identifier(f"{prefix}_{role}"), login))
+    for role in FUNCTION_ROLES:  # to hand functions over to them, and to replace those later
+        cursor.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(f"{prefix}_{role}")))
+    _refuse_mighty_roles(cursor, prefix)
+
+
+def _refuse_mighty_roles(cursor: CursorWrapper, prefix: str) -> None:
+    names = [f"{prefix}_{role}" for role in (*LOGIN_ROLES, *FUNCTION_ROLES)]
+    cursor.execute(
+        "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s) AND (rolsuper OR rolbypassrls)", [names]
+    )
+    if mighty := [name for (name,) in cursor.fetchall()]:
+        raise PermissionError(
+            f"Row security would not bind {', '.join(mighty)}: take SUPERUSER and BYPASSRLS away."
         )
 
 
@@ -135,7 +156,9 @@ def _grants(cursor: CursorWrapper, prefix: str, tables: list[tuple[str, bool]]) 
     )
     for table in NOT_FOR_GATEWAY:
         cursor.execute(
-            sql.SQL("REVOKE ALL ON {} FROM {}").format(sql.Identifier(table), sql.Identifier(f"{prefix}_gateway"))
+            sql.SQL("REVOKE ALL ON {} FROM {}").format(
+                sql.Identifier(table), sql.Identifier(f"{prefix}_gateway")
+            )
         )
     for table, is_partition in tables:
         if is_partition:
@@ -144,10 +167,14 @@ def _grants(cursor: CursorWrapper, prefix: str, tables: list[tuple[str, bool]]) 
 
 def _functions(cursor: CursorWrapper, prefix: str) -> None:
     """Each app's `database.sql`: functions that act before a tenant is known. `$prefix` is the roles' prefix."""
+    owners = sql.SQL(", ").join(sql.Identifier(f"{prefix}_{role}") for role in FUNCTION_ROLES)
+    # The new owner of a function must be able to create in its schema, for as long as the handing over takes.
+    cursor.execute(sql.SQL("GRANT CREATE ON SCHEMA public TO {}").format(owners))
     for config in apps.get_app_configs():
         script = Path(config.path) / "database.sql"
         if script.is_file():
             cursor.execute(script.read_text().replace("$prefix", prefix))
+    cursor.execute(sql.SQL("REVOKE CREATE ON SCHEMA public FROM {}").format(owners))
 
 
 def provision(cursor: CursorWrapper, *, prefix: str, passwords: dict[str, str]) -> None:
