@@ -1,0 +1,202 @@
+"""Commands are rows with a life: queued, sent, and settled by the station's answer or by its silence."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+from django.db.models import F, Q
+from django.utils import timezone
+
+from stations import live
+from stations.models import Command, CommandKind, CommandState, Station
+from tenants.context import current_alias, tenant_scope
+from tenants.errors import Conflict, Invalid, NotFound
+from tenants.permissions import Actor, Permission
+from tenants.services import audit, facts
+
+CHANNEL = "station_command"  # PostgreSQL NOTIFY, payload "<tenant id>:<station id>"
+NEEDS = {CommandKind.WRITE_CONFIGURATION: Permission.STATION_CONFIGURE}
+SECRET_NAMES = ("password", "authorizationkey", "secret", "basicauthpassword")
+OPEN = (CommandState.QUEUED, CommandState.SENT)
+
+
+def masked(arguments: Any) -> Any:
+    """The arguments with values of secret-looking names replaced, for logs, frames and the audit."""
+    if isinstance(arguments, dict):
+        name = str(arguments.get("name") or arguments.get("key") or "").lower()
+        hides = any(word in name for word in SECRET_NAMES)
+        return {
+            key: "***"
+            if any(word in key.lower() for word in SECRET_NAMES) or (hides and key in ("value", "attributeValue"))
+            else masked(value)
+            for key, value in arguments.items()
+        }
+    if isinstance(arguments, list):
+        return [masked(part) for part in arguments]
+    return arguments
+
+
+def request_command(
+    *,
+    tenant_id: int,
+    station_id: int,
+    kind: str,
+    arguments: dict[str, Any],
+    actor: Actor,
+    urgent: bool = False,
+    expires_in_seconds: int = 60,
+) -> Command:
+    """Queue a command; the process that holds the station's socket is woken after the commit.
+
+    Arguments go out as given: whether they make sense is for the station to say. NotFound for a station that the
+    actor may not see, Invalid for an unknown kind.
+    """
+    if kind not in CommandKind.values:
+        raise Invalid(fields={"kind": f"Choose one of {', '.join(CommandKind.values)}."})
+    station = Station.objects.filter(tenant_id=tenant_id, pk=station_id, archived_at=None).first()
+    if station is None or (actor.site_ids is not None and station.site_id not in actor.site_ids):
+        raise NotFound("There is no such station.")
+    actor.require(NEEDS.get(CommandKind(kind), Permission.STATION_COMMAND), site_id=station.site_id)
+    command = Command.objects.create(
+        tenant_id=tenant_id,
+        station=station,
+        kind=kind,
+        arguments=arguments,
+        urgent=urgent or kind == CommandKind.STOP,
+        origin_kind=actor.kind,
+        origin_id=actor.id,
+        origin_label=actor.label[:120],
+        expires_at=timezone.now() + timedelta(seconds=expires_in_seconds),
+    )
+    audit.record(
+        tenant_id=tenant_id, actor=actor, action=f"command.{kind}", subject=station, site_id=station.site_id,
+        detail={"command": command.pk, "arguments": masked(arguments)},
+    )  # fmt: skip
+    with connections[current_alias()].cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"{tenant_id}:{station_id}"])
+    _tell(command, station)
+    return command
+
+
+def cancel(*, command: Command, actor: Actor) -> Command:
+    """Take back a command that waits. Conflict once it was sent."""
+    actor.require(Permission.STATION_COMMAND, site_id=command.station.site_id)
+    changed = Command.objects.filter(
+        tenant_id=command.tenant_id, pk=command.pk, state=CommandState.QUEUED
+    ).update(state=CommandState.CANCELLED, settled_at=timezone.now(), answer="cancelled")
+    if not changed:
+        raise Conflict("The command was sent already and cannot be taken back.")
+    command.refresh_from_db()
+    audit.record(
+        tenant_id=command.tenant_id, actor=actor, action="command.cancel", subject=command,
+        site_id=command.station.site_id,
+    )  # fmt: skip
+    _settled(command)
+    return command
+
+
+def claim_next(*, tenant_id: int, station_id: int, epoch: int) -> Command | None:
+    """The next command of a station, marked as sent; None when nothing waits or the socket is not the newest."""
+    now = timezone.now()
+    station = Station.objects.select_for_update(no_key=True).filter(
+        tenant_id=tenant_id, pk=station_id, epoch=epoch
+    ).first()
+    if station is None:
+        return None
+    waiting = Command.objects.filter(tenant_id=tenant_id, station_id=station_id, state=CommandState.QUEUED)
+    command = (
+        waiting.select_for_update(of=("self",))
+        .filter(expires_at__gt=now)
+        .order_by(F("urgent").desc(), "id")
+        .first()
+    )
+    if command is not None:
+        command.state, command.sent_at, command.epoch = CommandState.SENT, now, epoch
+        command.save(update_fields=["state", "sent_at", "epoch"])
+        command.station = station
+        _tell(command, station)
+    return command
+
+
+def mark_encoded(*, command: Command, action: str, message_id: str, request: dict[str, Any]) -> None:
+    """What the version made of it, before it goes out."""
+    command.action, command.message_id, command.request = action, message_id, masked(request)
+    command.save(update_fields=["action", "message_id", "request"])
+
+
+def settle(
+    *,
+    tenant_id: int,
+    command_id: int,
+    state: str,
+    answer: str = "",
+    detail: str = "",
+    response: dict[str, Any] | None = None,
+) -> Command | None:
+    """End a command once; a second end changes nothing and gives None."""
+    command = (
+        Command.objects.select_for_update(of=("self",))
+        .select_related("station")
+        .filter(tenant_id=tenant_id, pk=command_id, state__in=OPEN)
+        .first()
+    )
+    if command is None:
+        return None
+    command.state, command.answer, command.detail = state, answer[:60], detail[:400]
+    command.response, command.settled_at = masked(response), timezone.now()
+    command.save(update_fields=["state", "answer", "detail", "response", "settled_at"])
+    _settled(command)
+    return command
+
+
+def _settled(command: Command) -> None:
+    facts.publish(
+        tenant_id=command.tenant_id, kind="command.settled", subject_type="command", subject_id=command.pk,
+        payload={
+            "command": command.pk, "station": command.station_id, "kind": command.kind, "state": command.state,
+            "answer": command.answer,
+        },
+    )  # fmt: skip
+    _tell(command, command.station)
+
+
+def _tell(command: Command, station: Station) -> None:
+    live.publish(
+        command.tenant_id, kind="command", station_id=station.pk, site_id=station.site_id,
+        data={"id": command.pk, "kind": command.kind, "state": command.state, "answer": command.answer},
+    )  # fmt: skip
+
+
+def expire(*, tenant_id: int) -> int:
+    """End commands that were not delivered in time, or whose gateway died before the answer came."""
+    now = timezone.now()
+    silent = now - timedelta(seconds=2 * settings.OCPP_CALL_TIMEOUT_SECONDS)
+    overdue = Command.objects.filter(
+        Q(state=CommandState.QUEUED, expires_at__lte=now) | Q(state=CommandState.SENT, sent_at__lte=silent),
+        tenant_id=tenant_id,
+    )
+    ended = 0
+    for command in overdue[:500]:
+        if command.state == CommandState.QUEUED:
+            state, detail = CommandState.EXPIRED, "The station was not connected in time. Send it again once it is."
+        else:
+            state, detail = CommandState.TIMED_OUT, "The connection ended before the station answered."
+        ended += settle(tenant_id=tenant_id, command_id=command.pk, state=state, detail=detail) is not None
+    return ended
+
+
+def wait(*, tenant_id: int, command_id: int, timeout_seconds: float) -> Command:
+    """The command once it is settled, or as it is when the time is over. Holds no transaction while it waits."""
+    deadline = time.monotonic() + timeout_seconds
+    pause = 0.01
+    while True:
+        with tenant_scope(tenant_id):
+            command = Command.objects.select_related("station").get(tenant_id=tenant_id, pk=command_id)
+        if command.settled or time.monotonic() >= deadline:
+            return command
+        time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+        pause = min(pause * 1.5, 0.25)

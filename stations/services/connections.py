@@ -1,0 +1,198 @@
+"""Sockets of stations: who may connect, who holds the newest socket, who was refused.
+
+These verbs take many requests of one tenant at once: thousands of stations come back together after an outage.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connections, transaction
+from django.utils import timezone
+
+from stations import live
+from stations.models import GatewayProcess, QuarantinedStation, Station
+from tenants.context import current_alias
+from tenants.services import facts
+
+QUARANTINE_LIMIT = 500  # rows a tenant; beyond it only known rows are counted on
+TAKEN_CHANNEL = "station_taken"  # PostgreSQL NOTIFY, payload "<tenant id>:<station id>:<epoch>"
+GATEWAY_SILENT = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundStation:
+    tenant_id: int
+    station_id: int | None
+    site_id: int | None
+    password_hash: str
+    allow_unauthenticated: bool
+    strict: bool
+    registration: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    station_id: int
+    gateway: str
+    ocpp_version: str
+    remote_address: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRequest:
+    station_id: int
+    epoch: int
+    at: datetime
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRequest:
+    identity: str
+    remote_address: str
+    subprotocols: str
+    at: datetime
+
+
+def find(*, wanted: Sequence[tuple[str, str]]) -> list[FoundStation | None]:
+    """Stations by (tenant slug, identity), before any tenant is entered. None: no such tenant."""
+    with connections[current_alias()].cursor() as cursor:
+        cursor.execute("SELECT * FROM stations_find(%s::json)", [json.dumps([list(pair) for pair in wanted])])
+        rows = cursor.fetchall()
+    found: list[FoundStation | None] = [None] * len(wanted)
+    for place, tenant_id, station_id, site_id, stored, open_door, strict, registration in rows:
+        found[place - 1] = FoundStation(
+            tenant_id, station_id, site_id, stored or "", bool(open_door), bool(strict), registration or ""
+        )
+    return found
+
+
+def open_many(*, tenant_id: int, requests: Sequence[OpenRequest]) -> list[int]:
+    """Epoch of each new socket. The station is online through it; older sockets are no longer routable."""
+    rows = [
+        [request.station_id, request.gateway, request.ocpp_version, request.remote_address, request.at.timestamp()]
+        for request in requests
+    ]
+    with connections[current_alias()].cursor() as cursor:
+        cursor.execute(
+            """
+            WITH wanted AS (
+                SELECT (r->>0)::bigint station_id, r->>1 gateway, r->>2 version, r->>3 remote,
+                       to_timestamp((r->>4)::double precision) at, n,
+                       count(*) OVER (PARTITION BY r->>0 ORDER BY n) step, count(*) OVER (PARTITION BY r->>0) steps
+                FROM json_array_elements(%(rows)s::json) WITH ORDINALITY AS list (r, n)
+            ), bumped AS (
+                UPDATE stations_station s SET epoch = s.epoch + w.steps, gateway = w.gateway, online = true,
+                    online_changed_at = CASE WHEN s.online THEN s.online_changed_at ELSE w.at END,
+                    last_seen_at = w.at, ocpp_version = w.version, remote_address = w.remote
+                FROM wanted w WHERE s.tenant_id = %(tenant)s AND s.id = w.station_id AND w.step = w.steps
+                RETURNING s.id, s.epoch, s.site_id
+            ), opened AS (
+                INSERT INTO stations_connection (tenant_id, station_id, epoch, gateway, ocpp_version, remote_address,
+                                                 opened_at, close_reason)
+                SELECT %(tenant)s, w.station_id, b.epoch - w.steps + w.step, w.gateway, w.version, w.remote, w.at, ''
+                FROM wanted w JOIN bumped b ON b.id = w.station_id
+            )
+            SELECT b.epoch - w.steps + w.step, b.site_id, w.station_id,
+                   pg_notify(%(channel)s, %(tenant)s || ':' || w.station_id || ':' || (b.epoch - w.steps + w.step))
+            FROM wanted w JOIN bumped b ON b.id = w.station_id ORDER BY w.n
+            """,
+            {"rows": json.dumps(rows), "tenant": tenant_id, "channel": TAKEN_CHANNEL},
+        )
+        opened = cursor.fetchall()
+    for _epoch, site_id, station_id, _notified in opened:
+        live.publish(tenant_id, kind="station", station_id=station_id, site_id=site_id, data={"online": True})
+    return [epoch for epoch, *_rest in opened]
+
+
+def close_many(*, tenant_id: int, requests: Sequence[CloseRequest]) -> list[bool]:
+    """Ends sockets. True where it was the newest one, so that the station is offline now."""
+    rows = [[r.station_id, r.epoch, r.at.timestamp(), r.code, r.reason[:120]] for r in requests]
+    with connections[current_alias()].cursor() as cursor:
+        cursor.execute(
+            """
+            WITH gone AS (
+                SELECT (r->>0)::bigint station_id, (r->>1)::bigint epoch, to_timestamp((r->>2)::double precision) at,
+                       (r->>3)::int code, r->>4 reason
+                FROM json_array_elements(%(rows)s::json) AS r
+            ), closed AS (
+                UPDATE stations_connection c SET closed_at = g.at, close_code = g.code, close_reason = g.reason
+                FROM gone g WHERE c.tenant_id = %(tenant)s AND c.station_id = g.station_id AND c.epoch = g.epoch
+                    AND c.closed_at IS NULL
+            )
+            UPDATE stations_station s SET online = false, gateway = '', online_changed_at = g.at
+            FROM gone g WHERE s.tenant_id = %(tenant)s AND s.id = g.station_id AND s.epoch = g.epoch AND s.online
+            RETURNING s.id, s.epoch, s.site_id
+            """,
+            {"rows": json.dumps(rows), "tenant": tenant_id},
+        )
+        offline = {(station_id, epoch): site_id for station_id, epoch, site_id in cursor.fetchall()}
+    for (station_id, _epoch), site_id in offline.items():
+        live.publish(tenant_id, kind="station", station_id=station_id, site_id=site_id, data={"online": False})
+        facts.publish(
+            tenant_id=tenant_id, kind="station.offline", subject_type="station", subject_id=station_id, payload={}
+        )
+    return [(request.station_id, request.epoch) in offline for request in requests]
+
+
+def refuse_many(*, tenant_id: int, requests: Sequence[RefusedRequest]) -> list[None]:
+    """Enter unknown stations in the quarantine list, so that an operator may adopt them."""
+    known = QuarantinedStation.objects.filter(tenant_id=tenant_id)
+    room = max(0, QUARANTINE_LIMIT - known.count())
+    latest = {request.identity: request for request in requests}
+    present = set(known.filter(identity__in=latest).values_list("identity", flat=True))
+    for identity, request in latest.items():
+        tries = sum(other.identity == identity for other in requests)
+        if identity in present:
+            row = known.select_for_update().get(identity=identity)
+            row.attempts, row.last_seen_at = row.attempts + tries, request.at
+            row.remote_address, row.subprotocols = request.remote_address[:64], request.subprotocols[:120]
+            row.save(update_fields=["attempts", "last_seen_at", "remote_address", "subprotocols"])
+        elif room > 0:
+            room -= 1
+            QuarantinedStation.objects.bulk_create(
+                [
+                    QuarantinedStation(
+                        tenant_id=tenant_id, identity=identity, first_seen_at=request.at, last_seen_at=request.at,
+                        attempts=tries, remote_address=request.remote_address[:64],
+                        subprotocols=request.subprotocols[:120],
+                    )
+                ],
+                ignore_conflicts=True,
+            )  # fmt: skip
+    return [None] * len(requests)
+
+
+def alive(*, gateway: str) -> None:
+    """A gateway says that it lives. Works outside any tenant."""
+    now = timezone.now()
+    GatewayProcess.objects.update_or_create(
+        name=gateway, defaults={"alive_at": now}, create_defaults={"started_at": now, "alive_at": now}
+    )
+
+
+def gone(*, gateway: str) -> None:
+    GatewayProcess.objects.filter(name=gateway).delete()
+
+
+def take_offline_orphans(*, tenant_id: int) -> int:
+    """Stations whose gateway has been silent are offline since it was last alive."""
+    living = list(
+        GatewayProcess.objects.filter(alive_at__gte=timezone.now() - GATEWAY_SILENT).values_list("name", flat=True)
+    )
+    orphans = Station.objects.filter(tenant_id=tenant_id, online=True).exclude(gateway__in=living)
+    now = timezone.now()
+    requests = [
+        CloseRequest(station.pk, station.epoch, station.last_seen_at or now, 1006, "The gateway process ended.")
+        for station in orphans[:2000]
+    ]
+    if not requests:
+        return 0
+    with transaction.atomic():
+        return sum(close_many(tenant_id=tenant_id, requests=requests))

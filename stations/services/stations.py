@@ -1,0 +1,148 @@
+"""Stations as the operator keeps them: connect, change, give a new password, remove, adopt from quarantine."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from stations.models import Connector, Evse, QuarantinedStation, Station
+from tenants import secrets
+from tenants.errors import Conflict, Invalid
+from tenants.models import Site
+from tenants.permissions import Actor, Permission
+from tenants.services import audit
+
+PURPOSE = "station"
+PASSWORD_LENGTH = 24  # OCPP 2.0.1 A00.FR.205: 16 to 40 characters
+_FORBIDDEN_IN_IDENTITY = re.compile(r"[\x00-\x1f\x7f:]")  # HTTP Basic's user-id holds no colon (RFC 7617)
+EDITABLE = frozenset({
+    "name", "site_id", "tariff_id", "strict", "allow_unauthenticated", "registration", "heartbeat_seconds"
+})  # fmt: skip
+
+
+def _checked_identity(identity: str) -> str:
+    identity = identity.strip()
+    if not identity or len(identity) > 128 or _FORBIDDEN_IN_IDENTITY.search(identity):
+        raise Invalid(fields={"identity": "Write 1 to 128 characters without colon or control characters."})
+    return identity
+
+
+def _checked_password(password: str) -> str:
+    if not 8 <= len(password) <= 40 or "\0" in password:
+        raise Invalid(fields={"password": "Write 8 to 40 characters, or leave it empty to get a random one."})
+    return password
+
+
+def password_hash(password: str) -> str:
+    return secrets.fingerprint(password, purpose=PURPOSE)
+
+
+def create_station(
+    *,
+    site: Site,
+    actor: Actor,
+    identity: str,
+    name: str = "",
+    evses: int = 1,
+    password: str = "",
+    connector: dict[str, Any] | None = None,
+) -> tuple[Station, str]:
+    """A new station with `evses` EVSEs of one connector each, and its password, which is not kept.
+
+    `connector` may set standard, power_type, max_power_w and max_amps. Invalid or Conflict in words.
+    """
+    actor.require(Permission.STATION_EDIT, site_id=site.pk)
+    password = _checked_password(password) if password else secrets.new_secret(PASSWORD_LENGTH)
+    if not 0 <= evses <= 100:
+        raise Invalid(fields={"evses": "Write a number from 0 to 100."})
+    station = Station(
+        tenant_id=site.tenant_id,
+        site=site,
+        identity=_checked_identity(identity),
+        name=name.strip()[:120],
+        password_hash=password_hash(password),
+    )
+    try:
+        with transaction.atomic():
+            station.save(force_insert=True)
+    except IntegrityError:
+        raise Conflict(f"A station with the identity {identity} exists already.") from None
+    for number in range(1, evses + 1):
+        add_evse(station=station, number=number, connector=connector)
+    audit.record(
+        tenant_id=site.tenant_id, actor=actor, action="station.create", subject=station, site_id=site.pk,
+        detail={"identity": station.identity, "evses": evses},
+    )  # fmt: skip
+    return station, password
+
+
+def add_evse(*, station: Station, number: int, connector: dict[str, Any] | None = None) -> Evse:
+    evse = Evse.objects.create(tenant_id=station.tenant_id, station=station, number=number)
+    Connector.objects.create(tenant_id=station.tenant_id, evse=evse, number=1, **(connector or {}))
+    return evse
+
+
+def edit_station(*, station: Station, actor: Actor, changes: dict[str, Any]) -> Station:
+    """Change fields out of EDITABLE; the audit tells what was and what is."""
+    actor.require(Permission.STATION_EDIT, site_id=station.site_id)
+    unknown = set(changes) - EDITABLE
+    if unknown:
+        raise Invalid(fields={name: "This cannot be changed here." for name in unknown})
+    if "site_id" in changes:
+        actor.require(Permission.STATION_EDIT, site_id=changes["site_id"])
+    before = {name: getattr(station, name) for name in changes}
+    for name, value in changes.items():
+        setattr(station, name, value)
+    station.save(update_fields=list(changes))
+    audit.record(
+        tenant_id=station.tenant_id, actor=actor, action="station.edit", subject=station, site_id=station.site_id,
+        detail={"changed": audit.changes(before, changes)},
+    )  # fmt: skip
+    return station
+
+
+def renew_password(*, station: Station, actor: Actor, password: str = "") -> str:
+    """A new password, shown once. The running socket stays; the old password is refused from now on."""
+    actor.require(Permission.STATION_EDIT, site_id=station.site_id)
+    password = _checked_password(password) if password else secrets.new_secret(PASSWORD_LENGTH)
+    station.password_hash = password_hash(password)
+    station.save(update_fields=["password_hash"])
+    audit.record(
+        tenant_id=station.tenant_id, actor=actor, action="station.password", subject=station, site_id=station.site_id
+    )
+    return password
+
+
+def archive_station(*, station: Station, actor: Actor) -> None:
+    """Take a station out of use: it may no longer connect; its sessions and prices stay."""
+    actor.require(Permission.STATION_EDIT, site_id=station.site_id)
+    if station.archived_at is None:
+        station.archived_at = timezone.now()
+        station.save(update_fields=["archived_at"])
+        audit.record(
+            tenant_id=station.tenant_id, actor=actor, action="station.archive", subject=station,
+            site_id=station.site_id,
+        )  # fmt: skip
+
+
+def adopt_quarantined(
+    *, quarantined: QuarantinedStation, site: Site, actor: Actor, name: str = "", evses: int = 1, password: str = ""
+) -> tuple[Station, str]:
+    """Make a station of a refused unknown one. It is let in with the new password at its next attempt."""
+    station, password = create_station(
+        site=site, actor=actor, identity=quarantined.identity, name=name, evses=evses, password=password
+    )
+    quarantined.delete()
+    return station, password
+
+
+def dismiss_quarantined(*, quarantined: QuarantinedStation, actor: Actor) -> None:
+    actor.require(Permission.STATION_EDIT)
+    quarantined.dismissed_at = timezone.now()
+    quarantined.save(update_fields=["dismissed_at"])
+    audit.record(
+        tenant_id=quarantined.tenant_id, actor=actor, action="station.dismiss", subject=quarantined,
+    )  # fmt: skip
