@@ -1,0 +1,228 @@
+"""What the other side may ask of a station, in words that both versions share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from simulator.charging import Charging
+from simulator.clock import read_stamp
+from simulator.connector import Connector, Reservation
+from simulator.device import Setting
+from simulator.profiles import Limit, Period, Profile
+
+Then = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+
+
+class Commands(Charging):
+    """Mixed into SimulatedStation, above Charging."""
+
+    operative: bool
+    align_anew: Callable[[], None]
+    password_bytes: bytes | None
+
+    # -- start and stop
+
+    def connector_for_start(self, number: int | None, token: str) -> int | None:
+        """Where a remote start may go: the connector named, else the first that is free."""
+        wanted = [number] if number else list(self.connectors)
+        free = [
+            self.connectors[n]
+            for n in wanted
+            if n in self.connectors and self._may_start(self.connectors[n], token)
+        ]
+        return free[0].number if free else None
+
+    def _may_start(self, connector: Connector, token: str) -> bool:
+        transaction = connector.transaction
+        busy = (transaction is not None and transaction.authorized) or connector.waiting_for_start
+        held = connector.reservation is not None and token not in (
+            connector.reservation.token,
+            connector.reservation.parent,
+        )
+        return connector.operative and not connector.fault and not busy and not held
+
+    def connector_of(self, transaction_id: Any) -> int | None:
+        for number, connector in self.connectors.items():
+            if connector.transaction is not None and connector.transaction.id == transaction_id:
+                return number
+        return None
+
+    async def remote_stop(self, number: int) -> None:
+        await self.stop(number, reason="Remote", trigger="RemoteStop")
+
+    async def unlocked(self, number: int) -> None:
+        """The cable comes free; a transaction ends first (1.6 section 5.18)."""
+        if self.connectors[number].transaction is not None:
+            await self.stop(number, reason="UnlockCommand", trigger="UnlockCommand")
+        await self.unplug(number)
+
+    # -- availability and settings
+
+    async def tell_changed_states(self) -> None:
+        if 0 not in self._told_station or self._told_station[0] != self.operative:
+            self._told_station[0] = self.operative
+            for payload in self.says.station_status(self):
+                await self.tell(payload)
+        for connector in self.connectors.values():
+            await self.tell_state(connector)
+
+    async def setting_changed(self, setting: Setting) -> None:
+        """Some settings take effect at once."""
+        if setting.key == "HeartbeatInterval":
+            self.link.beat_anew()
+        elif setting.key == "ClockAlignedDataInterval":
+            self.align_anew()
+        elif setting.key == "MeterValueSampleInterval":
+            for connector in self.connectors.values():
+                if connector.transaction is not None:
+                    connector.transaction.next_sample = self.clock.seconds() + self.sample_interval
+        elif setting.key == "AuthorizationKey":
+            await self._take_password(setting)
+
+    async def _take_password(self, setting: Setting) -> None:
+        """The new password holds from the next connection on, which comes at once."""
+        hexadecimal = self.quirks.hex_authorization_key
+        self.password_bytes = bytes.fromhex(setting.value) if hexadecimal else setting.value.encode()
+        self.link.boot_reason = "ApplicationReset"
+        await self.link.close(1000, "new password")
+
+    # -- charging profiles
+
+    def install_profile(self, profile: Profile) -> str:
+        if profile.evse and profile.evse not in self.connectors:
+            return "Rejected"
+        transaction = self.connectors[profile.evse].transaction if profile.evse else None
+        if profile.purpose == "TxProfile":
+            if transaction is None or profile.transaction_id not in (None, transaction.id):
+                return "Rejected"
+            profile.transaction_id = transaction.id
+        if profile.purpose == "ChargingStationMaxProfile" and profile.evse:
+            return "Rejected"
+        if profile.stack > self.device.number("ChargeProfileMaxStackLevel"):
+            return "Rejected"
+        if len(self.profiles.all) >= self.device.number("MaxChargingProfilesInstalled"):
+            return "Rejected"
+        self.profiles.add(profile)
+        self.limits_changed()
+        return "Accepted"
+
+    def composite(self, number: int, seconds: int, unit: str) -> tuple[str, list[Period]]:
+        """Start and periods of the schedule that all profiles together make."""
+        start = self.clock.now()
+        transaction = self.connectors[number].transaction if number else None
+        chosen = [self.connectors[number]] if number else list(self.connectors.values())
+        if chosen[0].kind == "dc":
+            best = Limit(watts=sum(connector.max_power_w for connector in chosen))
+        else:
+            best = Limit(amps=sum(connector.max_amps for connector in chosen), phases=chosen[0].phases)
+        begun = transaction.started_at if transaction else None
+        return self.clock.stamp(start), self.profiles.composite(number, start, seconds, begun, unit, best)
+
+    # -- reservations
+
+    def reserve(self, number: int, reservation_id: int, token: str, expires: str, parent: str) -> str:
+        connector = self.connectors.get(number)
+        if connector is None:
+            return "Rejected"
+        if connector.fault:
+            return "Faulted"
+        if not connector.operative:
+            return "Unavailable"
+        if (
+            connector.car
+            or connector.transaction
+            or (connector.reservation and connector.reservation.id != reservation_id)
+        ):
+            return "Occupied"
+        connector.reservation = Reservation(reservation_id, token, expires, parent)
+        seconds = (read_stamp(expires) - self.clock.now()).total_seconds()
+        if not self.clock.manual:
+            timer = asyncio.create_task(self._expire(connector, reservation_id, seconds))
+            self._drivers[-reservation_id - 1] = timer
+        return "Accepted"
+
+    async def _expire(self, connector: Connector, reservation_id: int, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds))
+        if connector.reservation and connector.reservation.id == reservation_id:
+            connector.reservation = None
+            await self.tell_state(connector)
+            if self.version != "1.6":
+                await self.tell(self.says.reservation_status(reservation_id, "Expired"))
+
+    def cancel_reservation(self, reservation_id: int) -> str:
+        for connector in self.connectors.values():
+            if connector.reservation and connector.reservation.id == reservation_id:
+                connector.reservation = None
+                return "Accepted"
+        return "Rejected"
+
+    # -- files: the steps are told, nothing is really transferred
+
+    async def update_firmware(self, location: str, when: str, request_id: int | None) -> None:
+        """Download, install, reboot. An address with "bad" in it cannot be reached."""
+        await self.clock.sleep(max(0.0, (read_stamp(when) - self.clock.now()).total_seconds()))
+        steps = (
+            ["Downloading", "DownloadFailed"]
+            if "bad" in location
+            else ["Downloading", "Downloaded", "Installing"]
+        )
+        for step in steps:
+            await self.tell(self.says.firmware_status(step, request_id))
+            await self.clock.sleep(2)
+        if "bad" in location:
+            return
+        major, minor, patch = self.firmware.split(".")
+        self.firmware = f"{major}.{minor}.{int(patch) + 1}"
+        await self.reboot(reason="FirmwareUpdate", stop_reason="Reboot")
+        await self.until(lambda: self.booted and self.link.connections > self.link.left_at, 120)
+        await self.tell(self.says.firmware_status("Installed", request_id))
+
+    async def upload_log(self, location: str, request_id: int | None) -> None:
+        failure = "UploadFailed" if self.version == "1.6" and request_id is None else "UploadFailure"
+        for step in ("Uploading", failure if "bad" in location else "Uploaded"):
+            await self.tell(self.says.log_status(step, request_id))
+            await self.clock.sleep(1)
+
+    # -- triggers
+
+    def trigger(self, message: str, numbers: list[int], then: Then) -> str:
+        """Accepted with the message to follow, or NotImplemented."""
+        work = self._triggered(message, numbers)
+        if work is None:
+            return "NotImplemented"
+        then(work)
+        return "Accepted"
+
+    def _triggered(self, message: str, numbers: list[int]) -> Callable[[], Coroutine[Any, Any, None]] | None:
+        says = self.says
+        match message:
+            case "BootNotification" if not self.booted:
+                return self._boot_now
+            case "BootNotification":
+                return lambda: self.tell(says.boot(self, "Triggered"))
+            case "Heartbeat":
+                return lambda: self.tell(says.heartbeat())
+            case "StatusNotification":
+                return lambda: self._each(numbers, self._status_again)
+            case "MeterValues" | "TransactionEvent":
+                return lambda: self._each(numbers, self.report_now)
+            case "FirmwareStatusNotification":
+                return lambda: self.tell(says.firmware_status("Idle", None))
+            case "DiagnosticsStatusNotification" | "LogStatusNotification":
+                return lambda: self.tell(says.log_status("Idle", None))
+        return None
+
+    async def _boot_now(self) -> None:
+        self.link.boot_now()
+
+    async def _each(self, numbers: list[int], work: Callable[[int], Coroutine[Any, Any, None]]) -> None:
+        for number in numbers:
+            await work(number)
+
+    async def _status_again(self, number: int) -> None:
+        await self.tell(self.says.status(self, self.connectors[number]))
+
+    firmware: str
+    _told_station: dict[int, bool]

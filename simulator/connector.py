@@ -1,0 +1,115 @@
+"""One connector: its meter, its cable, what flows through it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING
+
+from simulator.car import MINIMUM_AMPS, NOMINAL_VOLTS, Car
+
+if TYPE_CHECKING:
+    from simulator.profiles import Limit
+    from simulator.transaction import Transaction
+
+STEP_SECONDS = 10.0  # the curve is integrated in steps no longer than this
+
+
+@dataclass
+class Flow:
+    """What passes the meter at one moment. `amps` is per phase for AC."""
+
+    power_w: float = 0.0
+    amps: float = 0.0
+    volts: float = NOMINAL_VOLTS
+    phases: int = 3
+    stopped_by_station: bool = False
+
+
+@dataclass
+class Reservation:
+    id: int
+    token: str
+    expires: str
+    parent: str = ""
+
+
+@dataclass
+class Connector:
+    """Connector n of a station; in 2.x it is connector 1 of EVSE n."""
+
+    number: int
+    kind: str = "ac"  # ac | dc
+    phases: int = 3
+    max_amps: float = 32.0
+    max_power_w: float = 150_000.0
+    register_wh: float = 0.0
+    car: Car | None = None
+    transaction: Transaction | None = None
+    operative: bool = True
+    inoperative_after: bool = False  # ChangeAvailability came during a transaction
+    fault: str = ""
+    waiting_for_start: bool = False  # authorised, nothing flows yet
+    finished: bool = False  # a transaction has ended and the cable is still in
+    reservation: Reservation | None = None
+    unlock_fails: bool = False
+    flow: Flow = field(default_factory=Flow)
+    reported: str = ""  # the last state the other side was told
+
+    @property
+    def best_power_w(self) -> float:
+        return self.max_power_w if self.kind == "dc" else self.max_amps * NOMINAL_VOLTS * self.phases
+
+    @property
+    def state(self) -> str:
+        """In the words of 1.6, lower case with underscores."""
+        if self.fault:
+            return "faulted"
+        if self.transaction is not None:
+            return self._charging_state()
+        if not self.operative:
+            return "unavailable"
+        if self.car is not None:
+            return "finishing" if self.finished else "preparing"
+        if self.waiting_for_start:
+            return "preparing"
+        return "reserved" if self.reservation else "available"
+
+    def _charging_state(self) -> str:
+        if self.car is None:
+            return "preparing"
+        if self.flow.power_w > 0:
+            return "charging"
+        return "suspended_evse" if self.flow.stopped_by_station else "suspended_ev"
+
+    def pass_time(self, seconds: float, limit: Limit, rng: Random) -> None:
+        """Let current flow for simulated seconds under a limit; the register only ever rises."""
+        left = seconds
+        while True:
+            step = min(left, STEP_SECONDS)
+            self.flow = self._flow_now(limit, rng)
+            energy_wh = self.flow.power_w * step / 3600
+            self.register_wh += energy_wh
+            if self.car is not None and energy_wh:
+                self.car.take(energy_wh)
+            left -= step
+            if left <= 0:
+                break
+
+    def _flow_now(self, limit: Limit, rng: Random) -> Flow:
+        if self.car is None or self.transaction is None or self.fault:
+            return Flow(phases=self.phases)
+        return self._dc(self.car, limit) if self.kind == "dc" else self._ac(self.car, limit, rng)
+
+    def _ac(self, car: Car, limit: Limit, rng: Random) -> Flow:
+        phases = min(self.phases, car.ac_phases, limit.phases or 3)
+        volts = NOMINAL_VOLTS * rng.uniform(0.99, 1.01)
+        offered = min(self.max_amps, limit.amps, limit.watts / (NOMINAL_VOLTS * phases))
+        amps = car.ac_amps(offered)
+        return Flow(amps * volts * phases, amps, volts, phases, offered < MINIMUM_AMPS)
+
+    def _dc(self, car: Car, limit: Limit) -> Flow:
+        volts = car.pack_volts()
+        offered = min(self.max_power_w, limit.watts, limit.amps * volts)
+        power_w = car.dc_power_w(offered)
+        return Flow(power_w, power_w / volts, volts, 1, offered <= 0)

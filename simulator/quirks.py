@@ -1,0 +1,33 @@
+"""What real stations get wrong. Each field is one habit seen on the wire of public implementations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass
+class Quirks:
+    """Switches for tests; the default station has no quirk."""
+
+    no_boot_after_reconnect: bool = False  # after a reconnect neither BootNotification nor Heartbeat
+    status_before_boot: bool = False  # StatusNotification is sent before the boot is answered
+    two_calls_in_flight: bool = False  # does not wait for one answer before the next CALL
+    ended_twice: Literal["", "same", "next"] = ""  # 2.x: a second Ended with the same or the next seqNo
+    seq_no_always_zero: bool = False  # 2.x
+    wh_called_kwh: bool = False  # the unit says kWh, the number is Wh; at the end the reverse
+    bare_stop: bool = False  # a stop without idTag and reason
+    signed_ocmf: bool = False  # signed OCMF text as a sampled value at the end of a transaction
+    repeating_message_ids: bool = False  # "1", "2", ... anew after each connection, the same at every station
+    doubled_slash: bool = False  # //identity
+    origin: str = ""  # sends an Origin header
+    long_transaction_ids: bool = False  # 2.x: 34 characters
+    lost_start_reply: bool = False  # drops the socket right after the start was sent, resends it later
+    repeat_stop: int = 1  # how many times a stop is sent, each with a new message id
+    hex_authorization_key: bool = False  # 1.6: AuthorizationKey arrives as hex, the password is its bytes
+    empty_strings: bool = False  # 1.6: optional text fields are sent empty
+    white_space: bool = False  # pretty-printed JSON with a trailing line end
+    unknown_enum: bool = False  # 1.6: an error code in StatusNotification that the schema does not know
+    starts_anyway: bool = False  # starts a transaction although the token was refused
+    forgets_password: bool = False  # connects without credentials (security profile 0)
+    silent: bool = False  # never answers a CALL from the other side

@@ -1,0 +1,51 @@
+"""What a 1.6 station answers: FirmwareManagement and the security whitepaper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ocpp.routing import on
+from ocpp.v16 import call_result
+from ocpp.v16.enums import Action
+
+from simulator.v16.core import Answers
+
+
+class Extras(Answers):
+    @on(Action.update_firmware)
+    def on_update_firmware(self, location: str, retrieve_date: str, **_: Any) -> Any:
+        self.then(lambda: self.station.update_firmware(location, retrieve_date, None))
+        return call_result.UpdateFirmware()
+
+    @on(Action.signed_update_firmware)
+    def on_signed_update_firmware(self, request_id: int, firmware: dict[str, Any], **_: Any) -> Any:
+        location, when = firmware["location"], firmware["retrieve_date_time"]
+        self.then(lambda: self.station.update_firmware(location, when, request_id))
+        return call_result.SignedUpdateFirmware("Accepted")
+
+    @on(Action.get_diagnostics)
+    def on_get_diagnostics(self, location: str, **_: Any) -> Any:
+        self.then(lambda: self.station.upload_log(location, None))
+        return call_result.GetDiagnostics(file_name=f"{self.station.serial}-diagnostics.zip")
+
+    @on(Action.get_log)
+    def on_get_log(self, log: dict[str, Any], log_type: str, request_id: int, **_: Any) -> Any:
+        self.then(lambda: self.station.upload_log(log["remote_location"], request_id))
+        name = f"{self.station.serial}-{log_type}.zip"
+        return call_result.GetLog("Accepted", filename=name)
+
+    @on(Action.get_installed_certificate_ids)
+    def on_get_installed_certificate_ids(self, certificate_type: str) -> Any:
+        return call_result.GetInstalledCertificateIds("NotFound")
+
+    @on(Action.install_certificate)
+    def on_install_certificate(self, certificate_type: str, certificate: str) -> Any:
+        return call_result.InstallCertificate("Rejected")
+
+    @on(Action.delete_certificate)
+    def on_delete_certificate(self, certificate_hash_data: dict[str, Any]) -> Any:
+        return call_result.DeleteCertificate("NotFound")
+
+    @on(Action.certificate_signed)
+    def on_certificate_signed(self, certificate_chain: str) -> Any:
+        return call_result.CertificateSigned("Rejected")
