@@ -74,6 +74,7 @@ def spawn(
         stdout=output,
         stderr=subprocess.STDOUT if output is not None else None,
         start_new_session=True,
+        umask=0o077,  # what servers and roles write may hold secrets
         preexec_fn=tied_to_parent(death_signal),
         **drop,
     )

@@ -178,6 +178,7 @@ class _Up:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
+                umask=0o077,  # demo.json holds passwords
             )
             log = self.where.logs / "setup.log"
             with log.open("a") as file:
