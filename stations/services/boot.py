@@ -21,7 +21,7 @@ class BootAnswer:
     interval_seconds: int
 
 
-def register(*, tenant_id: int, reports: Sequence[BootReport]) -> list[BootAnswer]:
+def register(*, tenant_id: int, requests: Sequence[BootReport]) -> list[BootAnswer]:
     """Keep vendor, model, firmware and time of boot; answer whether the station is accepted and how often it reports."""
     rows = [
         [
@@ -30,7 +30,7 @@ def register(*, tenant_id: int, reports: Sequence[BootReport]) -> list[BootAnswe
             f"Booted with firmware {r.firmware_version}"[:200] if r.firmware_version else "Booted",
             r.detail,
         ]
-        for r in reports
+        for r in requests
     ]  # fmt: skip
     with connections[current_alias()].cursor() as cursor:
         cursor.execute(
@@ -57,7 +57,7 @@ def register(*, tenant_id: int, reports: Sequence[BootReport]) -> list[BootAnswe
     for station_id, (_registration, _seconds, site_id) in known.items():
         live.publish(tenant_id, kind="station", station_id=station_id, site_id=site_id, data={"booted": True})
     answers = []
-    for report in reports:
+    for report in requests:
         registration, seconds, _site = known.get(report.station_id, (Registration.REJECTED, None, None))
         answers.append(BootAnswer(registration, seconds or settings.OCPP_HEARTBEAT_SECONDS))
     return answers

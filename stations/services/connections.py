@@ -60,12 +60,12 @@ class RefusedRequest:
     at: datetime
 
 
-def find(*, wanted: Sequence[tuple[str, str]]) -> list[FoundStation | None]:
+def find(*, requests: Sequence[tuple[str, str]]) -> list[FoundStation | None]:
     """Stations by (tenant slug, identity), before any tenant is entered. None: no such tenant."""
     with connections[current_alias()].cursor() as cursor:
-        cursor.execute("SELECT * FROM stations_find(%s::json)", [json.dumps([list(pair) for pair in wanted])])
+        cursor.execute("SELECT * FROM stations_find(%s::json)", [json.dumps([list(pair) for pair in requests])])
         rows = cursor.fetchall()
-    found: list[FoundStation | None] = [None] * len(wanted)
+    found: list[FoundStation | None] = [None] * len(requests)
     for place, tenant_id, station_id, site_id, stored, open_door, strict, registration in rows:
         found[place - 1] = FoundStation(
             tenant_id, station_id, site_id, stored or "", bool(open_door), bool(strict), registration or ""
