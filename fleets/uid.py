@@ -12,6 +12,6 @@ def normal_uid(text: str) -> str:
     nothing is stored under the empty identifier.
     """
     uid = text.strip().upper()
-    if "\0" in uid or not uid.isascii() and any("\ud800" <= character <= "\udfff" for character in uid):
+    if "\0" in uid or (not uid.isascii() and any("\ud800" <= character <= "\udfff" for character in uid)):
         return ""
     return uid
