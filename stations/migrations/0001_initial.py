@@ -169,6 +169,7 @@ class Migration(migrations.Migration):
                 ('last_seq_no', models.IntegerField(null=True)),
                 ('flags', models.JSONField(default=list)),
                 ('held_reason', models.CharField(blank=True, max_length=200)),
+                ('evidence', models.JSONField(default=dict)),
                 ('tariff', models.JSONField(null=True)),
                 ('charge_id', models.BigIntegerField(null=True)),
                 ('cost_incl_tax', models.DecimalField(decimal_places=4, max_digits=14, null=True)),

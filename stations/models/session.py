@@ -58,6 +58,7 @@ class Session(TenantModel):
     last_seq_no = models.IntegerField(null=True)
     flags = models.JSONField(default=list)
     held_reason = models.CharField(max_length=200, blank=True)
+    evidence = models.JSONField(default=dict)  # what the figures rest on (stations.services.evidence)
     # What it costs
     tariff = models.JSONField(null=True)  # as it stood at the start
     charge_id = models.BigIntegerField(null=True)
