@@ -34,11 +34,11 @@ def main(argv: list[str]) -> int:
 def _run(argv: list[str], progress: Progress) -> int:
     name = argv[1] if len(argv) > 1 else "help"
     virtualenv.enter(argv, progress)
-    if name in ("up", "test") and not {"-h", "--help"} & set(argv[2:]):
-        if name == "up":
-            from cpo.embedded import up
+    if name == "up":
+        from cpo.embedded import up
 
-            return up.main(argv[2:], progress)
+        return up.main(argv[2:], progress)
+    if name == "test":
         from cpo.embedded import test
 
         return test.main(argv[2:], progress)

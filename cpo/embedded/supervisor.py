@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -36,7 +36,8 @@ class Service:
     process: subprocess.Popen[bytes] | None = None
     begun: float = 0.0
     wait_s: float = _FIRST_WAIT_S
-    again_at: float = field(default=0.0)
+    again_at: float = 0.0
+    falls: int = 0
 
     @property
     def is_running(self) -> bool:
@@ -105,6 +106,7 @@ class Supervisor:
         code = service.process.returncode
         processes.signal_group(service.process.pid, signal.SIGKILL)
         service.process = None
+        service.falls += 1
         self._ledger.remove(service.name)
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         self._back_off(service, now)

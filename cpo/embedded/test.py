@@ -23,10 +23,24 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("mypy", ("-m", "mypy", ".")),
     ("migrations", ("manage.py", "makemigrations", "--check", "--dry-run")),
 )
+HELP = """\
+usage: manage.py test [--no-lint] [--long] [pytest's arguments]
+
+Checks (ruff, import-linter, mypy, migrations), then the tests, on a PostgreSQL and a Redis of their own that are gone
+afterwards. Runs may go side by side, and beside `up`.
+
+  --no-lint   leave out the checks
+  --long      run the tests marked `long` too
+  -n 0        in one process, to use a debugger (--pdb does the same)
+
+For example: manage.py test --no-lint tests/billing -k invoice -x"""
 
 
 def main(args: list[str], progress: Progress) -> int:
     """Exit code: pytest's, or 1 if a check failed. No tests found is a failure too."""
+    if {"-h", "--help"} & set(args):
+        print(HELP)
+        return 0
     signal.signal(signal.SIGTERM, _interrupt)
     where = places()
     sweep(where)

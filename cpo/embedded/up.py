@@ -24,6 +24,7 @@ from cpo.embedded.supervisor import Service, Stopped, Supervisor, logged, rotate
 from cpo.embedded.terminal import Progress
 
 _READY_TIMEOUT_S = 120
+_FALLS_ALLOWED = 3
 _STAGE_CHARGERS, _STAGE_DOORS, _STAGE_TASKS, _STAGE_REDIS, _STAGE_POSTGRES = range(5)
 
 
@@ -220,7 +221,18 @@ class _Up:
                     f"The {name} process did not get ready.", f"Its log is {self.where.logs / name}.log."
                 )
             self.supervisor.revive()
+            self._give_up_on_the_falling()
             time.sleep(0.1)
+
+    def _give_up_on_the_falling(self) -> None:
+        for service in self.supervisor.services:
+            if service.falls >= _FALLS_ALLOWED:
+                log = self.where.logs / f"{service.name}.log"
+                last = (log.read_text(errors="replace").strip().splitlines() or ["nothing"])[-1]
+                raise Problem(
+                    f"The {service.name} process ended {service.falls} times; its last words: {last}",
+                    f"The whole story is in {log}.",
+                )
 
     def _welcome(self, begun: float) -> None:
         seconds = time.monotonic() - begun
