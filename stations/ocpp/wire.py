@@ -1,0 +1,128 @@
+"""Wire words that several versions share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from fleets.models import TokenKind, Verdict
+from stations.models import Registration
+from stations.neutral import Sample, SampledValue, TokenShown
+from tenants.errors import Invalid
+
+REGISTRATION = {
+    Registration.ACCEPTED: "Accepted",
+    Registration.PENDING: "Pending",
+    Registration.REJECTED: "Rejected",
+}
+VERDICT = {
+    Verdict.ACCEPTED: "Accepted",
+    Verdict.BLOCKED: "Blocked",
+    Verdict.EXPIRED: "Expired",
+    Verdict.INVALID: "Invalid",
+    Verdict.CONCURRENT_TX: "ConcurrentTx",
+}
+TOKEN_KIND = {
+    "Central": TokenKind.CENTRAL,
+    "DirectPayment": TokenKind.NO_AUTHORIZATION,
+    "eMAID": TokenKind.EMAID,
+    "EVCCID": TokenKind.MAC_ADDRESS,
+    "ISO14443": TokenKind.ISO14443,
+    "ISO15693": TokenKind.ISO15693,
+    "KeyCode": TokenKind.KEY_CODE,
+    "Local": TokenKind.LOCAL,
+    "MacAddress": TokenKind.MAC_ADDRESS,
+    "NoAuthorization": TokenKind.NO_AUTHORIZATION,
+    "VIN": TokenKind.MAC_ADDRESS,
+}
+DEFAULT_MEASURAND = "Energy.Active.Import.Register"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def stamp(at: datetime) -> str:
+    """2026-01-31T12:00:00.000Z: three decimals at most, for stations choke on more."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def number(value: Any) -> Decimal | None:
+    """A measured value as Decimal; None where it is no finite number of sane length."""
+    try:
+        parsed = Decimal(str(value).strip())
+    except (InvalidOperation, ValueError):
+        return None
+    if not parsed.is_finite() or abs(parsed.adjusted()) > 15:
+        return None
+    return parsed
+
+
+def samples_16(meter_values: Iterable[dict[str, Any]]) -> tuple[Sample, ...]:
+    """1.6 MeterValue[]: values are text; a signed one is no number."""
+    return tuple(
+        Sample(
+            str(entry.get("timestamp", "")),
+            tuple(
+                SampledValue(
+                    measurand=value.get("measurand", DEFAULT_MEASURAND),
+                    value=None if value.get("format") == "SignedData" else number(value["value"]),
+                    raw=str(value["value"]),
+                    unit=value.get("unit", ""),
+                    phase=value.get("phase", ""),
+                    location=value.get("location", ""),
+                    context=value.get("context", ""),
+                    signed=value.get("format") == "SignedData",
+                )
+                for value in entry.get("sampledValue", ())
+            ),
+        )
+        for entry in meter_values
+    )
+
+
+def samples_2x(meter_values: Iterable[dict[str, Any]]) -> tuple[Sample, ...]:
+    """2.x MeterValueType[]: values are numbers, with a multiplier to their unit; signed data stand beside them."""
+    return tuple(
+        Sample(
+            str(entry.get("timestamp", "")),
+            tuple(
+                SampledValue(
+                    measurand=value.get("measurand", DEFAULT_MEASURAND),
+                    value=number(value["value"]),
+                    raw=str((value.get("signedMeterValue") or {}).get("signedMeterData", value["value"])),
+                    unit=(value.get("unitOfMeasure") or {}).get("unit", ""),
+                    phase=value.get("phase", ""),
+                    location=value.get("location", ""),
+                    context=value.get("context", ""),
+                    multiplier=int((value.get("unitOfMeasure") or {}).get("multiplier", 0)),
+                    signed="signedMeterValue" in value,
+                )
+                for value in entry.get("sampledValue", ())
+            ),
+        )
+        for entry in meter_values
+    )
+
+
+def token_2x(told: dict[str, Any] | None, group: str = "") -> TokenShown | None:
+    if not told:
+        return None
+    return TokenShown(uid=str(told.get("idToken", "")), kind=TOKEN_KIND.get(told.get("type", ""), ""), group=group)
+
+
+def wanted(arguments: dict[str, Any], name: str, kind: type | tuple[type, ...]) -> Any:
+    """An argument of a command that must be there. Invalid otherwise; its sense is for the station to judge."""
+    value = arguments.get(name)
+    if isinstance(value, bool) and kind is int:
+        value = None
+    if not isinstance(value, kind):
+        raise Invalid(fields={name: f"This command needs `{name}`."})
+    return value
+
+
+def optional(**members: Any) -> dict[str, Any]:
+    """The members that are given."""
+    return {name: value for name, value in members.items() if value is not None and value != ""}
