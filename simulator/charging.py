@@ -81,17 +81,13 @@ class Charging(Metering):
         if self.last_verdict != ACCEPTED and not self.quirks.starts_anyway:
             return None
         who = Token(token, kind)
-        if connector.transaction is None:
-            await self._announce(
-                connector,
-                who,
-                "RemoteStart" if remote_start_id is not None else "Authorized",
-                remote_start_id,
-            )
-        else:
-            await self._join(connector, who, remote_start_id)
         transaction = connector.transaction
-        if transaction is not None and profile is not None:
+        if transaction is None:
+            trigger = "RemoteStart" if remote_start_id is not None else "Authorized"
+            transaction = await self._announce(connector, who, trigger, remote_start_id)
+        else:
+            await self._join(connector, transaction, who, remote_start_id)
+        if profile is not None:
             profile.transaction_id = transaction.id
             self.profiles.add(profile)
         await self._begin_charging(connector)
@@ -99,7 +95,7 @@ class Charging(Metering):
 
     async def _announce(
         self, connector: Connector, token: Token | None, trigger: str, remote_start_id: int | None = None
-    ) -> None:
+    ) -> Transaction:
         """A transaction begins."""
         reservation, connector.reservation = connector.reservation, None
         transaction = Transaction(
@@ -124,11 +120,12 @@ class Charging(Metering):
         if not self.clock.manual:
             self._drivers[connector.number] = asyncio.create_task(self._drive(transaction))
         await self.delivered(entry)
+        return transaction
 
-    async def _join(self, connector: Connector, token: Token, remote_start_id: int | None) -> None:
+    async def _join(
+        self, connector: Connector, transaction: Transaction, token: Token, remote_start_id: int | None
+    ) -> None:
         """2.x with TxStartPoint EVConnected: the driver is known only now."""
-        transaction = connector.transaction
-        assert transaction is not None
         transaction.token, transaction.authorized = token, True
         transaction.remote_start_id = remote_start_id
         trigger = "Authorized" if remote_start_id is None else "RemoteStart"

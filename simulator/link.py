@@ -223,6 +223,8 @@ def explain(error: BaseException, station: Any) -> LinkError:
             return LinkError(text, refused=True)
         case InvalidStatus(response=response) if response.status_code == 404:
             return LinkError(f"{where} knows no such address (404); check the path of the URL.", refused=True)
+        case InvalidStatus(response=response) if b"subprotocol" in (response.body or b""):
+            return LinkError(f"{where} has no OCPP version in common with {who}.", refused=True)
         case InvalidStatus(response=response):
             return LinkError(f"{where} refused {who} with HTTP status {response.status_code}.", refused=True)
         case NegotiationError():
