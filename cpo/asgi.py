@@ -1,8 +1,9 @@
-"""The ASGI application of `web` (pages, REST, live updates) and of `gateway` (stations)."""
+"""The ASGI applications: `application` for pages, REST and live updates, `gateway` for stations."""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cpo.settings")
 
@@ -14,22 +15,33 @@ from django.urls import re_path
 
 http = get_asgi_application()
 
+from portal.live import LiveConsumer
+from stations.ocpp.consumer import StationConsumer
+from stations.ocpp.gateway import lifespan
 
-def _application() -> ProtocolTypeRouter:
-    from portal.live import LiveConsumer
-    from stations.ocpp.consumer import StationConsumer
-
-    live = AllowedHostsOriginValidator(
-        AuthMiddlewareStack(URLRouter([re_path(r"^live/(?P<tenant_slug>[a-z0-9-]+)/$", LiveConsumer.as_asgi())]))
-    )
-    station = StationConsumer.as_asgi()
-
-    async def websocket(scope, receive, send):  # type: ignore[no-untyped-def]
-        # Stations are routed by hand: identities hold any character, some chargers double the slash.
-        target = station if scope["path"].startswith(("/ocpp/", "//ocpp/")) else live
-        await target(scope, receive, send)
-
-    return ProtocolTypeRouter({"http": http, "websocket": websocket})
+application = ProtocolTypeRouter(
+    {
+        "http": http,
+        "websocket": AllowedHostsOriginValidator(
+            AuthMiddlewareStack(
+                URLRouter([re_path(r"^live/(?P<tenant_slug>[a-z0-9-]+)/$", LiveConsumer.as_asgi())])
+            )
+        ),
+    }
+)
+_station = StationConsumer()
 
 
-application = _application()
+async def gateway(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Stations, health and metrics. Routed by hand: identities hold any character, and some double their slashes."""
+    if scope["type"] == "websocket":
+        await _station(scope, receive, send)
+    elif scope["type"] == "lifespan":
+        await lifespan(scope, receive, send)
+    elif scope["path"].startswith(("/health/", "/metrics")):
+        await http(scope, receive, send)
+    else:
+        body = b"This is the OCPP gateway. Stations connect by WebSocket to /ocpp/<tenant>/<identity>.\n"
+        headers = [(b"content-type", b"text/plain")]
+        await send({"type": "http.response.start", "status": 426, "headers": [*headers, (b"upgrade", b"websocket")]})
+        await send({"type": "http.response.body", "body": body})

@@ -171,6 +171,13 @@ def _tell(command: Command, station: Station) -> None:
     )  # fmt: skip
 
 
+def waiting(*, gateway: str) -> list[int]:
+    """Stations of a gateway for which a command waits. Works outside any tenant."""
+    with connections[current_alias()].cursor() as cursor:
+        cursor.execute("SELECT station_id FROM stations_waiting_commands(%s)", [gateway])
+        return [row[0] for row in cursor.fetchall()]
+
+
 def expire(*, tenant_id: int) -> int:
     """End commands that were not delivered in time, or whose gateway died before the answer came."""
     now = timezone.now()

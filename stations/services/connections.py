@@ -169,6 +169,12 @@ def refuse_many(*, tenant_id: int, requests: Sequence[RefusedRequest]) -> list[N
     return [None] * len(requests)
 
 
+def seen(*, heard: Sequence[Sequence[float]]) -> None:
+    """[tenant, station, epoch seconds] of stations that were heard. Works outside any tenant."""
+    with connections[current_alias()].cursor() as cursor:
+        cursor.execute("SELECT stations_seen(%s::json)", [json.dumps(heard)])
+
+
 def alive(*, gateway: str) -> None:
     """A gateway says that it lives. Works outside any tenant."""
     now = timezone.now()

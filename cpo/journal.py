@@ -1,0 +1,24 @@
+"""The applier's process: `python -m cpo.journal`, started by the gateway."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # a killed gateway takes its applier along
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cpo.settings")
+    import django
+
+    django.setup()
+    from stations.ocpp.applier import Applier
+
+    Applier().run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Applies the journal: frames that were acknowledged on being stored become status, readings and events.
+
+A process of its own beside each gateway, so that applying never delays acknowledging. Any applier may take up any
+gateway's journal (an advisory lock keeps two from the same one), so what a killed gateway left is applied by others.
+Effects and cursor commit together: each frame is applied once.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from django.db import DatabaseError, connection, transaction
+
+from stations.models import Frame, JournalCursor
+from stations.neutral import EventReport, MeterReport, StatusReport, VariableReport
+from stations.ocpp.version import Asked, Journal
+from stations.ocpp.versions import BY_NAME
+from stations.services import connectors, devices, events, readings
+from tenants.context import tenant_scope
+
+log = logging.getLogger("voltyard.gateway.applier")
+
+IDLE_SECONDS = 0.1
+BATCH = 2_000
+
+
+class Applier:
+    def __init__(self) -> None:
+        self.stopping = False
+
+    def stop(self, *_signal: Any) -> None:
+        self.stopping = True
+
+    def run(self) -> None:
+        signal.signal(signal.SIGTERM, self.stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the gateway ends us
+        while not self.stopping:
+            try:
+                applied = sweep()
+            except DatabaseError as error:
+                log.warning("journal not read", extra={"error": str(error).splitlines()[0][:200]})
+                connection.close()
+                applied = 0
+                time.sleep(1)
+            if not applied:
+                time.sleep(IDLE_SECONDS)
+
+
+def sweep() -> int:
+    """Apply a batch of every journal that waits. Returns how many frames were applied."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tenant_id, gateway FROM stations_journal_waiting()")
+        waiting = cursor.fetchall()
+    return sum(apply_batch(tenant_id, gateway) for tenant_id, gateway in waiting)
+
+
+def apply_batch(tenant_id: int, gateway: str) -> int:
+    with tenant_scope(tenant_id):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, %s))", [f"journal {gateway}", tenant_id]
+            )
+            if not cursor.fetchone()[0]:
+                return 0
+        cursor_row, _created = JournalCursor.objects.get_or_create(tenant_id=tenant_id, gateway=gateway)
+        waiting = list(
+            Frame.objects.filter(tenant_id=tenant_id, gateway=gateway, apply=True, id__gt=cursor_row.applied_id)
+            .order_by("id")
+            .values_list("id", "station_id", "received_at", "action", "message_type", "ocpp_version", "payload")[:BATCH]
+        )
+        if waiting:
+            _apply(tenant_id, waiting)
+            JournalCursor.objects.filter(tenant_id=tenant_id, pk=cursor_row.pk).update(applied_id=waiting[-1][0])
+        else:  # the frames were dropped with their partition: nothing is left to wait for
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    """
+                    UPDATE stations_journalcursor c SET applied_id = h.last_id FROM stations_journalhead h
+                    WHERE c.id = %s AND h.tenant_id = c.tenant_id AND h.gateway = c.gateway
+                      AND h.last_id > c.applied_id
+                    """,
+                    [cursor_row.pk],
+                )
+    return len(waiting)
+
+
+def _apply(tenant_id: int, rows: Sequence[Any]) -> None:
+    """All together; if that fails, halves, so that a poison frame is left out alone."""
+    try:
+        with transaction.atomic():
+            _record(tenant_id, rows)
+    except DatabaseError as error:
+        if connection.closed_in_transaction or not connection.is_usable():
+            raise
+        _divide(tenant_id, rows, error)
+    except Exception as error:
+        _divide(tenant_id, rows, error)
+
+
+def _divide(tenant_id: int, rows: Sequence[Any], error: Exception) -> None:
+    if len(rows) > 1:
+        half = len(rows) // 2
+        _apply(tenant_id, rows[:half])
+        _apply(tenant_id, rows[half:])
+        return
+    frame_id, station_id, received_at, action, *_rest = rows[0]
+    log.error("frame not applied", exc_info=error, extra={"frame": frame_id, "action": action})
+    note = EventReport(
+        station_id=station_id, kind="note", severity="warning", text=f"A {action} could not be understood; it is kept.",
+        raw_timestamp="", received_at=received_at, detail={"frame": frame_id},
+    )  # fmt: skip
+    events.record(tenant_id=tenant_id, reports=[note])
+
+
+def _record(tenant_id: int, rows: Sequence[Any]) -> None:
+    statuses: list[StatusReport] = []
+    meters: list[MeterReport] = []
+    told: list[EventReport] = []
+    variables: dict[tuple[int, Any], list[VariableReport]] = {}
+    for _id, station_id, received_at, action, message_type, version, payload in rows:
+        table: Any = BY_NAME[version].sends if message_type == 6 else BY_NAME[version].answers
+        journal = table[action]
+        assert isinstance(journal, Journal) and journal.decode is not None
+        for report in journal.decode(Asked(station_id, received_at, orjson.loads(payload))):
+            if isinstance(report, StatusReport):
+                statuses.append(report)
+            elif isinstance(report, MeterReport):
+                meters.append(report)
+            elif isinstance(report, EventReport):
+                told.append(report)
+            else:
+                variables.setdefault((station_id, received_at), []).append(report)
+    if statuses:
+        connectors.record_status(tenant_id=tenant_id, reports=statuses)
+    if meters:
+        readings.record(tenant_id=tenant_id, reports=meters)
+    if told:
+        events.record(tenant_id=tenant_id, reports=told)
+    for (station_id, at), reports in variables.items():
+        devices.record_variables(
+            tenant_id=tenant_id, station_id=station_id, reports=reports, source="report", at=at
+        )

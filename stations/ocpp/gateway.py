@@ -1,0 +1,298 @@
+"""One gateway process: the sockets it holds, its writer, and the loops that serve commands and liveness.
+
+The process is named anew at each start. It tells PostgreSQL that it lives; stations of a silent gateway are offline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.db import close_old_connections, connection
+from django.utils import timezone
+
+from stations.models import Command, CommandState
+from stations.ocpp import frames, metrics, schemas
+from stations.ocpp.access import Throttle
+from stations.ocpp.link import Link
+from stations.ocpp.writer import Writer
+from stations.services import commands, connections, devices, notes
+from stations.services.connections import TAKEN_CHANNEL, CloseRequest
+from tenants.context import tenant_scope
+from tenants.errors import Invalid
+
+log = logging.getLogger("voltyard.gateway")
+
+ALIVE_SECONDS = 5.0
+SEEN_SECONDS = 15.0
+POLL_SECONDS = 2.0  # commands whose NOTIFY was lost
+
+
+class Gateway:
+    def __init__(self) -> None:
+        self.name = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.links: dict[int, Link] = {}
+        self.writer = Writer(self.name)
+        self.throttle = Throttle()
+        self.draining = False
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="commands")
+        self._notes: dict[int, tuple[int, dict[str, int]]] = {}
+        self._loops = [
+            asyncio.create_task(self._repeat(loop, seconds))
+            for loop, seconds in (
+                (self._tell_alive, ALIVE_SECONDS),
+                (self._tell_seen, SEEN_SECONDS),
+                (self._poll, POLL_SECONDS),
+            )
+        ]
+        self._loops.append(asyncio.create_task(self._listen()))
+
+    # --- sockets ---
+
+    def add(self, link: Link) -> None:
+        before = self.links.get(link.station_id)
+        self.links[link.station_id] = link
+        metrics.SOCKETS.set(len(self.links))
+        if before is not None:
+            before.close(1000, "Replaced by a newer connection.")
+        self.wake(link)
+
+    async def remove(self, link: Link, code: int, reason: str) -> None:
+        if self.links.get(link.station_id) is link:
+            del self.links[link.station_id]
+        metrics.SOCKETS.set(len(self.links))
+        link.end_calls()
+        request = CloseRequest(link.station_id, link.epoch, timezone.now(), code, reason)
+        await self.writer.call(link.tenant_id, connections.close_many, request)
+
+    def tolerated(self, link: Link, action: str, found: list[str]) -> None:
+        """Remember what a station bends, to be told with the next liveness."""
+        counts = self._notes.setdefault(link.station_id, (link.tenant_id, {}))[1]
+        for note in found[:20]:
+            text = f"{action}: {note}"[:120]
+            counts[text] = counts.get(text, 0) + 1
+
+    # --- commands ---
+
+    def wake(self, link: Link) -> None:
+        """See whether a command waits for this station."""
+        if link.pump is None or link.pump.done():
+            link.wake_again = False
+            link.pump = asyncio.create_task(self._pump(link))
+        else:
+            link.wake_again = True
+
+    async def _pump(self, link: Link) -> None:
+        """Send waiting commands one after the other: OCPP allows one CALL under way."""
+        while not link.closing:
+            link.wake_again = False
+            try:
+                ready = await self._in_thread(lambda: self._claim(link))
+            except Exception:
+                log.exception("commands not read", extra={"station": link.station_id})
+                return
+            if ready is None:
+                if link.wake_again:
+                    continue
+                return
+            await self._deliver(link, *ready)
+
+    def _claim(self, link: Link) -> tuple[Command, str, str, dict[str, Any]] | None:
+        """(command, message id, action, payload) of the next one that can be encoded."""
+        while True:
+            with tenant_scope(link.tenant_id):
+                command = commands.claim_next(
+                    tenant_id=link.tenant_id, station_id=link.station_id, epoch=link.epoch
+                )
+                if command is None:
+                    return None
+                say = link.version.says.get(command.kind)
+                message_id = secrets.token_hex(16)
+                try:
+                    if say is None:
+                        raise Invalid(f"OCPP {link.version.name} has no such command.")
+                    payload = say.encode(command.arguments, command.pk)
+                    wrong = schemas.check(link.version.name, say.action, payload)
+                    if wrong is not None:
+                        raise Invalid(wrong[1])
+                except Invalid as error:
+                    self._settle(link, command, CommandState.FAILED, "invalid", str(error))
+                    continue
+                commands.mark_encoded(command=command, action=say.action, message_id=message_id, request=payload)
+                return command, message_id, say.action, payload
+
+    async def _deliver(
+        self, link: Link, command: Command, message_id: str, action: str, payload: dict[str, Any]
+    ) -> None:
+        try:
+            answer = await link.ask_station(message_id, action, payload)
+        except TimeoutError:
+            seconds = settings.OCPP_CALL_TIMEOUT_SECONDS
+            outcome = CommandState.TIMED_OUT, "", f"The station did not answer within {seconds} s.", None
+        except Exception:  # the socket ended in one of the many ways a socket can
+            outcome = CommandState.TIMED_OUT, "", "The connection ended before the station answered.", None
+        else:
+            outcome = self._judge(link, command, answer)
+        metrics.COMMANDS.labels(outcome[0]).inc()
+        try:
+            await self._in_thread(lambda: self._conclude(link, command, *outcome))
+        except Exception:
+            log.exception("answer not stored", extra={"command": command.pk, "station": link.station_id})
+
+    def _judge(self, link: Link, command: Command, answer: frames.Incoming) -> tuple[str, str, str, Any]:
+        """(state, its word, detail, the whole answer)."""
+        if answer.kind == frames.ERROR:
+            code, text = str(answer.payload[0]), str(answer.payload[1])
+            refused = code in ("NotImplemented", "NotSupported", "SecurityError")
+            state = CommandState.REJECTED if refused else CommandState.FAILED
+            return state, code, text, {"error": answer.payload}
+        say = link.version.says[command.kind]
+        wrong = schemas.check(link.version.name, say.action, answer.payload, response=True)
+        if wrong is not None and link.strict:
+            return CommandState.FAILED, "malformed", wrong[1], answer.payload
+        word = say.status(answer.payload)
+        state = CommandState.ACCEPTED if word in say.accepted else CommandState.REJECTED
+        return state, word, f"The answer bends the specification: {wrong[1]}" if wrong else "", answer.payload
+
+    def _conclude(self, link: Link, command: Command, state: str, word: str, detail: str, response: Any) -> None:
+        with tenant_scope(link.tenant_id):
+            settled = self._settle(link, command, state, word, detail, response)
+            say = link.version.says[command.kind]
+            if settled is not None and state == CommandState.ACCEPTED and say.reports is not None:
+                devices.record_variables(
+                    tenant_id=link.tenant_id,
+                    station_id=link.station_id,
+                    reports=say.reports(response),
+                    source=command.kind,
+                    at=timezone.now(),
+                )
+
+    def _settle(
+        self, link: Link, command: Command, state: str, word: str, detail: str, response: Any = None
+    ) -> Command | None:
+        return commands.settle(
+            tenant_id=link.tenant_id, command_id=command.pk, state=state, answer=word, detail=detail, response=response
+        )
+
+    # --- loops ---
+
+    async def _in_thread(self, function: Callable[[], Any]) -> Any:
+        def guarded() -> Any:
+            close_old_connections()
+            try:
+                return function()
+            finally:
+                connection.close()  # back to the pool: idle threads hold none
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, guarded)
+
+    async def _repeat(self, function: Callable[[], Any], seconds: float) -> None:
+        while True:
+            try:
+                await function()
+            except Exception as error:
+                log.warning("gateway loop failed", extra={"loop": function.__name__, "error": str(error)[:200]})
+            await asyncio.sleep(seconds)
+
+    async def _tell_alive(self) -> None:
+        await self._in_thread(lambda: connections.alive(gateway=self.name))
+
+    async def _tell_seen(self) -> None:
+        """When stations were last heard, and what they bend."""
+        since = time.time() - SEEN_SECONDS - 1
+        heard = [[link.tenant_id, link.station_id, link.last_seen] for link in self.links.values() if link.last_seen > since]
+        if heard:
+            await self._in_thread(lambda: connections.seen(heard=heard))
+        told, self._notes = self._notes, {}
+        for station_id, (tenant_id, counts) in told.items():
+            await self._in_thread(
+                lambda tenant_id=tenant_id, station_id=station_id, counts=counts: notes.add(
+                    tenant_id=tenant_id, station_id=station_id, counts=counts
+                )
+            )
+
+    async def _poll(self) -> None:
+        if self.links:
+            for station_id in await self._in_thread(lambda: commands.waiting(gateway=self.name)):
+                if station_id in self.links:
+                    self.wake(self.links[station_id])
+
+    async def _listen(self) -> None:
+        """PostgreSQL's NOTIFY: a command waits; a station connected elsewhere."""
+        while True:
+            try:
+                await self._listen_once()
+            except (psycopg.Error, OSError) as error:
+                log.warning("listening ended", extra={"error": str(error).splitlines()[0][:200]})
+            await asyncio.sleep(1)
+
+    async def _listen_once(self) -> None:
+        values = settings.DATABASES["default"]
+        name = connection.settings_dict["NAME"]
+        listener = await psycopg.AsyncConnection.connect(
+            host=values["HOST"], port=values["PORT"], dbname=name, user=values["USER"], password=values["PASSWORD"],
+            autocommit=True, application_name="voltyard-gateway-listener",
+        )  # fmt: skip
+        async with listener:
+            await listener.execute(f"LISTEN {commands.CHANNEL}")
+            await listener.execute(f"LISTEN {TAKEN_CHANNEL}")
+            async for notice in listener.notifies():
+                parts = [int(part) for part in notice.payload.split(":")]
+                link = self.links.get(parts[1])
+                if link is None:
+                    continue
+                if notice.channel == commands.CHANNEL:
+                    self.wake(link)
+                elif parts[2] > link.epoch:
+                    link.close(1000, "Replaced by a newer connection.")
+
+    async def drain(self) -> None:
+        """End all sockets, let what they said become durable, say goodbye."""
+        self.draining = True
+        links = list(self.links.values())
+        for link in links:
+            link.close(1001, "The gateway restarts; please connect again.")
+        tasks = [link.task for link in links if link.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=10)
+        for loop in self._loops:
+            loop.cancel()
+        await self._in_thread(lambda: connections.gone(gateway=self.name))
+        await self.writer.close()
+        self._threads.shutdown(wait=False)
+
+
+
+
+_current: Gateway | None = None
+
+
+def current() -> Gateway:
+    """The gateway of this process, made at its first use inside the event loop."""
+    global _current
+    if _current is None:
+        _current = Gateway()
+    return _current
+
+
+async def lifespan(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """ASGI lifespan: start with the server, drain before it ends."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            current()
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await current().drain()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+

@@ -1,0 +1,237 @@
+"""One open socket of a station: what comes in, what goes out, and how the two keep out of each other's way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from django.conf import settings
+
+from stations.models import Registration
+from stations.ocpp import frames, metrics, schemas, tolerance
+from stations.ocpp.version import Ask, Asked, Journal, Version
+from stations.services.commands import masked
+
+if TYPE_CHECKING:
+    from stations.ocpp.gateway import Gateway
+
+log = logging.getLogger("voltyard.gateway")
+
+MAX_BAD_FRAMES = 50  # of one socket; a station that only talks rubbish is asked to start anew
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+SECRET_ACTIONS = frozenset({"DataTransfer", "BootNotification"})
+
+
+class Closed(Exception):
+    """This socket must be closed: code (RFC 6455 section 7.4) and reason."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
+
+
+class Link:
+    __slots__ = (
+        "allowance", "allowance_at", "answer", "answer_id", "bad_frames", "closing", "epoch", "gateway", "identity",
+        "last_seen", "pump", "registration", "send", "site_id", "station_id", "strict", "task", "tenant_id", "version",
+        "wake_again",
+    )  # fmt: skip
+
+    def __init__(self, gateway: Gateway, send: Send, version: Version, found: Any, identity: str, epoch: int) -> None:
+        self.gateway, self.send, self.version, self.identity, self.epoch = gateway, send, version, identity, epoch
+        self.tenant_id, self.station_id, self.site_id = found.tenant_id, found.station_id, found.site_id
+        self.strict, self.registration = found.strict, found.registration
+        self.last_seen = self.allowance_at = time.time()
+        self.allowance = float(settings.OCPP_FRAME_BURST)
+        self.bad_frames = 0
+        self.closing: tuple[int, str] | None = None
+        self.task: asyncio.Task[Any] | None = None
+        self.pump: asyncio.Task[None] | None = None
+        self.wake_again = False
+        self.answer: asyncio.Future[frames.Incoming] | None = None  # to the one CALL that is under way
+        self.answer_id = ""
+
+    # --- in ---
+
+    async def received(self, text: str) -> None:
+        """Deal with one frame. Closed when the socket must end."""
+        now = time.time()
+        self.last_seen = now
+        await self._pace(now)
+        try:
+            frame = frames.parse(text, max_depth=settings.OCPP_MAX_DEPTH)
+        except frames.BadFrame as error:
+            await self._refuse_frame(error, text)
+            return
+        if frame.kind == frames.CALL:
+            await self._on_call(frame, now)
+        elif frame.kind == frames.SEND and self.version.sends:
+            await self._on_send(frame, now)
+        elif frame.kind in (frames.RESULT, frames.ERROR):
+            self._on_answer(frame, now)
+        elif frame.kind == frames.RESULT_ERROR and self.version.sends:
+            self._note(frame.kind, frame.message_id, "", frame.payload_json, now)
+        else:
+            error = frames.BadFrame("unknown_type", f"Message type {frame.kind} is unknown.", frame.message_id)
+            await self._refuse_frame(error, text)
+
+    async def _pace(self, now: float) -> None:
+        """A token bucket: who sends faster than agreed is read slower, and TCP tells him."""
+        rate = settings.OCPP_FRAMES_PER_SECOND
+        self.allowance = min(
+            float(settings.OCPP_FRAME_BURST), self.allowance + (now - self.allowance_at) * rate
+        ) - 1.0
+        self.allowance_at = now
+        if self.allowance < 0:
+            metrics.BAD_FRAMES.labels("too_fast").inc()
+            await asyncio.sleep(-self.allowance / rate)
+
+    async def _refuse_frame(self, error: frames.BadFrame, text: str) -> None:
+        metrics.BAD_FRAMES.labels(error.reason).inc()
+        self.bad_frames += 1
+        kept = orjson.dumps(frames.storable(text[:2000]))
+        self._note(0, error.message_id[:64], "", kept, time.time())
+        if self.bad_frames > MAX_BAD_FRAMES:
+            raise Closed(1008, "Too many frames that cannot be read.")
+        if self.version.errors_unreadable:  # 2.0.1 part 4, 4.2.3: "-1" where no id could be read
+            code = "MessageTypeNotSupported" if error.reason == "unknown_type" else "RpcFrameworkError"
+            await self._text(frames.error(error.message_id or "-1", code, error.detail))
+        elif error.message_id and error.reason != "unknown_type":  # OCPP-J 1.6 4.2.2: unknown types are ignored
+            await self._text(frames.error(error.message_id, "FormationViolation", error.detail))
+
+    async def _on_call(self, frame: frames.Incoming, now: float) -> None:
+        action, version = frame.action, self.version
+        answer = version.answers.get(action)
+        if answer is None:
+            known = schemas.validator(version.name, action, False) is not None
+            metrics.BAD_FRAMES.labels("not_supported").inc()
+            await self._fail(frame, "NotSupported" if known else "NotImplemented", f"{action[:40]} is not served.", now)
+            return
+        metrics.CALLS.labels(version.name, action).inc()
+        compiled = schemas.validator(version.name, action, False)
+        if not compiled.is_valid(frame.payload):  # type: ignore[union-attr]
+            wrong = self._tolerated(frame)
+            if wrong is not None:
+                metrics.BAD_FRAMES.labels("schema").inc()
+                await self._fail(frame, *wrong, now)
+                return
+        if self.registration == Registration.REJECTED and action not in ("BootNotification", "Heartbeat"):
+            await self._fail(frame, "SecurityError", "This station is not accepted here.", now)
+            return
+        asked = Asked(self.station_id, datetime.fromtimestamp(now, UTC), frame.payload)
+        try:
+            if isinstance(answer, Journal):
+                reply = orjson.dumps(answer.reply(asked))
+                await self.gateway.writer.frame(self._row(frame, now, frames.RESULT, reply, answer.decode is not None))
+            else:
+                reply = await self._ask(answer, asked)
+                self.gateway.writer.note_frame(self._row(frame, now, frames.RESULT, reply, False))
+        except Exception as error:
+            log.exception("call not answered", extra={"action": action, "station": self.station_id})
+            detail = f"Not stored ({type(error).__name__}); please send it again."
+            await self._fail(frame, "InternalError", detail, now)
+            return
+        await self._text(frames.result(frame.message_id, reply))
+
+    async def _ask(self, answer: Ask, asked: Asked) -> bytes:
+        outcome = await self.gateway.writer.call(self.tenant_id, answer.verb, answer.request(asked))
+        registration = getattr(outcome, "registration", None)
+        if registration is not None:
+            self.registration = registration
+        return orjson.dumps(answer.respond(outcome, asked))
+
+    async def _on_send(self, frame: frames.Incoming, now: float) -> None:
+        """2.1 part 4, 4.2.5: a SEND is never answered, whatever is wrong with it."""
+        journal = self.version.sends.get(frame.action)
+        if journal is None or schemas.check(self.version.name, frame.action, frame.payload) is not None:
+            metrics.BAD_FRAMES.labels("send").inc()
+            self._note(frame.kind, frame.message_id, frame.action, frame.payload_json, now)
+            return
+        await self.gateway.writer.frame(self._row(frame, now, None, None, journal.decode is not None))
+
+    def _tolerated(self, frame: frames.Incoming) -> tuple[str, str] | None:
+        """None where the payload is, or could be made, acceptable; else (wire code, what is wrong)."""
+        name, action = self.version.name, frame.action
+        if self.strict:
+            return schemas.check(name, action, frame.payload)
+        wrong, notes = tolerance.accept(name, action, frame.payload)
+        if wrong is None:
+            metrics.TOLERATED.inc()
+            frame.payload_json = orjson.dumps(frame.payload)
+            self.gateway.tolerated(self, action, notes)
+        return wrong
+
+    async def _fail(self, frame: frames.Incoming, code: str, detail: str, now: float) -> None:
+        reply = orjson.dumps([code, detail[:255], {}])
+        self.gateway.writer.note_frame(self._row(frame, now, frames.ERROR, reply, False))
+        await self._text(frames.error(frame.message_id, code, detail))
+
+    def _on_answer(self, frame: frames.Incoming, now: float) -> None:
+        expected = self.answer is not None and not self.answer.done() and frame.message_id == self.answer_id
+        if expected and self.answer is not None:
+            self.answer.set_result(frame)
+            return
+        metrics.BAD_FRAMES.labels("unsolicited").inc()
+        self._note(frame.kind, frame.message_id, "", frame.payload_json, now)
+
+    # --- out ---
+
+    async def ask_station(self, message_id: str, action: str, payload: dict[str, Any]) -> frames.Incoming:
+        """Send a CALL and wait for its answer. TimeoutError when none comes; ConnectionError when the socket ends."""
+        self.answer = asyncio.get_running_loop().create_future()
+        self.answer_id = message_id
+        self._note(frames.CALL, message_id, action, orjson.dumps(masked(payload)), time.time(), outbound=True)
+        try:
+            await self._text(frames.call(message_id, action, payload))
+            async with asyncio.timeout(settings.OCPP_CALL_TIMEOUT_SECONDS):
+                answer = await self.answer
+        finally:
+            self.answer, self.answer_id = None, ""
+        shown = masked(answer.payload) if isinstance(answer.payload, dict) else answer.payload
+        self._note(answer.kind, message_id, action, orjson.dumps(shown), time.time())
+        return answer
+
+    def end_calls(self) -> None:
+        if self.answer is not None and not self.answer.done():
+            self.answer.set_exception(ConnectionError("The connection ended before the station answered."))
+
+    async def _text(self, text: str) -> None:
+        await self.send({"type": "websocket.send", "text": text})
+
+    def close(self, code: int, reason: str) -> None:
+        """Ask the reader to end this socket."""
+        if self.closing is None:
+            self.closing = (code, reason)
+            if self.task is not None:
+                self.task.cancel()
+
+    # --- the frame log ---
+
+    def _row(
+        self, frame: frames.Incoming, now: float, reply_type: int | None, reply: bytes | None, apply: bool
+    ) -> list[Any]:
+        payload = frame.payload_json
+        if b"\\u0000" in payload:
+            payload = payload.replace(b"\\u0000", b"\\u2400")
+        return [
+            self.tenant_id, self.station_id, now, False, frame.kind, frames.storable(frame.message_id),
+            frames.storable(frame.action), self.version.name, apply, orjson.Fragment(payload), reply_type,
+            orjson.Fragment(reply) if reply is not None else None,
+        ]  # fmt: skip
+
+    def _note(
+        self, kind: int, message_id: str, action: str, payload: bytes, now: float, *, outbound: bool = False
+    ) -> None:
+        if b"\\u0000" in payload:
+            payload = payload.replace(b"\\u0000", b"\\u2400")
+        self.gateway.writer.note_frame(
+            [
+                self.tenant_id, self.station_id, now, outbound, kind, frames.storable(message_id), action,
+                self.version.name, False, orjson.Fragment(payload), None, None,
+            ]
+        )  # fmt: skip
