@@ -47,7 +47,14 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
         gettext_lazy("Customers"),
         (
             Entry("tokens", gettext_lazy("Tokens"), "nfc", Permission.TOKEN_VIEW, "t", ("token",)),
-            Entry("drivers", gettext_lazy("Drivers"), "steering-wheel", Permission.DRIVER_VIEW, "d", ("driver", "fleet")),
+            Entry(
+                "drivers",
+                gettext_lazy("Drivers"),
+                "steering-wheel",
+                Permission.DRIVER_VIEW,
+                "d",
+                ("driver", "fleet"),
+            ),
             Entry("tariffs", gettext_lazy("Tariffs"), "receipt", Permission.TARIFF_VIEW, "f", ("tariff",)),
         ),
     ),
@@ -121,6 +128,8 @@ def _words() -> dict[str, str]:
         "lost": _("Connection lost"),
         "connecting": _("Connecting"),
         "back": _("Connection is back, the page is up to date"),
-        "stale": _("Connection lost. What you see is from {time}; it catches up by itself once the connection is back."),
+        "stale": _(
+            "Connection lost. What you see is from {time}; it catches up by itself once the connection is back."
+        ),
         "time": _("Time"),
     }

@@ -16,12 +16,19 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
 from tenants.errors import DomainError, Invalid
-from tenants.permissions import Permission
+from tenants.models import Tenant
+from tenants.permissions import Actor, Permission
 
 View = Callable[..., HttpResponse]
+
+
+class PageRequest(HttpRequest):
+    """A request below /t/<tenant>/, as the tenant middleware leaves it."""
+
+    tenant: Tenant
+    actor: Actor
 
 
 def page(permission: Permission) -> Callable[[View], View]:
@@ -29,9 +36,9 @@ def page(permission: Permission) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            request.actor.require(permission)  # type: ignore[attr-defined]
-            with timezone.override(ZoneInfo(request.tenant.time_zone)):  # type: ignore[attr-defined]
+        def guarded(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            request.actor.require(permission)
+            with timezone.override(ZoneInfo(request.tenant.time_zone)):
                 return view(request, *args, **kwargs)
 
         guarded.permission = permission  # type: ignore[attr-defined]
@@ -40,12 +47,12 @@ def page(permission: Permission) -> Callable[[View], View]:
     return decorate
 
 
-def address(request: HttpRequest, name: str, *args: Any) -> str:
+def address(request: PageRequest, name: str, *args: Any) -> str:
     """Address of a page of the tenant in hand."""
-    return reverse(name, args=[request.tenant.slug, *args])  # type: ignore[attr-defined]
+    return reverse(name, args=[request.tenant.slug, *args])
 
 
-def go(request: HttpRequest, name: str, *args: Any) -> HttpResponseRedirect:
+def go(request: PageRequest, name: str, *args: Any) -> HttpResponseRedirect:
     return HttpResponseRedirect(address(request, name, *args))
 
 
@@ -72,7 +79,12 @@ class Column:
 
 
 def listing(
-    request: HttpRequest, rows: QuerySet[Any], columns: Sequence[Column] = (), *, default: str = "", size: int = 50
+    request: HttpRequest,
+    rows: QuerySet[Any],
+    columns: Sequence[Column] = (),
+    *,
+    default: str = "",
+    size: int = 50,
 ) -> Listing:
     """The page of `rows` that ?page= and ?sort= name; -key sorts downwards. Unknown values are ignored."""
     sort = request.GET.get("sort", default)
@@ -131,6 +143,3 @@ class PortalForm(forms.Form):
             self.add_error(name if name in self.fields else None, str(text))
         if not fields:
             self.add_error(None, str(error.detail))
-
-
-OPTIONAL = _("optional")

@@ -152,7 +152,9 @@ def clock(moment: datetime | None, form: str = "") -> SafeString | str:
         return "–"
     local = timezone.localtime(moment)
     today = timezone.localdate()
-    form = form or ("H:i" if local.date() == today else "j M, H:i" if local.year == today.year else "j M Y, H:i")
+    form = form or (
+        "H:i" if local.date() == today else "j M, H:i" if local.year == today.year else "j M Y, H:i"
+    )
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         moment.isoformat(),

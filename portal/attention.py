@@ -1,0 +1,148 @@
+"""What needs somebody now: each thing with why it matters and the one thing to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from stations import visible
+from stations.models import Connector, OrphanMessage, QuarantinedStation, SessionState
+from tenants.models import Tenant
+from tenants.permissions import Actor, Permission
+
+GRACE = timedelta(minutes=2)  # a station that reconnects is no news
+
+
+@dataclass(frozen=True)
+class Need:
+    """One line of "n things need you"."""
+
+    state: str  # gives colour and icon
+    title: str
+    detail: str
+    action: str
+    url: str
+    since: datetime | None = None
+
+
+def needs(tenant: Tenant, actor: Actor) -> list[Need]:
+    """Most urgent first."""
+    found = [*_faults(tenant, actor), *_offline(tenant, actor)]
+    if actor.may(Permission.SESSION_REVIEW):
+        found += [*_held(tenant, actor), *_orphans(tenant, actor)]
+    if actor.may(Permission.STATION_EDIT) and actor.site_ids is None:
+        found += list(_unknown(tenant))
+    return found
+
+
+def _faults(tenant: Tenant, actor: Actor) -> Iterator[Need]:
+    broken = (
+        visible.connectors(tenant.pk, actor)
+        .filter(effective="faulted")
+        .select_related("evse__station__site")
+        .order_by("-status_at")
+    )
+    for connector in broken[:20]:
+        station = connector.evse.station
+        yield Need(
+            state="faulted",
+            title=_("%(station)s, connector %(number)s is faulted")
+            % {"station": station, "number": connector.evse.number},
+            detail=_("%(fault)s at %(site)s. Nobody can charge here until it is cleared.")
+            % {"fault": fault_text(connector), "site": station.site},
+            action=_("Look into it"),
+            url=reverse("station", args=[tenant.slug, station.pk]),
+            since=connector.status_at,
+        )
+
+
+def fault_text(connector: Connector) -> str:
+    """What the station said of its fault, its words first."""
+    parts = [part for part in (connector.info, connector.error_code, connector.vendor_error_code) if part]
+    return ", ".join(parts) or _("The station gave no reason")
+
+
+def _offline(tenant: Tenant, actor: Actor) -> Iterator[Need]:
+    silent = (
+        visible.stations(tenant.pk, actor)
+        .filter(online=False, last_seen_at__isnull=False)
+        .exclude(online_changed_at__gt=timezone.now() - GRACE)
+        .select_related("site")
+        .order_by("online_changed_at")
+    )
+    for station in silent[:20]:
+        running = station.sessions.filter(tenant_id=tenant.pk, state=SessionState.ACTIVE).count()
+        effect = (
+            ngettext(
+                "%(count)s session runs there unseen; its readings arrive once it is back.",
+                "%(count)s sessions run there unseen; their readings arrive once it is back.",
+                running,
+            )
+            % {"count": running}
+            if running
+            else _("It cannot be steered; cards work only if the station decides by itself.")
+        )
+        yield Need(
+            state="offline",
+            title=_("%(station)s at %(site)s is offline") % {"station": station, "site": station.site},
+            detail=effect,
+            action=_("See its connection"),
+            url=reverse("station-timeline", args=[tenant.slug, station.pk]),
+            since=station.online_changed_at or station.last_seen_at,
+        )
+
+
+def _held(tenant: Tenant, actor: Actor) -> Iterator[Need]:
+    count = visible.sessions(tenant.pk, actor).filter(state=SessionState.HELD).count()
+    if count:
+        yield Need(
+            state="held",
+            title=ngettext("%(count)s session is held for review", "%(count)s sessions are held for review", count)
+            % {"count": count},
+            detail=_("Something about the meter or the times is odd. They are not billed until somebody decides."),
+            action=_("Review"),
+            url=reverse("sessions", args=[tenant.slug]) + "?state=held",
+        )
+
+
+def _orphans(tenant: Tenant, actor: Actor) -> Iterator[Need]:
+    found = OrphanMessage.objects.filter(tenant_id=tenant.pk, resolved_at=None)
+    if actor.site_ids is not None:
+        found = found.filter(station__site_id__in=actor.site_ids)
+    count = found.count()
+    first = found.select_related("station").first()
+    if first is not None:
+        yield Need(
+            state="warning",
+            title=ngettext(
+                "%(count)s message about an unknown session", "%(count)s messages about unknown sessions", count
+            )
+            % {"count": count},
+            detail=_("The newest is from %(station)s. A charge may be missing.") % {"station": first.station},
+            action=_("See the station"),
+            url=reverse("station-timeline", args=[tenant.slug, first.station_id]),
+            since=first.received_at,
+        )
+
+
+def _unknown(tenant: Tenant) -> Iterator[Need]:
+    knocking = QuarantinedStation.objects.filter(tenant_id=tenant.pk, dismissed_at=None)
+    count = knocking.count()
+    first = knocking.first()
+    if first is not None:
+        yield Need(
+            state="info",
+            title=ngettext("%(count)s unknown station knocks", "%(count)s unknown stations knock", count)
+            % {"count": count},
+            detail=_("%(identity)s asked for a connection and was refused. Adopt it if it is yours.")
+            % {"identity": first.identity},
+            action=_("Look at it"),
+            url=reverse("quarantine", args=[tenant.slug]),
+            since=first.last_seen_at,
+        )

@@ -1,0 +1,135 @@
+"""Drawn fragments and the names of wire words: state bars, sparklines, plugs, frame types. Loaded by `voltyard`."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+
+from portal.templatetags.voltyard import Number, badge, icon, span
+from portal.vocabulary import appearance
+from stations.models import CommandKind
+
+register = template.Library()
+
+PLUGS = {
+    "IEC_62196_T2": "Type 2",
+    "IEC_62196_T2_COMBO": "CCS",
+    "IEC_62196_T1": "Type 1",
+    "IEC_62196_T1_COMBO": "CCS 1",
+    "CHADEMO": "CHAdeMO",
+    "DOMESTIC_F": "Schuko",
+    "TESLA_S": "Tesla",
+    "NACS": "NACS",
+}
+FRAME_TYPES = {2: "CALL", 3: "RESULT", 4: "ERROR", 5: "RESULT ERROR", 6: "SEND", 0: "UNREADABLE"}
+
+
+@register.simple_tag
+def state_bar(states: list[tuple[str, int]]) -> SafeString:
+    """A bar of the connectors by state. Decoration: the legend beside it says the same in words."""
+    total = sum(count for _state, count in states) or 1
+    parts, left = [], 0.0
+    for state, count in states:
+        width = 100 * count / total
+        parts.append(
+            format_html(
+                '<rect data-state="{}" x="{}%" width="{}%" height="100%"/>',
+                appearance(state).tone,
+                f"{left:.2f}",
+                f"{width:.2f}",
+            )
+        )
+        left += width
+    return format_html('<svg class="state-bar" aria-hidden="true">{}</svg>', mark_safe("".join(parts)))
+
+
+@register.simple_tag
+def meter(value: Number | None, most: Number | None) -> SafeString:
+    """A thin bar of how much of the most is used."""
+    share = min(100.0, 100 * float(value) / float(most)) if value and most else 0.0
+    return format_html(
+        '<svg class="meter" aria-hidden="true"><rect width="{}%" height="100%"/></svg>', f"{share:.1f}"
+    )
+
+
+@register.simple_tag
+def spark(values: list[float]) -> SafeString | str:
+    """A power sparkline without axes, for tiles."""
+    if len(values) < 2:
+        return ""
+    top = max(values) or 1
+    step = 100 / (len(values) - 1)
+    line = " L".join(f"{number * step:.1f},{23 - 21 * value / top:.1f}" for number, value in enumerate(values))
+    return format_html(
+        '<svg class="spark" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true">'
+        '<path class="area" d="M{line} L100,24 L0,24 Z"/><path d="M{line}"/></svg>',
+        line=line,
+    )
+
+
+@register.simple_tag
+def need_icon(state: str) -> SafeString:
+    return icon(appearance(state).icon)
+
+
+@register.simple_tag
+def connector_badge(connector: Any, station: Any) -> SafeString:
+    """State of a connector as people should read it: offline, if its station cannot be heard."""
+    return badge(connector.status if station.online else "offline")
+
+
+@register.filter
+def plug(standard: str) -> str:
+    """OCPI ConnectorType as people name it."""
+    return PLUGS.get(standard, standard)
+
+
+@register.simple_tag
+def frame_type(number: int) -> str:
+    return FRAME_TYPES.get(number, str(number))
+
+
+@register.simple_tag
+def command_name(kind: str) -> str:
+    return str(CommandKind(kind).label)
+
+
+@register.simple_tag
+def component_name(component: str) -> str:
+    """A price component (OCPI TariffDimensionType) in words."""
+    names = {
+        "ENERGY": _("Energy"),
+        "TIME": _("Charging time"),
+        "PARKING_TIME": _("Parking after charging"),
+        "FLAT": _("Start fee"),
+    }
+    return names.get(str(component).upper(), str(component))
+
+
+@register.simple_tag
+def clock_text(offset_s: float) -> str:
+    """How far a station's clock is off."""
+    if abs(offset_s) < 2:
+        return _("right")
+    if offset_s > 0:
+        return _("%(length)s ahead") % {"length": span(offset_s)}
+    return _("%(length)s behind") % {"length": span(-offset_s)}
+
+
+@register.filter
+def decimal(text: Any) -> Decimal | None:
+    try:
+        return Decimal(str(text))
+    except InvalidOperation:
+        return None
+
+
+@register.filter
+def plainnumber(value: Number) -> str:
+    """For SVG attributes: a dot, whatever the language."""
+    return f"{float(value):.2f}"

@@ -1,0 +1,18 @@
+"""Pages that read several apps. Below /t/<tenant>/."""
+
+from django.urls import path
+
+from portal.views import me, overview, search, sites
+
+urlpatterns = [
+    path("", overview.overview, name="overview"),
+    path("overview/now/", overview.now, name="overview-now"),
+    path("overview/power.json", overview.power, name="overview-power"),
+    path("map.json", sites.map_data, name="map"),
+    path("sites/", sites.sites, name="sites"),
+    path("sites/<int:site_id>/", sites.site, name="site"),
+    path("sites/<int:site_id>/now/", sites.site_now, name="site-now"),
+    path("sites/<int:site_id>/power.json", sites.site_power, name="site-power"),
+    path("search/", search.search, name="search"),
+    path("me/", me.me, name="me"),
+]

@@ -1,0 +1,31 @@
+"""Pages of stations and sessions. Below /t/<tenant>/."""
+
+from django.urls import path
+
+from stations.views import commands, configuration, frames, lists, onboarding, sessions, station, timeline
+
+urlpatterns = [
+    path("stations/", lists.stations, name="stations"),
+    path("stations/connect/", onboarding.connect, name="connect"),
+    path("stations/<int:station_id>/", station.live, name="station"),
+    path("stations/<int:station_id>/now/", station.now, name="station-now"),
+    path("stations/<int:station_id>/sessions/", station.sessions, name="station-sessions"),
+    path("stations/<int:station_id>/configuration/", configuration.configuration, name="station-configuration"),
+    path("stations/<int:station_id>/commands/", commands.commands, name="station-commands"),
+    path("stations/<int:station_id>/commands/send/", commands.send, name="command-send"),
+    path("stations/<int:station_id>/commands/latest/", commands.latest, name="commands-latest"),
+    path("stations/<int:station_id>/commands/<int:command_id>/", commands.command, name="command"),
+    path("stations/<int:station_id>/commands/<int:command_id>/cancel/", commands.cancel, name="command-cancel"),
+    path("stations/<int:station_id>/frames/", frames.frames, name="station-frames"),
+    path("stations/<int:station_id>/frames.jsonl", frames.export, name="station-frames-export"),
+    path("stations/<int:station_id>/timeline/", timeline.timeline, name="station-timeline"),
+    path("stations/<int:station_id>/edit/", onboarding.edit, name="station-edit"),
+    path("stations/<int:station_id>/password/", onboarding.password, name="station-password"),
+    path("stations/<int:station_id>/archive/", onboarding.archive, name="station-archive"),
+    path("quarantine/", onboarding.quarantine, name="quarantine"),
+    path("quarantine/<int:row_id>/dismiss/", onboarding.dismiss, name="quarantine-dismiss"),
+    path("sessions/", lists.sessions, name="sessions"),
+    path("sessions/<int:session_id>/", sessions.session, name="session"),
+    path("sessions/<int:session_id>/now/", sessions.now, name="session-now"),
+    path("sessions/<int:session_id>/curve.json", sessions.curve, name="session-curve"),
+]

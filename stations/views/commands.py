@@ -1,0 +1,135 @@
+"""Sending commands and watching their outcome."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from stations.models import Command, CommandState, Station
+from stations.services import commands as service
+from stations.views.advice import next_step
+from stations.views.common import get_station
+from stations.views.offer import OFFERS, consequence, permitted
+from tenants.errors import DomainError, NotFound
+from tenants.pages import PageRequest, go, listing, page
+from tenants.permissions import Permission
+
+
+@page(Permission.STATION_VIEW)
+def commands(request: PageRequest, station_id: int) -> HttpResponse:
+    station = get_station(request, station_id)
+    return _commands_page(request, station)
+
+
+def _commands_page(request: PageRequest, station: Station, refused: dict[str, Any] | None = None) -> HttpResponse:
+    rows = station.commands.filter(tenant_id=station.tenant_id)
+    context = {
+        "station": station,
+        "tab": "commands",
+        "offers": offers(request, station, refused or {}),
+        "open": request.GET.get("open", "") or next(iter(refused or {}), ""),
+        "listing": listing(request, rows, size=25),
+    }
+    with timezone.override(ZoneInfo(station.site.time_zone)):
+        return render(request, "stations/station_commands.html", context, status=422 if refused else 200)
+
+
+def offers(request: PageRequest, station: Station, refused: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every command the reader may send, with its form and what it would do now."""
+    initial = {name: value for name, value in request.GET.items() if name != "open"}
+    return [
+        {
+            "offer": offer,
+            "name": Command(kind=offer.kind).get_kind_display(),
+            "form": refused.get(offer.kind)
+            or offer.form(station=station, initial=initial, prefix=None, auto_id=f"{offer.kind}-%s"),
+            "consequence": consequence(offer.kind, station),
+        }
+        for offer in permitted(request.actor, station)
+    ]
+
+
+@require_POST
+@page(Permission.STATION_VIEW)
+def send(request: PageRequest, station_id: int) -> HttpResponse:
+    """Queue a command, then show its page, which follows the outcome."""
+    station = get_station(request, station_id)
+    offer = OFFERS.get(request.POST.get("kind", ""))
+    if offer is None:
+        raise NotFound
+    form = offer.form(request.POST, station=station, auto_id=f"{offer.kind}-%s")
+    if not form.is_valid():
+        return _commands_page(request, station, {offer.kind: form})
+    try:
+        command = service.request_command(
+            tenant_id=station.tenant_id,
+            station_id=station.pk,
+            kind=offer.kind,
+            arguments=form.arguments(),
+            actor=request.actor,
+        )
+    except DomainError as error:
+        form.refused(error)
+        return _commands_page(request, station, {offer.kind: form})
+    return go(request, "command", station.pk, command.pk)
+
+
+@page(Permission.STATION_VIEW)
+def latest(request: PageRequest, station_id: int) -> HttpResponse:
+    """The newest commands, for htmx."""
+    station = get_station(request, station_id)
+    context = {"station": station, "latest": station.commands.filter(tenant_id=station.tenant_id)[:4]}
+    with timezone.override(ZoneInfo(station.site.time_zone)):
+        return render(request, "stations/_commands_latest.html", context)
+
+
+@page(Permission.STATION_VIEW)
+def command(request: PageRequest, station_id: int, command_id: int) -> HttpResponse:
+    """One command: what was sent, what the station said, how long it took, what to try next."""
+    station = get_station(request, station_id)
+    found = _command(station, command_id)
+    context = {
+        "station": station,
+        "tab": "commands",
+        "command": found,
+        "steps": steps(found),
+        "advice": next_step(found),
+        "may_see_frames": request.actor.may(Permission.FRAME_VIEW),
+    }
+    part = "stations/_command.html" if request.headers.get("HX-Request") else "stations/command.html"
+    with timezone.override(ZoneInfo(station.site.time_zone)):
+        return render(request, part, context)
+
+
+def _command(station: Station, command_id: int) -> Command:
+    found = Command.objects.filter(tenant_id=station.tenant_id, station=station, pk=command_id).first()
+    if found is None:
+        raise NotFound
+    found.station = station
+    return found
+
+
+def steps(command: Command) -> list[tuple[str, datetime | None, timedelta | None]]:
+    """(step, when, how long after the step before) for the three steps of a command's life."""
+    sent, settled = command.sent_at, command.settled_at
+    return [
+        ("asked", command.created_at, None),
+        ("sent", sent, sent - command.created_at if sent else None),
+        ("settled", settled, settled - (sent or command.created_at) if settled else None),
+    ]
+
+
+@require_POST
+@page(Permission.STATION_COMMAND)
+def cancel(request: PageRequest, station_id: int, command_id: int) -> HttpResponse:
+    station = get_station(request, station_id)
+    found = _command(station, command_id)
+    if found.state == CommandState.QUEUED:
+        service.cancel(command=found, actor=request.actor)
+    return go(request, "command", station.pk, found.pk)

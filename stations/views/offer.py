@@ -1,0 +1,196 @@
+"""What can be asked of a station, as forms: each says in words what it does, the dangerous ones what they cost now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from stations.models import CommandKind, Connector, ConnectorStatus, Evse, Session, SessionState, Station
+from tenants.pages import PortalForm
+from tenants.permissions import Actor, Permission
+
+
+class CommandForm(PortalForm):
+    """Base: knows the station, turns what was typed into neutral arguments."""
+
+    def __init__(self, *args: Any, station: Station, **kwargs: Any) -> None:
+        self.station = station
+        super().__init__(*args, **kwargs)
+        if "evse" in self.fields:
+            numbers = Evse.objects.filter(tenant_id=station.tenant_id, station=station).values_list("number", flat=True)
+            choices = [(number, str(number)) for number in numbers]
+            if getattr(self, "whole_station", False):
+                choices.insert(0, (0, _t("The whole station")))
+            self.fields["evse"].choices = choices  # type: ignore[attr-defined]
+
+    def arguments(self) -> dict[str, Any]:
+        return {name: value for name, value in self.cleaned_data.items() if value not in ("", None)}
+
+
+def _evse() -> forms.TypedChoiceField:
+    return forms.TypedChoiceField(label=_("Connector"), coerce=int)
+
+
+class StartForm(CommandForm):
+    evse = _evse()
+    token_uid = forms.CharField(
+        label=_("Token"), max_length=36, help_text=_("UID of the card that the session is charged to, such as 04A2B6C9.")
+    )
+
+
+class StopForm(CommandForm):
+    transaction_id = forms.ChoiceField(label=_("Session"))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["transaction_id"].choices = [  # type: ignore[attr-defined]
+            (session.transaction_id, _t("Connector %(evse)s, session #%(id)s") % {"evse": session.evse.number, "id": session.pk})
+            for session in running_sessions(self.station).select_related("evse")
+        ]
+
+
+class UnlockForm(CommandForm):
+    evse = _evse()
+
+    def arguments(self) -> dict[str, Any]:
+        return {"evse": self.cleaned_data["evse"], "connector": 1}
+
+
+class AvailabilityForm(CommandForm):
+    whole_station = True
+    evse = _evse()
+    available = forms.TypedChoiceField(
+        label=_("From now on"),
+        coerce=lambda text: text == "yes",
+        choices=[("yes", _("In service")), ("no", _("Out of service"))],
+    )
+
+
+class ResetForm(CommandForm):
+    hard = forms.TypedChoiceField(
+        label=_("How"),
+        coerce=lambda text: text == "yes",
+        choices=[("no", _("When it is idle: lets cars finish where the station can")), ("yes", _("At once: cuts charging"))],
+    )
+
+
+class TriggerForm(CommandForm):
+    whole_station = True
+    evse = _evse()
+    message = forms.ChoiceField(
+        label=_("Message"),
+        choices=[
+            ("StatusNotification", _("Status of a connector")),
+            ("MeterValues", _("Meter values")),
+            ("Heartbeat", _("Heartbeat")),
+            ("BootNotification", _("Boot notification")),
+        ],
+    )
+
+
+class ReadForm(CommandForm):
+    keys = forms.CharField(label=_("Only these keys"), required=False, help_text=_("Separated by commas. Empty: all of them."))
+
+    def arguments(self) -> dict[str, Any]:
+        keys = [key.strip() for key in self.cleaned_data["keys"].split(",") if key.strip()]
+        return {"keys": keys} if keys else {}
+
+
+class NoForm(CommandForm):
+    pass
+
+
+class WriteForm(CommandForm):
+    name = forms.CharField(label=_("Key"), max_length=80)
+    value = forms.CharField(label=_("Value"), max_length=2500, required=False)
+    component = forms.CharField(required=False, max_length=80, widget=forms.HiddenInput)
+    component_instance = forms.CharField(required=False, max_length=80, widget=forms.HiddenInput)
+    instance = forms.CharField(required=False, max_length=80, widget=forms.HiddenInput)
+    evse = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    connector = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def arguments(self) -> dict[str, Any]:
+        return super().arguments() | {"value": self.cleaned_data["value"]}
+
+
+class VendorForm(CommandForm):
+    vendor_id = forms.CharField(label=_("Vendor"), max_length=255)
+    message_id = forms.CharField(label=_("Message"), max_length=50, required=False)
+    data = forms.CharField(label=_("Data"), required=False, widget=forms.Textarea(attrs={"rows": 3}))
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A command as the portal offers it."""
+
+    kind: str
+    form: type[CommandForm]
+    icon: str
+    does: Any
+    danger: bool = False
+    only: str = ""  # first character of the OCPP version that knows it; empty: all
+
+
+OFFERS: dict[str, Offer] = {
+    offer.kind: offer
+    for offer in (
+        Offer(CommandKind.START, StartForm, "player-play", _("Starts charging without a card at the station.")),
+        Offer(CommandKind.STOP, StopForm, "player-stop", _("Ends a running session; the car can leave.")),
+        Offer(CommandKind.UNLOCK, UnlockForm, "lock-open", _("Frees a plug that is stuck.")),
+        Offer(CommandKind.TRIGGER, TriggerForm, "message-2", _("The station tells now what it would tell later.")),
+        Offer(CommandKind.READ_CONFIGURATION, ReadForm, "list-details", _("Fetches the settings into the configuration tab.")),
+        Offer(CommandKind.READ_REPORT, NoForm, "list-details", _("Fetches the whole device model."), only="2"),
+        Offer(CommandKind.WRITE_CONFIGURATION, WriteForm, "edit", _("Changes one setting of the station.")),
+        Offer(CommandKind.DATA_TRANSFER, VendorForm, "send", _("A message in the vendor's own words.")),
+        Offer(CommandKind.CLEAR_CACHE, NoForm, "eraser", _("The station forgets which cards it has seen; it asks again."), True),
+        Offer(CommandKind.SET_AVAILABILITY, AvailabilityForm, "ban", _("Takes connectors out of service, or back in."), True),
+        Offer(CommandKind.RESET, ResetForm, "refresh-alert", _("Restarts the station. It is offline for some minutes."), True),
+    )
+}
+_PERMISSIONS = {CommandKind.WRITE_CONFIGURATION: Permission.STATION_CONFIGURE}
+
+
+def permitted(actor: Actor, station: Station) -> list[Offer]:
+    """Commands that this reader may send to this station."""
+    return [
+        offer
+        for offer in OFFERS.values()
+        if actor.may(_PERMISSIONS.get(CommandKind(offer.kind), Permission.STATION_COMMAND), site_id=station.site_id)
+        and (not offer.only or not station.ocpp_version or station.ocpp_version.startswith(offer.only))
+    ]
+
+
+def quick_commands(actor: Actor, station: Station) -> list[Offer]:
+    wanted = (CommandKind.START, CommandKind.STOP, CommandKind.UNLOCK, CommandKind.RESET)
+    return [offer for offer in permitted(actor, station) if offer.kind in wanted]
+
+
+def running_sessions(station: Station) -> Any:
+    return Session.objects.filter(tenant_id=station.tenant_id, station=station, state=SessionState.ACTIVE)
+
+
+def consequence(kind: str, station: Station) -> str:
+    """What a dangerous command does right now, in numbers; empty for harmless ones."""
+    running = running_sessions(station).count()
+    if kind == CommandKind.RESET:
+        if not running:
+            return _t("Nobody charges here now, so a reset ends no session.")
+        return ngettext(
+            "A reset now ends %(count)s running session.", "A reset now ends %(count)s running sessions.", running
+        ) % {"count": running}
+    if kind == CommandKind.SET_AVAILABILITY:
+        connectors = Connector.objects.filter(tenant_id=station.tenant_id, evse__station=station)
+        free = connectors.filter(status=ConnectorStatus.AVAILABLE).count()
+        return ngettext(
+            "Out of service, drivers lose %(count)s connector that is free now; running sessions go on to their end.",
+            "Out of service, drivers lose %(count)s connectors that are free now; running sessions go on to their end.",
+            free,
+        ) % {"count": free}
+    if kind == CommandKind.CLEAR_CACHE:
+        return _t("Until a card is known again, the station must be online to accept it.")
+    return ""

@@ -1,0 +1,105 @@
+"""One session: its curve, its price line by line, everything that happened in it."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from billing.models import Charge
+from stations import history
+from stations.models import Session
+from stations.views.common import get_session
+from tenants.pages import PageRequest, page
+from tenants.permissions import Permission
+
+TABLE_ROWS = 200
+
+
+@page(Permission.SESSION_VIEW)
+def session(request: PageRequest, session_id: int) -> HttpResponse:
+    return _render(request, session_id, "stations/session.html")
+
+
+@page(Permission.SESSION_VIEW)
+def now(request: PageRequest, session_id: int) -> HttpResponse:
+    """The live part alone, for htmx."""
+    return _render(request, session_id, "stations/_session_now.html")
+
+
+def _render(request: PageRequest, session_id: int, template: str) -> HttpResponse:
+    found = get_session(request, session_id)
+    charge = Charge.objects.filter(tenant_id=found.tenant_id, pk=found.charge_id).first() if found.charge_id else None
+    readings = history.readings(found)
+    context = {
+        "session": found,
+        "station": found.station,
+        "charge": charge,
+        "happenings": history.of_session(found, charge.rated_at if charge else None),
+        "readings": readings[:: max(1, len(readings) // TABLE_ROWS)],
+        "average_w": _average(found),
+        "flags": [flag_text(flag) for flag in found.flags],
+    }
+    with timezone.override(ZoneInfo(found.site.time_zone)):
+        return render(request, template, context)
+
+
+def _average(session: Session) -> float | None:
+    end = session.ended_at or session.last_reading_at
+    if end is None or end <= session.started_at:
+        return None
+    return float(session.energy_wh) * 3600 / (end - session.started_at).total_seconds()
+
+
+def flag_text(flag: str) -> str:
+    """What a flag of a session means, in words; an unknown flag speaks for itself."""
+    texts = {
+        "token_refused": _("The station charged although the card was refused."),
+        "meter_rollback": _("The meter ran backwards."),
+        "unit_mismatch": _("The meter's unit contradicts its numbers; kWh and Wh were told apart by size."),
+        "bad_timestamp": _("The station's clock is wrong; the time of receipt is used."),
+        "energy_absurd": _("More energy than this connector could give in the time."),
+        "seq_gap": _("Messages of this session are missing."),
+        "stop_missing": _("The station never told of the end."),
+        "start_missing": _("The station never told of the beginning."),
+        "guardian_closed": _("Closed here, because nothing was heard of it any more."),
+    }
+    return texts.get(flag, flag.replace("_", " "))
+
+
+@page(Permission.SESSION_VIEW)
+def curve(request: PageRequest, session_id: int) -> JsonResponse:
+    found = get_session(request, session_id)
+    return JsonResponse(curve_data(found))
+
+
+def curve_data(session: Session) -> dict[str, Any]:
+    """Power, energy since the start and state of charge over time, as charts.js reads it."""
+    rows = history.readings(session)
+    start = session.meter_start_wh
+    energy = [
+        round(float(row.energy_wh - start) / 1000, 3) if row.energy_wh is not None and start is not None else None
+        for row in rows
+    ]
+    soc = [row.soc_percent for row in rows]
+    series = [
+        _line(_("Power"), "kW", "charging", [_kilo(row.power_w) for row in rows], kind="area"),
+        _line(_("Energy"), "kWh", "available", energy, digits=2),
+    ]
+    if any(row.offered_w is not None for row in rows):
+        series.append(_line(_("Limit"), "kW", "faulted", [_kilo(row.offered_w) for row in rows], kind="limit"))
+    if any(value is not None for value in soc):
+        series.append(_line(_("Battery"), "%", "reserved", soc, digits=0, axis="percent"))
+    return {"x": [row.sampled_at.timestamp() for row in rows], "zone": session.site.time_zone, "series": series}
+
+
+def _line(label: str, unit: str, state: str, values: list[float | None], **more: Any) -> dict[str, Any]:
+    return {"label": label, "unit": unit, "state": state, "values": values, **more}
+
+
+def _kilo(value: float | None) -> float | None:
+    return None if value is None else round(value / 1000, 3)

@@ -1,0 +1,96 @@
+"""One station: its live connectors and its sessions."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from stations import visible
+from stations.models import Connector, Reading, Session, SessionState, Station
+from stations.views.common import get_station
+from stations.views.offer import quick_commands
+from tenants.pages import PageRequest, listing, page
+from tenants.permissions import Permission
+
+
+@page(Permission.STATION_VIEW)
+def live(request: PageRequest, station_id: int) -> HttpResponse:
+    return _render(request, station_id, "stations/station.html")
+
+
+@page(Permission.STATION_VIEW)
+def now(request: PageRequest, station_id: int) -> HttpResponse:
+    """The live part alone, for htmx."""
+    return _render(request, station_id, "stations/_station_now.html")
+
+
+@page(Permission.SESSION_VIEW)
+def sessions(request: PageRequest, station_id: int) -> HttpResponse:
+    station = get_station(request, station_id)
+    rows = visible.sessions(request.tenant.pk, request.actor).filter(station=station).select_related("driver", "token")
+    context = {"station": station, "tab": "sessions", "listing": listing(request, rows)}
+    with timezone.override(ZoneInfo(station.site.time_zone)):
+        return render(request, "stations/station_sessions.html", context)
+
+
+def _render(request: PageRequest, station_id: int, template: str) -> HttpResponse:
+    station = get_station(request, station_id)
+    connectors = list(
+        Connector.objects.filter(tenant_id=station.tenant_id, evse__station=station)
+        .select_related("evse")
+        .order_by("evse__number", "number")
+    )
+    context = {
+        "station": station,
+        "tab": "live",
+        "tiles": _tiles(request, station, connectors),
+        "latest": station.commands.filter(tenant_id=station.tenant_id)[:4],
+        "recent": visible.sessions(request.tenant.pk, request.actor)
+        .filter(station=station)
+        .select_related("driver", "token")[:5],
+        "quick": quick_commands(request.actor, station),
+        "address": f"{settings.GATEWAY_URL}/ocpp/{request.tenant.slug}/",
+    }
+    with timezone.override(ZoneInfo(station.site.time_zone)):
+        return render(request, template, context)
+
+
+def _tiles(request: PageRequest, station: Station, connectors: list[Connector]) -> list[dict[str, Any]]:
+    """A tile a connector: its state, and the session that runs on its EVSE if it is on this connector."""
+    running = {
+        session.evse_id: session
+        for session in Session.objects.filter(
+            tenant_id=station.tenant_id, station=station, state=SessionState.ACTIVE
+        ).select_related("driver", "token")
+    }
+    tiles = []
+    for connector in connectors:
+        session = running.get(connector.evse_id)
+        if session and session.connector_id not in (None, connector.pk):
+            session = None
+        tiles.append(
+            {
+                "connector": connector,
+                "session": session,
+                "curve": _recent_power(station, session) if session else [],
+                "may_stop": request.actor.may(Permission.STATION_COMMAND, site_id=station.site_id),
+            }
+        )
+    return tiles
+
+
+def _recent_power(station: Station, session: Session) -> list[float]:
+    """The newest 60 powers of a session, oldest first, for the sparkline."""
+    found = Reading.objects.filter(
+        tenant_id=station.tenant_id,
+        station=station,
+        session_id=session.pk,
+        sampled_at__gte=session.started_at,
+        power_w__isnull=False,
+    ).order_by("-sampled_at")
+    return [float(power) for power in found.values_list("power_w", flat=True)[:60]][::-1]

@@ -1,0 +1,52 @@
+"""What an actor may see of this app: the tenant's rows, narrowed to the actor's sites, fleets or own sessions."""
+
+from __future__ import annotations
+
+from django.db.models import Case, CharField, F, Q, QuerySet, Value, When
+
+from stations.models import Connector, Session, Station
+from tenants.permissions import Actor
+
+OFFLINE = "offline"
+
+# What a connector shows: what its station last said, unless the station cannot be heard.
+EFFECTIVE = Case(
+    When(evse__station__online=False, then=Value(OFFLINE)), default=F("status"), output_field=CharField()
+)
+
+
+def stations(tenant_id: int, actor: Actor) -> QuerySet[Station]:
+    found = Station.objects.filter(tenant_id=tenant_id, archived_at=None)
+    return found if actor.site_ids is None else found.filter(site_id__in=actor.site_ids)
+
+
+def connectors(tenant_id: int, actor: Actor) -> QuerySet[Connector]:
+    """Connectors with `effective`: their state as people should read it."""
+    found = Connector.objects.filter(tenant_id=tenant_id, evse__station__archived_at=None)
+    if actor.site_ids is not None:
+        found = found.filter(evse__station__site_id__in=actor.site_ids)
+    return found.annotate(effective=EFFECTIVE)
+
+
+def sessions(tenant_id: int, actor: Actor) -> QuerySet[Session]:
+    """Sessions at the actor's sites, of the actor's fleets, or of the driver that the actor is."""
+    found = Session.objects.filter(tenant_id=tenant_id)
+    if actor.site_ids is not None:
+        found = found.filter(site_id__in=actor.site_ids)
+    if actor.fleet_ids is not None:
+        found = found.filter(fleet_id__in=actor.fleet_ids)
+    if actor.driver_ids is not None:
+        found = found.filter(driver_id__in=actor.driver_ids)
+    return found
+
+
+def matching(text: str) -> Q:
+    """Stations whose identity, name, model, serial number or site contains the text."""
+    return (
+        Q(identity__icontains=text)
+        | Q(name__icontains=text)
+        | Q(model__icontains=text)
+        | Q(vendor__icontains=text)
+        | Q(serial_number__icontains=text)
+        | Q(site__name__icontains=text)
+    )

@@ -1,0 +1,17 @@
+"""Pages of the company: its look, its sites' forms, members, audit, API keys. Below /t/<tenant>/."""
+
+from django.urls import path
+
+from tenants import views
+
+urlpatterns = [
+    path("theme.css", views.theme, name="theme"),
+    path("sites/new/", views.site_new, name="site-new"),
+    path("sites/<int:site_id>/edit/", views.site_edit, name="site-edit"),
+    path("members/", views.members, name="members"),
+    path("members/new/", views.member_new, name="member-new"),
+    path("members/<int:member_id>/", views.member_edit, name="member"),
+    path("audit/", views.audit, name="audit"),
+    path("api-keys/", views.api_keys, name="api-keys"),
+    path("api-keys/<int:key_id>/revoke/", views.api_key_revoke, name="api-key-revoke"),
+]
