@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, F, Q, QuerySet, Sum
-from django.db.models.functions import TruncDate
+from django.db.models import Count, Q, QuerySet, Sum, Value
+from django.db.models.functions import Coalesce, TruncDate
 
 from billing.models import Charge, ChargeState, SiteTariff, Tariff
 from tenants.permissions import Actor
@@ -26,7 +28,7 @@ class Revenue:
     incl_tax: Decimal
     day: date | None = None
     site_id: int | None = None
-    site: str = ""
+    place: str = ""  # the site's name
 
 
 def tariffs(tenant_id: int, actor: Actor, *, archived: bool = False) -> QuerySet[Tariff]:
@@ -77,15 +79,14 @@ def revenue_per_day(
     """Revenue of each local day with any, in [start, end), oldest first; a row per currency."""
     found = _rated(tenant_id, actor, start, end, site_id)
     days = found.annotate(day=TruncDate("occurred_at", tzinfo=ZoneInfo(time_zone))).values("day", "currency")
-    return [Revenue(**row) for row in days.annotate(**_SUMS).order_by("day", "currency")]
+    return _revenues(days.annotate(**_SUMS).order_by("day", "currency"))
 
 
 def revenue_per_site(tenant_id: int, actor: Actor, *, start: datetime, end: datetime) -> list[Revenue]:
     """Revenue of each site with any, in [start, end), highest first; a row per currency."""
     found = _rated(tenant_id, actor, start, end, None)
-    sites = found.values("site_id", "currency", site_name=F("site__name")).annotate(**_SUMS)
-    rows = [Revenue(site=row.pop("site_name") or "", **row) for row in sites]
-    return sorted(rows, key=lambda row: (-row.incl_tax, row.site))
+    sites = found.values("site_id", "currency", place=Coalesce("site__name", Value(""))).annotate(**_SUMS)
+    return sorted(_revenues(sites), key=lambda row: (-row.incl_tax, row.place))
 
 
 def revenue(
@@ -93,7 +94,11 @@ def revenue(
 ) -> list[Revenue]:
     """Revenue in [start, end), a row per currency."""
     rows = _rated(tenant_id, actor, start, end, site_id).values("currency").annotate(**_SUMS)
-    return [Revenue(**row) for row in rows.order_by("currency")]
+    return _revenues(rows.order_by("currency"))
+
+
+def _revenues(rows: Iterable[Any]) -> list[Revenue]:
+    return [Revenue(**row) for row in rows]
 
 
 _SUMS = {
