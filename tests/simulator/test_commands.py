@@ -26,7 +26,9 @@ async def stop_remotely(csms: ScriptedCsms, version: str, transaction_id: Any) -
     return await csms.last.ask(action, {"transactionId": transaction_id})
 
 
-async def profile(csms: ScriptedCsms, station: SimulatedStation, limit: float, unit: str = "A", **more: Any) -> Any:
+async def profile(
+    csms: ScriptedCsms, station: SimulatedStation, limit: float, unit: str = "A", **more: Any
+) -> Any:
     """Set a profile; `more` overrides fields of the profile, `target` the connector, `periods` the schedule."""
     target, periods = more.pop("target", 1), more.pop("periods", [{"startPeriod": 0, "limit": limit}])
     schedule = {"chargingRateUnit": unit, "chargingSchedulePeriod": periods}
@@ -119,7 +121,9 @@ async def test_the_higher_stack_level_rules_and_a_tx_profile_beats_the_default(
     assert station.connectors[1].flow.amps == 12
 
 
-async def test_the_stations_own_limit_is_shared(csms: ScriptedCsms, connected: Stations, version: str) -> None:
+async def test_the_stations_own_limit_is_shared(
+    csms: ScriptedCsms, connected: Stations, version: str
+) -> None:
     station = await charging(connected, version, connectors=2)
     await station.plug_in(2, Car(ac_max_amps=32))
     await station.start(2, "04A2")
@@ -140,7 +144,9 @@ async def test_a_schedule_with_periods_steps_down_in_time(
         await station.advance(300)
         amps.append(station.connectors[1].flow.amps)
     wanted = {"evseId": 1} if version != "1.6" else {"connectorId": 1}
-    composite = await csms.last.ask("GetCompositeSchedule", {"duration": 600, "chargingRateUnit": "A", **wanted})
+    composite = await csms.last.ask(
+        "GetCompositeSchedule", {"duration": 600, "chargingRateUnit": "A", **wanted}
+    )
 
     assert amps == [30, 10, 10]
     schedule = composite["schedule"] if version != "1.6" else composite["chargingSchedule"]
@@ -154,7 +160,9 @@ async def test_a_tx_profile_without_a_transaction_is_refused(
     assert (await profile(csms, station, 8, chargingProfilePurpose="TxProfile"))["status"] == "Rejected"
 
 
-async def test_becomes_inoperative_after_the_charge(csms: ScriptedCsms, connected: Stations, version: str) -> None:
+async def test_becomes_inoperative_after_the_charge(
+    csms: ScriptedCsms, connected: Stations, version: str
+) -> None:
     station = await charging(connected, version)
     if version == "1.6":
         wanted: dict[str, Any] = {"connectorId": 1, "type": "Inoperative"}
@@ -195,7 +203,9 @@ async def test_1_6_configuration(csms: ScriptedCsms, connected: Stations) -> Non
     await connected("1.6")
     ask = csms.last.ask
     everything = await ask("GetConfiguration")
-    told = await ask("GetConfiguration", {"key": ["heartbeatinterval", "NumberOfConnectors", "AuthorizationKey", "No"]})
+    told = await ask(
+        "GetConfiguration", {"key": ["heartbeatinterval", "NumberOfConnectors", "AuthorizationKey", "No"]}
+    )
 
     assert len(everything["configurationKey"]) > 30
     rows = {row["key"]: row for row in told["configurationKey"]}
@@ -218,7 +228,9 @@ async def test_a_new_password_is_used_from_the_next_connection_on() -> None:
     async with ScriptedCsms(passwords={"CP 1": "old"}) as csms:
         async with SimulatedStation(url=csms.url, identity="CP 1", password="old") as station:
             csms.passwords = {"CP 1": "newer-and-longer"}
-            await csms.last.ask("ChangeConfiguration", {"key": "AuthorizationKey", "value": "newer-and-longer"})
+            await csms.last.ask(
+                "ChangeConfiguration", {"key": "AuthorizationKey", "value": "newer-and-longer"}
+            )
             await csms.until(lambda: len(csms.of("BootNotification")) == 2)
             await station.back()
 
@@ -247,7 +259,11 @@ async def test_2_x_variables(csms: ScriptedCsms, connected: Stations, version: s
         at("SmartChargingCtrlr", "RateUnit", attributeValue="A"),
     ]
     put = await csms.last.ask("SetVariables", {"setVariableData": changes})
-    assert [row["attributeStatus"] for row in put["setVariableResult"]] == ["Accepted", "RebootRequired", "Rejected"]
+    assert [row["attributeStatus"] for row in put["setVariableResult"]] == [
+        "Accepted",
+        "RebootRequired",
+        "Rejected",
+    ]
 
 
 @pytest.mark.parametrize("version", ["2.0.1", "2.1"])
@@ -265,7 +281,13 @@ async def test_2_x_reports_in_many_parts(csms: ScriptedCsms, connected: Stations
 
 async def test_triggered_messages(csms: ScriptedCsms, connected: Stations, version: str) -> None:
     await connected(version)
-    for message in ("Heartbeat", "StatusNotification", "MeterValues", "BootNotification", "FirmwareStatusNotification"):
+    for message in (
+        "Heartbeat",
+        "StatusNotification",
+        "MeterValues",
+        "BootNotification",
+        "FirmwareStatusNotification",
+    ):
         before = len(csms.of(message))
         assert (await csms.last.ask("TriggerMessage", {"requestedMessage": message}))["status"] == "Accepted"
         await csms.until(lambda wanted=message, count=before: len(csms.of(wanted)) > count)
@@ -281,11 +303,18 @@ async def test_unlocking_frees_the_cable(csms: ScriptedCsms, connected: Stations
     assert (await csms.last.ask("UnlockConnector", wanted))["status"] == "UnlockFailed"
 
 
-async def test_a_reserved_connector_is_for_one_card(csms: ScriptedCsms, connected: Stations, version: str) -> None:
+async def test_a_reserved_connector_is_for_one_card(
+    csms: ScriptedCsms, connected: Stations, version: str
+) -> None:
     station = await connected(version)
     expires = "2099-01-01T00:00:00Z"
     if version == "1.6":
-        wanted: dict[str, Any] = {"connectorId": 1, "expiryDate": expires, "idTag": "MINE", "reservationId": 4}
+        wanted: dict[str, Any] = {
+            "connectorId": 1,
+            "expiryDate": expires,
+            "idTag": "MINE",
+            "reservationId": 4,
+        }
     else:
         token = {"idToken": "MINE", "type": "ISO14443"}
         wanted = {"id": 4, "evseId": 1, "expiryDateTime": expires, "idToken": token}
@@ -296,15 +325,22 @@ async def test_a_reserved_connector_is_for_one_card(csms: ScriptedCsms, connecte
     assert (await start_remotely(csms, version))["status"] == "Accepted"
 
 
-async def test_the_local_list_is_kept_by_version(csms: ScriptedCsms, connected: Stations, version: str) -> None:
+async def test_the_local_list_is_kept_by_version(
+    csms: ScriptedCsms, connected: Stations, version: str
+) -> None:
     station = await connected(version)
     if version == "1.6":
-        body: dict[str, Any] = {"listVersion": 3, "localAuthorizationList": [{"idTag": "A", "idTagInfo": {"status": "Accepted"}}]}
+        body: dict[str, Any] = {
+            "listVersion": 3,
+            "localAuthorizationList": [{"idTag": "A", "idTagInfo": {"status": "Accepted"}}],
+        }
     else:
         entry = {"idToken": {"idToken": "A", "type": "ISO14443"}, "idTokenInfo": {"status": "Accepted"}}
         body = {"versionNumber": 3, "localAuthorizationList": [entry]}
     assert (await csms.last.ask("SendLocalList", {**body, "updateType": "Full"}))["status"] == "Accepted"
-    assert (await csms.last.ask("SendLocalList", {**body, "updateType": "Differential"}))["status"] == "VersionMismatch"
+    assert (await csms.last.ask("SendLocalList", {**body, "updateType": "Differential"}))[
+        "status"
+    ] == "VersionMismatch"
     assert 3 in (await csms.last.ask("GetLocalListVersion")).values()
     assert station.local_auth.entries == {"A": "Accepted"}
 
@@ -342,16 +378,23 @@ async def test_a_log_is_uploaded(csms: ScriptedCsms, connected: Stations, versio
     assert [row["status"] for row in csms.of(notification)] == ["Uploading", "Uploaded"]
 
 
-async def test_every_other_action_gets_an_answer(csms: ScriptedCsms, connected: Stations, version: str) -> None:
+async def test_every_other_action_gets_an_answer(
+    csms: ScriptedCsms, connected: Stations, version: str
+) -> None:
     await connected(version)
     assert await csms.last.ask("NoSuchAction") == "NotSupported"
     assert await csms.last.ask("Heartbeat") == "NotImplemented"
-    assert await csms.last.ask("Reset", {"type": "Sideways"}) in ("FormatViolation", "PropertyConstraintViolation")
+    assert await csms.last.ask("Reset", {"type": "Sideways"}) in (
+        "FormatViolation",
+        "PropertyConstraintViolation",
+    )
     if version == "2.1":
         assert await csms.last.ask("GetTariffs", {"evseId": 1}) == {"status": "NoTariff"}
 
 
-async def test_a_test_rules_how_the_station_answers(csms: ScriptedCsms, connected: Stations, version: str) -> None:
+async def test_a_test_rules_how_the_station_answers(
+    csms: ScriptedCsms, connected: Stations, version: str
+) -> None:
     station = await connected(version)
     station.rule("ClearCache", {"status": "Rejected"})
     assert await csms.last.ask("ClearCache") == {"status": "Rejected"}

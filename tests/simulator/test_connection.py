@@ -43,7 +43,9 @@ async def test_a_pending_station_answers_and_boots_when_triggered(csms: Scripted
     assert answer == {"status": "Accepted"}
 
 
-async def test_beats_at_the_interval_it_was_given(csms: ScriptedCsms, connected: Stations, version: str) -> None:
+async def test_beats_at_the_interval_it_was_given(
+    csms: ScriptedCsms, connected: Stations, version: str
+) -> None:
     csms.interval = 1
     await connected(version)
     await csms.until(lambda: len(csms.of("Heartbeat")) >= 2)

@@ -165,7 +165,10 @@ async def test_faults_come_and_go(csms: ScriptedCsms, connected: Stations, versi
     word = "status" if version == "1.6" else "connectorStatus"
     assert [status[word] for status in csms.of("StatusNotification")][-2:] == ["Faulted", "Available"]
     if version == "1.6":
-        assert [status["errorCode"] for status in csms.of("StatusNotification")][-2:] == ["GroundFailure", "NoError"]
+        assert [status["errorCode"] for status in csms.of("StatusNotification")][-2:] == [
+            "GroundFailure",
+            "NoError",
+        ]
 
 
 async def test_pretty_printed_frames(csms: ScriptedCsms, connected: Stations) -> None:
@@ -174,7 +177,9 @@ async def test_pretty_printed_frames(csms: ScriptedCsms, connected: Stations) ->
     assert station.frames[0][1].endswith("\r\n")
 
 
-async def test_2_1_sends_a_stream_without_waiting_for_an_answer(csms: ScriptedCsms, connected: Stations) -> None:
+async def test_2_1_sends_a_stream_without_waiting_for_an_answer(
+    csms: ScriptedCsms, connected: Stations
+) -> None:
     station = await connected("2.1")
     assert await station.open_stream(7) == "Accepted"
     await station.send_stream(7, [(0, "1.5"), (1.5, "1.7")])
@@ -197,7 +202,9 @@ async def test_2_1_complains_about_a_result_that_breaks_the_schema(
     assert csms.last.frames[-1][1] == asked[1]
 
 
-async def test_2_1_remembers_a_complaint_about_its_own_result(csms: ScriptedCsms, connected: Stations) -> None:
+async def test_2_1_remembers_a_complaint_about_its_own_result(
+    csms: ScriptedCsms, connected: Stations
+) -> None:
     station = await connected("2.1")
     await csms.last.connection.send(json.dumps([5, "m1", "FormatViolation", "no", {}]))
     await station.until(lambda: station.result_errors)
