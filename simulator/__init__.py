@@ -8,6 +8,7 @@ from simulator.clock import Clock
 from simulator.link import LinkError
 from simulator.quirks import Quirks
 from simulator.station import SimulatedStation
+from simulator.thread import StationThread
 from simulator.transaction import Token, Transaction
 
-__all__ = ["Car", "Clock", "LinkError", "Quirks", "SimulatedStation", "Token", "Transaction"]
+__all__ = ["Car", "Clock", "LinkError", "Quirks", "SimulatedStation", "StationThread", "Token", "Transaction"]

@@ -225,14 +225,15 @@ async def test_1_6_configuration(csms: ScriptedCsms, connected: Stations) -> Non
 
 
 async def test_a_new_password_is_used_from_the_next_connection_on() -> None:
-    async with ScriptedCsms(passwords={"CP 1": "old"}) as csms:
-        async with SimulatedStation(url=csms.url, identity="CP 1", password="old") as station:
-            csms.passwords = {"CP 1": "newer-and-longer"}
-            await csms.last.ask(
-                "ChangeConfiguration", {"key": "AuthorizationKey", "value": "newer-and-longer"}
-            )
-            await csms.until(lambda: len(csms.of("BootNotification")) == 2)
-            await station.back()
+    async with (
+        ScriptedCsms(passwords={"CP 1": "old"}) as csms,
+        SimulatedStation(url=csms.url, identity="CP 1", password="old") as station,
+    ):
+        csms.passwords = {"CP 1": "newer-and-longer"}
+        wanted = {"key": "AuthorizationKey", "value": "newer-and-longer"}
+        await csms.last.ask("ChangeConfiguration", wanted)
+        await csms.until(lambda: len(csms.of("BootNotification")) == 2)
+        await station.back()
 
 
 @pytest.mark.parametrize("version", ["2.0.1", "2.1"])
@@ -290,7 +291,7 @@ async def test_triggered_messages(csms: ScriptedCsms, connected: Stations, versi
     ):
         before = len(csms.of(message))
         assert (await csms.last.ask("TriggerMessage", {"requestedMessage": message}))["status"] == "Accepted"
-        await csms.until(lambda wanted=message, count=before: len(csms.of(wanted)) > count)
+        await csms.until(lambda: len(csms.of(message)) > before)  # noqa: B023 -- awaited at once
 
 
 async def test_unlocking_frees_the_cable(csms: ScriptedCsms, connected: Stations, version: str) -> None:

@@ -40,7 +40,7 @@ ONLY_2 = {
 
 def frames(version: str, action: str) -> list[Any]:
     path = GOLDEN / FOLDERS[version] / f"{action}.json"
-    return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def shape(value: Any, path: str = "") -> set[tuple[str, str]]:
