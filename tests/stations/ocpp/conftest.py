@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+
+from stations.models import Station
+from tenants.context import tenant_scope
+from tenants.models import Tenant
+from tests.servers import Role, Roles
+from tests.stations.ocpp.charger import Charger, charger
+
+
+@pytest.fixture(scope="session")
+def gateway(session_roles: Roles) -> Role:
+    """One gateway process that the tests of a worker share."""
+    return session_roles.start("gateway", env={"OCPP_CALL_TIMEOUT_SECONDS": "2", "OCPP_PING_SECONDS": "2"})
+
+
+Plug = Callable[..., AbstractAsyncContextManager[Charger]]
+
+
+@pytest.fixture
+def plug(gateway: Role, tenant: Tenant) -> Plug:
+    """plug(station, version) -> a charger connected as this station."""
+
+    def make(station: Station, version: str | None = "1.6", **options: Any) -> AbstractAsyncContextManager[Charger]:
+        password = options.pop("password", station.password)  # type: ignore[attr-defined]
+        return charger(gateway.ws_url, tenant.slug, station.identity, password, version, **options)
+
+    return make
+
+
+async def rows(tenant: Tenant, read: Callable[[], Any]) -> Any:
+    """What `read` gives inside the tenant."""
+
+    def inside() -> Any:
+        with tenant_scope(tenant.pk):
+            return read()
+
+    return await sync_to_async(inside, thread_sensitive=True)()
