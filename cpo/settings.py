@@ -187,6 +187,16 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "ChargeState": "billing.models.ChargeState",
+        "CommandKind": "stations.models.CommandKind",
+        "CommandState": "stations.models.CommandState",
+        "SessionState": "stations.models.SessionState",
+        "TokenKind": "fleets.models.TokenKind",
+    },
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer", "description": "Bearer vy_..."}}
+    },
 }
 
 _email = urlsplit(env.read("EMAIL_URL"))

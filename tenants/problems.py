@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from tenants.context import current_alias
-from tenants.errors import DomainError, Forbidden, Invalid, NotFound, TooMany
+from tenants.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, TooMany
 
 CONTENT_TYPE = "application/problem+json"
+UNIQUE_VIOLATION = "23505"  # PostgreSQL Appendix A: two writers raced, or a service did not look first
+TITLES = {
+    400: "The request cannot be read",
+    401: "A usable API key is needed",
+    405: "This address has no such method",
+    406: "Only JSON is given here",
+    415: "Only JSON is taken here",
+}
 
 
 def document(error: DomainError) -> dict[str, Any]:
@@ -62,15 +70,24 @@ def from_exception(error: Exception) -> DomainError | None:
         return NotFound()
     if isinstance(error, PermissionDenied | exceptions.PermissionDenied):
         return Forbidden()
+    if isinstance(error, IntegrityError) and getattr(error.__cause__, "sqlstate", "") == UNIQUE_VIOLATION:
+        return Conflict("Something with these values exists already. Read it, then change it or choose others.")
+    if isinstance(error, RequestDataTooBig):
+        return _told("The body is too large.", "too_large", 413, "The body is too large")
     if isinstance(error, exceptions.ValidationError):
         return Invalid(fields=_flatten(error.detail))
     if isinstance(error, exceptions.Throttled):
         return TooMany(str(error.detail))
     if isinstance(error, exceptions.APIException):
-        other = DomainError(str(error.detail), code=str(error.default_code))
-        other.status, other.title = error.status_code, str(error.default_detail)
-        return other
+        title = TITLES.get(error.status_code, str(error.default_detail))
+        return _told(str(error.detail), str(error.default_code), error.status_code, title)
     return None
+
+
+def _told(detail: str, code: str, status: int, title: str) -> DomainError:
+    error = DomainError(detail, code=code)
+    error.status, error.title = status, title
+    return error
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:

@@ -14,9 +14,9 @@ import pytest
 from billing.models import Tariff
 from fleets.models import Driver, Fleet, Token
 from stations.models import Connector, ConnectorStatus, Evse, Session, Station
+from stations.services.stations import password_hash
 from tenants.context import tenant_scope
 from tenants.models import Site, Tenant
-from tenants.secrets import fingerprint
 
 STATION_PASSWORD = "station-password-1234"
 ELEMENTS = [
@@ -53,7 +53,7 @@ def create_station(
 ) -> Station:
     """A station with its EVSEs and connectors. `.password` is what it logs in with."""
     name = identity or f"CP-{secrets.token_hex(4).upper()}"
-    values = {"password_hash": fingerprint(password, purpose="station password")} | values
+    values = {"password_hash": password_hash(password)} | values
     with tenant_scope(tenant.pk):
         station = Station.objects.create(tenant=tenant, site=site, identity=name, **values)
         for number in range(1, evses + 1):

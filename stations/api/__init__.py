@@ -1,0 +1,36 @@
+"""REST of the chargers: stations, commands, configuration, frames, events, quarantine, orphans, sessions."""
+
+from django.urls import path
+
+from stations.api.commands import CommandCancel, CommandList, CommandOne, StationCommands
+from stations.api.events import ConnectionList, EventList
+from stations.api.frames import FrameExport, FrameList
+from stations.api.orphans import OrphanList, OrphanOne
+from stations.api.quarantine import QuarantineAdopt, QuarantineList, QuarantineOne
+from stations.api.sessions import SessionEvents, SessionList, SessionOne, SessionReadings
+from stations.api.stations import StationList, StationOne, StationPassword
+from stations.api.variables import VariableList
+
+urlpatterns = [
+    path("stations", StationList.as_view(), name="stations"),
+    path("stations/<int:station_id>", StationOne.as_view(), name="station"),
+    path("stations/<int:station_id>/password", StationPassword.as_view(), name="station-password"),
+    path("stations/<int:station_id>/commands", StationCommands.as_view(), name="station-commands"),
+    path("stations/<int:station_id>/variables", VariableList.as_view(), name="station-variables"),
+    path("stations/<int:station_id>/frames", FrameList.as_view(), name="station-frames"),
+    path("stations/<int:station_id>/frames.jsonl", FrameExport.as_view(), name="station-frames-export"),
+    path("stations/<int:station_id>/events", EventList.as_view(), name="station-events"),
+    path("stations/<int:station_id>/connections", ConnectionList.as_view(), name="station-connections"),
+    path("commands", CommandList.as_view(), name="commands"),
+    path("commands/<int:command_id>", CommandOne.as_view(), name="command"),
+    path("commands/<int:command_id>/cancel", CommandCancel.as_view(), name="command-cancel"),
+    path("quarantine", QuarantineList.as_view(), name="quarantine"),
+    path("quarantine/<int:quarantined_id>", QuarantineOne.as_view(), name="quarantined"),
+    path("quarantine/<int:quarantined_id>/adopt", QuarantineAdopt.as_view(), name="quarantined-adopt"),
+    path("orphans", OrphanList.as_view(), name="orphans"),
+    path("orphans/<int:orphan_id>", OrphanOne.as_view(), name="orphan"),
+    path("sessions", SessionList.as_view(), name="sessions"),
+    path("sessions/<int:session_id>", SessionOne.as_view(), name="session"),
+    path("sessions/<int:session_id>/readings", SessionReadings.as_view(), name="session-readings"),
+    path("sessions/<int:session_id>/events", SessionEvents.as_view(), name="session-events"),
+]
