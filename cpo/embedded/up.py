@@ -86,9 +86,14 @@ class _Up:
         except Stopped:
             pass
         finally:
-            with self.progress.step("Stopping", done="Stopped. The data stay for the next time."):
-                self.supervisor.stop_all()
+            self._stop()
         return 0
+
+    def _stop(self) -> None:
+        if not self.supervisor.services:
+            return
+        with self.progress.step("Stopping", done="Stopped. The data stay for the next time."):
+            self.supervisor.stop_all()
 
     def _clean_up_after_a_killed_run(self) -> None:
         if self.ledger.path.exists():

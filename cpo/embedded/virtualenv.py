@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cpo.embedded import locks, pip
 from cpo.embedded.places import CHECKOUT
-from cpo.embedded.problems import Problem, unwritable
+from cpo.embedded.problems import Problem
 from cpo.embedded.terminal import Progress
 
 VENV = CHECKOUT / ".venv"
@@ -51,7 +51,10 @@ def _is_complete() -> bool:
 
 def _complete(progress: Progress) -> None:
     if not os.access(CHECKOUT, os.W_OK):
-        raise unwritable(CHECKOUT)
+        raise Problem(
+            f"The checkout {CHECKOUT} cannot be written by this user.",
+            "Run the command as its owner, or clone it into a folder of your own.",
+        )
     lock = locks.FileLock(CHECKOUT / ".venv.lock")
     if not lock.acquire():
         with progress.step("Waiting for another command that installs"):
@@ -95,6 +98,7 @@ def _install(progress: Progress) -> None:
         _BUSY.touch()
         pip.run(
             [PYTHON, "-m", "pip", "install", "--require-hashes", "--only-binary", ":all:", "-r", LOCK],
+            where=VENV,
             progress=progress,
         )
         _STAMP.write_text(digest(LOCK))
