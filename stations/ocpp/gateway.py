@@ -120,7 +120,7 @@ class Gateway:
                 try:
                     if say is None:
                         raise Invalid(f"OCPP {link.version.name} has no such command.")
-                    payload = say.encode(command.arguments, command.pk)
+                    payload = say.encode(commands.unsealed(command.arguments), command.pk)
                     wrong = schemas.check(link.version.name, say.action, payload)
                     if wrong is not None:
                         raise Invalid(wrong[1])

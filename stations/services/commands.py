@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from stations import live
 from stations.models import Command, CommandKind, CommandState, Station
+from tenants import secrets
 from tenants.context import current_alias, tenant_scope
 from tenants.errors import Conflict, Invalid, NotFound
 from tenants.permissions import Actor, Permission
@@ -24,20 +26,45 @@ SECRET_NAMES = ("password", "authorizationkey", "secret", "basicauthpassword")
 OPEN = (CommandState.QUEUED, CommandState.SENT)
 
 
-def masked(arguments: Any) -> Any:
-    """The arguments with values of secret-looking names replaced, for logs, frames and the audit."""
+def _with_secrets(arguments: Any, replace: Callable[[Any], Any]) -> Any:
+    """The arguments with each value that a secret-looking name goes with replaced.
+
+    Names stand beside their values: 1.6 {"key", "value"}, 2.x {"variable": {"name"}, "attributeValue"}, ours {"name",
+    "value"}.
+    """
     if isinstance(arguments, dict):
-        name = str(arguments.get("name") or arguments.get("key") or "").lower()
+        variable = arguments.get("variable")
+        inner = variable.get("name") if isinstance(variable, dict) else None
+        name = str(arguments.get("name") or arguments.get("key") or inner or "").lower()
         hides = any(word in name for word in SECRET_NAMES)
         return {
-            key: "***"
+            key: replace(value)
             if any(word in key.lower() for word in SECRET_NAMES) or (hides and key in ("value", "attributeValue"))
-            else masked(value)
+            else _with_secrets(value, replace)
             for key, value in arguments.items()
         }
     if isinstance(arguments, list):
-        return [masked(part) for part in arguments]
+        return [_with_secrets(part, replace) for part in arguments]
     return arguments
+
+
+def masked(arguments: Any) -> Any:
+    """For logs, frames, answers and the audit."""
+    return _with_secrets(arguments, lambda value: "***")
+
+
+def sealed(arguments: Any) -> Any:
+    """For the row of a command that waits: a secret is encrypted until it goes out."""
+    return _with_secrets(arguments, lambda value: {"sealed": secrets.encrypt(str(value))})
+
+
+def unsealed(arguments: Any) -> Any:
+    """For the wire."""
+
+    def opened(value: Any) -> Any:
+        return secrets.decrypt(value["sealed"]) if isinstance(value, dict) and "sealed" in value else value
+
+    return _with_secrets(arguments, opened)
 
 
 def request_command(
@@ -65,7 +92,7 @@ def request_command(
         tenant_id=tenant_id,
         station=station,
         kind=kind,
-        arguments=arguments,
+        arguments=sealed(arguments),
         urgent=urgent or kind == CommandKind.STOP,
         origin_kind=actor.kind,
         origin_id=actor.id,
@@ -148,7 +175,8 @@ def settle(
         return None
     command.state, command.answer, command.detail = state, answer[:60], detail[:400]
     command.response, command.settled_at = masked(response), timezone.now()
-    command.save(update_fields=["state", "answer", "detail", "response", "settled_at"])
+    command.arguments = masked(command.arguments)
+    command.save(update_fields=["state", "answer", "detail", "response", "settled_at", "arguments"])
     _settled(command)
     return command
 
