@@ -27,8 +27,12 @@ _SECRETS = (
 def masked(text: str) -> str:
     """The text with credentials that are recognised by their shape replaced by asterisks."""
     for pattern in _SECRETS:
-        text = pattern.sub(lambda found: found.group(1) + "***" + (found.group(2) if found.lastindex == 2 else ""), text)
+        text = pattern.sub(_stars, text)
     return text
+
+
+def _stars(found: re.Match[str]) -> str:
+    return found.group(1) + "***" + (found.group(2) if found.lastindex == 2 else "")
 
 
 class JsonFormatter(logging.Formatter):
@@ -41,6 +45,9 @@ class JsonFormatter(logging.Formatter):
             "event": masked(record.getMessage()),
         }
         event |= {name: value for name, value in vars(record).items() if name not in _PLAIN}
+        if isinstance(event.get("request"), HttpRequest):
+            # Django hands over the whole request, whose text holds the query string.
+            event["request_id"] = getattr(event.pop("request"), "request_id", None)
         if record.exc_info:
             event["traceback"] = masked("".join(traceback.format_exception(*record.exc_info)))
         return json.dumps(event, default=lambda value: masked(str(value)), ensure_ascii=False)
@@ -50,13 +57,14 @@ log = logging.getLogger("voltyard.request")
 
 
 class RequestLogMiddleware:
-    """One event a request, with an id that the answer carries as well. Query strings stay out: they may hold secrets."""
+    """One event a request, with an id that the answer carries too. Query strings stay out: they may hold secrets."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request_id = uuid.uuid4().hex[:16]
+        request.request_id = request_id  # type: ignore[attr-defined]
         began = time.perf_counter()
         response = self.get_response(request)
         response["X-Request-Id"] = request_id
