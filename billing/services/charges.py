@@ -25,12 +25,19 @@ def charge(
         found = Charge.objects.filter(tenant_id=tenant_id, subject=subject).first()
         if found is not None:
             return found
-        rated = rate(tariff=tariff, usage=usage)
-        values = _values(rated, tariff, usage, site_id)
+        values = _values(rate(tariff=tariff, usage=usage), tariff, usage, site_id)
         made, created = Charge.objects.get_or_create(tenant_id=tenant_id, subject=subject, defaults=values)
         if created:
             _tell(made, "charge.rated")
         return made
+
+
+def draft(
+    *, tenant_id: int, subject: str, tariff: dict[str, Any], usage: Usage, site_id: int | None = None
+) -> Charge:
+    """A charge as `charge` would make it, not stored: for previews, and for who stores many at once."""
+    values = _values(rate(tariff=tariff, usage=usage), tariff, usage, site_id)
+    return Charge(tenant_id=tenant_id, subject=subject, **values)
 
 
 def void(*, charge: Charge, actor: Actor, reason: str) -> Charge:

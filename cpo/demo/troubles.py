@@ -1,0 +1,179 @@
+"""What needs somebody: held sessions, an orphan, refused cards, a quarantined station, faults, an uptime with gaps."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from random import Random
+
+from billing.models import Charge
+from cpo.demo.founding import OWN_CHARGER, Company, connectors
+from fleets.models import Verdict
+from stations.models import (
+    Authorization,
+    Connection,
+    Connector,
+    ConnectorStatus,
+    OrphanMessage,
+    QuarantinedStation,
+    Session,
+    SessionState,
+    Station,
+    StationEvent,
+)
+from stations.services import holding
+
+_HELD = (
+    (("meter_rollback",), Verdict.ACCEPTED),
+    (("guardian_closed", "guardian_unsure"), Verdict.ACCEPTED),
+    (("token_refused",), Verdict.BLOCKED),
+)
+
+
+def write(company: Company, sessions: list[Session], now: datetime) -> None:
+    _connectors(company, now)
+    _uptime(company, now)
+    _refused_cards(company, now)
+    if len(company.sites) > 1:
+        _held(company, sessions)
+        _orphan(company, now)
+        _quarantined(company, now)
+        _faults(company, now)
+
+
+def _connectors(company: Company, now: datetime) -> None:
+    """Free until the stations report themselves; the own charger has never been heard."""
+    rows = [one for one in connectors(company) if one.evse.station.identity != OWN_CHARGER]
+    for row in rows:
+        row.status, row.status_at, row.status_received_at = ConnectorStatus.AVAILABLE, now, now
+    Connector.objects.bulk_update(rows, ["status", "status_at", "status_received_at"])
+
+
+def _uptime(company: Company, now: datetime) -> None:
+    """Sockets of the past weeks, with a gap now and then; the newest ended when the demo was made."""
+    found: list[Connection] = []
+    stations: list[Station] = []
+    for _plan, station, _power_w, version in company.stations:
+        rng, at, epoch = Random(station.identity), now - timedelta(weeks=6), 0
+        while at < now:
+            until = min(now, at + timedelta(hours=rng.uniform(60, 400)))
+            epoch += 1
+            found.append(_connection(company, station, epoch, version, at, until))
+            at = until + timedelta(minutes=rng.choice((1, 2, 3, 8, 45)))
+        station.epoch, station.ocpp_version = epoch, version
+        station.last_seen_at = station.online_changed_at = now
+        stations.append(station)
+    Connection.objects.bulk_create(found)
+    Station.objects.bulk_update(stations, ["epoch", "ocpp_version", "last_seen_at", "online_changed_at"])
+
+
+def _connection(
+    company: Company, station: Station, epoch: int, version: str, opened: datetime, closed: datetime
+) -> Connection:
+    return Connection(
+        tenant_id=company.tenant.pk,
+        station=station,
+        epoch=epoch,
+        gateway="demo",
+        ocpp_version=version,
+        remote_address="127.0.0.1",
+        opened_at=opened,
+        closed_at=closed,
+        close_code=1006,
+        close_reason="the line was lost",
+    )
+
+
+def _refused_cards(company: Company, now: datetime) -> None:
+    verdicts = (Verdict.EXPIRED, Verdict.BLOCKED, Verdict.BLOCKED)
+    Authorization.objects.bulk_create(
+        Authorization(
+            tenant_id=company.tenant.pk,
+            station=company.rng.choice(company.stations)[1],
+            token_uid=token.uid,
+            token=token,
+            verdict=verdict,
+            at=now - timedelta(hours=company.rng.uniform(1, 200)),
+        )
+        for token, verdict in zip(company.tokens["refused"], verdicts, strict=True)
+        for _ in range(4)
+    )
+
+
+def _held(company: Company, sessions: list[Session]) -> None:
+    """Some of the last days' sessions were odd: they wait for review, unpriced."""
+    late = [one for one in sessions[-400:] if one.energy_wh > 5000]
+    for (flags, verdict), session in zip(_HELD, company.rng.sample(late, len(_HELD)), strict=True):
+        Charge.objects.filter(tenant_id=company.tenant.pk, pk=session.charge_id).delete()
+        session.state, session.flags, session.verdict = SessionState.HELD, sorted(flags), verdict
+        session.held_reason = holding.reason(flags, verdict=verdict, energy_wh=session.energy_wh)
+        session.charge_id = session.cost_incl_tax = None
+        if verdict == Verdict.BLOCKED:
+            token = company.tokens["refused"][1]
+            session.token, session.token_uid = token, token.uid
+            session.driver, session.fleet = token.driver, None
+        session.save()
+
+
+def _orphan(company: Company, now: datetime) -> None:
+    station, at = company.stations[0][1], now - timedelta(hours=7)
+    payload = {
+        "transactionId": 48211,
+        "meterStop": 6_120_455,
+        "timestamp": at.isoformat(timespec="seconds"),
+        "reason": "PowerLoss",
+    }
+    OrphanMessage.objects.create(
+        tenant_id=company.tenant.pk,
+        station=station,
+        action="stop",
+        transaction_id="48211",
+        content_hash=hashlib.sha256(b"demo orphan").hexdigest(),
+        payload=payload,
+        received_at=at,
+    )
+
+
+def _quarantined(company: Company, now: datetime) -> None:
+    QuarantinedStation.objects.create(
+        tenant_id=company.tenant.pk,
+        identity="NOR-SOL-05",
+        first_seen_at=now - timedelta(hours=26),
+        last_seen_at=now - timedelta(minutes=4),
+        attempts=311,
+        remote_address="192.0.2.41",
+        subprotocols="ocpp2.0.1, ocpp1.6",
+    )
+
+
+def _faults(company: Company, now: datetime) -> None:
+    """What stations reported in the past weeks."""
+    rng = company.rng
+    found = []
+    for _plan, station, _power_w, _version in company.stations:
+        for _ in range(rng.choice((0, 1, 1, 2, 3))):
+            at = now - timedelta(hours=rng.uniform(20, 900))
+            code = rng.choice(
+                ("GroundFailure", "HighTemperature", "ConnectorLockFailure", "PowerMeterFailure")
+            )
+            ended = at + timedelta(minutes=rng.uniform(2, 90))
+            found.append(_event(company, station, "error", f"Faulted: {code}", at, {"error_code": code}))
+            found.append(_event(company, station, "info", "Available again", ended, {}))
+    StationEvent.objects.bulk_create(sorted(found, key=lambda event: event.occurred_at))
+
+
+def _event(
+    company: Company, station: Station, severity: str, text: str, at: datetime, detail: dict[str, str]
+) -> StationEvent:
+    return StationEvent(
+        tenant_id=company.tenant.pk,
+        station=station,
+        evse_number=1,
+        connector_number=1,
+        kind="status",
+        severity=severity,
+        text=text,
+        detail=detail,
+        occurred_at=at,
+        received_at=at,
+    )
