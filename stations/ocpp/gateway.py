@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -133,6 +134,7 @@ class Gateway:
     async def _deliver(
         self, link: Link, command: Command, message_id: str, action: str, payload: dict[str, Any]
     ) -> None:
+        outcome: tuple[str, str, str, Any]
         try:
             answer = await link.ask_station(message_id, action, payload)
         except TimeoutError:
@@ -209,15 +211,17 @@ class Gateway:
     async def _tell_seen(self) -> None:
         """When stations were last heard, and what they bend."""
         since = time.time() - SEEN_SECONDS - 1
-        heard = [[link.tenant_id, link.station_id, link.last_seen] for link in self.links.values() if link.last_seen > since]
+        heard = [
+            [link.tenant_id, link.station_id, link.last_seen]
+            for link in self.links.values()
+            if link.last_seen > since
+        ]
         if heard:
             await self._in_thread(lambda: connections.seen(heard=heard))
         told, self._notes = self._notes, {}
         for station_id, (tenant_id, counts) in told.items():
             await self._in_thread(
-                lambda tenant_id=tenant_id, station_id=station_id, counts=counts: notes.add(
-                    tenant_id=tenant_id, station_id=station_id, counts=counts
-                )
+                partial(notes.add, tenant_id=tenant_id, station_id=station_id, counts=counts)
             )
 
     async def _poll(self) -> None:

@@ -1,4 +1,4 @@
-"""The official JSON schemas, compiled. The files are those of the `ocpp` package; `docs/performance.md` has the figures."""
+"""The official JSON schemas, compiled: the files of the `ocpp` package. Figures: `docs/performance.md`."""
 
 from __future__ import annotations
 

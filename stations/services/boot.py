@@ -22,7 +22,7 @@ class BootAnswer:
 
 
 def register(*, tenant_id: int, requests: Sequence[BootReport]) -> list[BootAnswer]:
-    """Keep vendor, model, firmware and time of boot; answer whether the station is accepted and how often it reports."""
+    """Keep what the stations told; answer whether each is accepted and how often it shall report."""
     rows = [
         [
             r.station_id, r.vendor[:64], r.model[:64], r.serial_number[:64], r.firmware_version[:64], r.iccid[:32],

@@ -90,7 +90,7 @@ def edit_station(*, station: Station, actor: Actor, changes: dict[str, Any]) -> 
     actor.require(Permission.STATION_EDIT, site_id=station.site_id)
     unknown = set(changes) - EDITABLE
     if unknown:
-        raise Invalid(fields={name: "This cannot be changed here." for name in unknown})
+        raise Invalid(fields=dict.fromkeys(unknown, "This cannot be changed here."))
     if "site_id" in changes:
         actor.require(Permission.STATION_EDIT, site_id=changes["site_id"])
     before = {name: getattr(station, name) for name in changes}
