@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -286,77 +287,6 @@ RHEINLADEN = DemoCompany(
 )
 COMPANIES = (NORDSTROM, RHEINLADEN)
 
-FIRST_NAMES = tuple(
-    [
-        "Anna",
-        "Ben",
-        "Clara",
-        "David",
-        "Elif",
-        "Finn",
-        "Greta",
-        "Hannes",
-        "Ida",
-        "Jan",
-        "Kaya",
-        "Lukas",
-        "Mia",
-        "Noah",
-        "Olga",
-        "Paul",
-        "Rosa",
-        "Samuel",
-        "Tilda",
-        "Uwe",
-        "Vera",
-        "Willem",
-        "Yusuf",
-        "Zoe",
-        "Freja",
-        "Magnus",
-        "Signe",
-        "Rasmus",
-        "Ingrid",
-        "Mats",
-        "Aylin",
-        "Piotr",
-        "Marek",
-        "Lotte",
-        "Bram",
-        "Sanne",
-    ]
-)
-LAST_NAMES = tuple(
-    [
-        "Ahrens",
-        "Behrens",
-        "Carstens",
-        "Dittmer",
-        "Eggers",
-        "Friis",
-        "Groth",
-        "Hansen",
-        "Iversen",
-        "Jensen",
-        "Kruse",
-        "Lorenz",
-        "Möller",
-        "Nissen",
-        "Olsen",
-        "Paulsen",
-        "Rahn",
-        "Schütt",
-        "Thomsen",
-        "Ulrich",
-        "Vos",
-        "Wulff",
-        "Yilmaz",
-        "Zander",
-        "Kowalski",
-        "Nowak",
-        "Larsen",
-        "Bakker",
-        "Devries",
-        "Lindgren",
-    ]
-)
+_HERE = Path(__file__).parent
+FIRST_NAMES = (_HERE / "first_names.txt").read_text(encoding="utf-8").split()
+LAST_NAMES = (_HERE / "last_names.txt").read_text(encoding="utf-8").split()

@@ -143,7 +143,7 @@ def _people(company: Company) -> None:
 def _driver_with_card(company: Company, name: str, fleet: Fleet | None, **card: Any) -> Token:
     scope: dict[str, Any] = {"tenant_id": company.tenant.pk, "actor": company.actor}
     email = f"{name.lower().replace(' ', '.')}@{'fleet' if fleet else 'mail'}.example"
-    email = email.translate(str.maketrans({"ö": "oe", "ü": "ue", "ä": "ae"}))
+    email = email.replace("ö", "oe").replace("ü", "ue")
     driver = driver_verbs.create_driver(**scope, name=name, email=email, fleet=fleet)
     number = Token.objects.filter(tenant_id=company.tenant.pk).count() + 1
     return token_verbs.create_token(

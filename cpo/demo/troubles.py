@@ -104,7 +104,7 @@ def _held(company: Company, sessions: list[Session]) -> None:
     """Some of the last days' sessions were odd: they wait for review, unpriced."""
     late = [one for one in sessions[-400:] if one.energy_wh > 5000]
     for (flags, verdict), session in zip(_HELD, company.rng.sample(late, len(_HELD)), strict=True):
-        Charge.objects.filter(tenant_id=company.tenant.pk, pk=session.charge_id).delete()
+        Charge.objects.filter(tenant_id=company.tenant.pk, subject=f"session:{session.pk}").delete()
         session.state, session.flags, session.verdict = SessionState.HELD, sorted(flags), verdict
         session.held_reason = holding.reason(flags, verdict=verdict, energy_wh=session.energy_wh)
         session.charge_id = session.cost_incl_tax = None
