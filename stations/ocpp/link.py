@@ -65,8 +65,8 @@ class Link:
         await self._pace(now)
         try:
             frame = frames.parse(text, max_depth=settings.OCPP_MAX_DEPTH)
-        except frames.BadFrame as error:
-            await self._refuse_frame(error, text)
+        except frames.BadFrame as bad:
+            await self._refuse_frame(bad, text)
             return
         if frame.kind == frames.CALL:
             await self._on_call(frame, now)
@@ -77,8 +77,8 @@ class Link:
         elif frame.kind == frames.RESULT_ERROR and self.version.sends:
             self._note(frame.kind, frame.message_id, "", frame.payload_json, now)
         else:
-            error = frames.BadFrame("unknown_type", f"Message type {frame.kind} is unknown.", frame.message_id)
-            await self._refuse_frame(error, text)
+            detail = f"Message type {frame.kind} is unknown."
+            await self._refuse_frame(frames.BadFrame("unknown_type", detail, frame.message_id), text)
 
     async def _pace(self, now: float) -> None:
         """A token bucket: who sends faster than agreed is read slower, and TCP tells him."""

@@ -1,4 +1,4 @@
-"""Frames that are broken or hostile: each gets the reply its version prescribes, or a close code; the station lives on."""
+"""Broken or hostile frames: each gets the reply its version prescribes, or a close code; the station lives on."""
 
 from __future__ import annotations
 
