@@ -90,8 +90,9 @@ class Places:
         if self.account.is_ours or passable(self.data):
             return make_private(self.data / "servers", 0o700 if self.account.is_ours else 0o711)
         make_private(SHARED_STATE, 0o755)
-        name = hashlib.sha256(bytes(self.data)).hexdigest()[:16]
-        return make_private(SHARED_STATE / name, 0o711)
+        folder = make_private(SHARED_STATE / hashlib.sha256(bytes(self.data)).hexdigest()[:16], 0o711)
+        (folder / "checkout").write_text(f"{self.data}\n")
+        return folder
 
     @property
     def logs(self) -> Path:

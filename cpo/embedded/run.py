@@ -26,6 +26,7 @@ class Run:
     def open(self) -> Run:
         self.lock.acquire()
         make_private(self.servers, 0o711)
+        make_private(self.records / "static")
         return self
 
     def close(self) -> None:

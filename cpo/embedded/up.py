@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cpo.embedded import environment, frontend, keys, programs, welcome
 from cpo.embedded.locks import FileLock
-from cpo.embedded.places import Places, places
+from cpo.embedded.places import Places, make_private, places
 from cpo.embedded.ports import HOST, Ports
 from cpo.embedded.postgres import Postgres
 from cpo.embedded.problems import Problem, from_output
@@ -70,6 +70,7 @@ class _Up:
         self.secrets = keys.load(where.data / "secrets.json")
         self.ports = Ports(where.data / "ports.json")
         self.env: dict[str, str] = {}
+        make_private(where.data / "static")  # the web server looks for it at its start
 
     def run(self, begun: float) -> int:
         self.supervisor.catch_signals()
