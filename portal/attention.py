@@ -103,9 +103,13 @@ def _held(tenant: Tenant, actor: Actor) -> Iterator[Need]:
     if count:
         yield Need(
             state="held",
-            title=ngettext("%(count)s session is held for review", "%(count)s sessions are held for review", count)
+            title=ngettext(
+                "%(count)s session is held for review", "%(count)s sessions are held for review", count
+            )
             % {"count": count},
-            detail=_("Something about the meter or the times is odd. They are not billed until somebody decides."),
+            detail=_(
+                "Something about the meter or the times is odd. They are not billed until somebody decides."
+            ),
             action=_("Review"),
             url=reverse("sessions", args=[tenant.slug]) + "?state=held",
         )
@@ -121,7 +125,9 @@ def _orphans(tenant: Tenant, actor: Actor) -> Iterator[Need]:
         yield Need(
             state="warning",
             title=ngettext(
-                "%(count)s message about an unknown session", "%(count)s messages about unknown sessions", count
+                "%(count)s message about an unknown session",
+                "%(count)s messages about unknown sessions",
+                count,
             )
             % {"count": count},
             detail=_("The newest is from %(station)s. A charge may be missing.") % {"station": first.station},

@@ -50,7 +50,11 @@ class SiteState:
 
 
 def midnight(tenant: Tenant) -> datetime:
-    return timezone.now().astimezone(ZoneInfo(tenant.time_zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (
+        timezone.now()
+        .astimezone(ZoneInfo(tenant.time_zone))
+        .replace(hour=0, minute=0, second=0, microsecond=0)
+    )
 
 
 def figures(tenant: Tenant, actor: Actor, site: Site | None = None) -> Figures:
@@ -170,7 +174,9 @@ def held(tenant: Tenant, actor: Actor) -> int:
 
 
 def search_sessions(tenant: Tenant, actor: Actor, text: str) -> Any:
-    wanted = Q(transaction_id__icontains=text) | Q(token_uid__icontains=text) | Q(driver__name__icontains=text)
+    wanted = (
+        Q(transaction_id__icontains=text) | Q(token_uid__icontains=text) | Q(driver__name__icontains=text)
+    )
     if text.lstrip("#").isdigit() and len(text) < 18:
         wanted |= Q(pk=int(text.lstrip("#")))
     return visible.sessions(tenant.pk, actor).filter(wanted).select_related("station")[:10]

@@ -11,7 +11,16 @@ from zoneinfo import ZoneInfo
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from stations.models import Authorization, Command, Connection, Reading, Session, SessionEvent, Station, StationEvent
+from stations.models import (
+    Authorization,
+    Command,
+    Connection,
+    Reading,
+    Session,
+    SessionEvent,
+    Station,
+    StationEvent,
+)
 from stations.models.journal import Severity
 
 
@@ -42,17 +51,28 @@ def of_station(station: Station, limit: int = 80) -> list[Happening]:
 def _connections(rows: Any) -> list[Happening]:
     found = []
     for row in rows:
-        where = _("from %(address)s with OCPP %(version)s") % {"address": row.remote_address, "version": row.ocpp_version}
+        where = _("from %(address)s with OCPP %(version)s") % {
+            "address": row.remote_address,
+            "version": row.ocpp_version,
+        }
         found.append(Happening(row.opened_at, "online", _("Connected"), where, icon="plug-connected"))
         if row.closed_at:
             why = row.close_reason or _("no reason given")
             code = f"{why} ({row.close_code})" if row.close_code else why
-            found.append(Happening(row.closed_at, "offline", _("Connection ended"), code, icon="plug-connected-x"))
+            found.append(
+                Happening(row.closed_at, "offline", _("Connection ended"), code, icon="plug-connected-x")
+            )
     return found
 
 
 _SEVERITIES = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.ERROR: "error"}
-_ICONS = {"boot": "power", "firmware": "cpu", "security": "shield-lock", "log": "list-details", "vendor": "message-2"}
+_ICONS = {
+    "boot": "power",
+    "firmware": "cpu",
+    "security": "shield-lock",
+    "log": "list-details",
+    "vendor": "message-2",
+}
 
 
 def _station_event(event: StationEvent) -> Happening:
@@ -71,34 +91,58 @@ def _station_event(event: StationEvent) -> Happening:
 
 def _shown(card: Authorization) -> Happening:
     state = "accepted" if card.verdict == "accepted" else card.verdict
-    text = _("Token %(uid)s shown: %(verdict)s") % {"uid": card.token_uid, "verdict": card.get_verdict_display()}
+    text = _("Token %(uid)s shown: %(verdict)s") % {
+        "uid": card.token_uid,
+        "verdict": card.get_verdict_display(),
+    }
     return Happening(card.at, state, text, icon="nfc")
 
 
 def _command(command: Command) -> Happening:
-    text = _("%(command)s, asked by %(who)s") % {"command": command.get_kind_display(), "who": command.origin_label}
+    text = _("%(command)s, asked by %(who)s") % {
+        "command": command.get_kind_display(),
+        "who": command.origin_label,
+    }
     return Happening(command.created_at, command.state, text, command.get_state_display(), icon="terminal-2")
 
 
 def of_session(session: Session, charge_at: datetime | None = None) -> list[Happening]:
     """Everything that happened in a session, oldest first: card, events, pauses, the end, the price."""
-    found = [_session_event(event) for event in SessionEvent.objects.filter(tenant_id=session.tenant_id, session=session)[:500]]
+    found = [
+        _session_event(event)
+        for event in SessionEvent.objects.filter(tenant_id=session.tenant_id, session=session)[:500]
+    ]
     found += _cards(session)
     if session.remote_command_id:
         command = Command.objects.filter(tenant_id=session.tenant_id, pk=session.remote_command_id).first()
         found += [_command(command)] if command else []
-    if session.ended_at and session.ended_received_at and session.ended_received_at - session.ended_at > timedelta(minutes=2):
+    if (
+        session.ended_at
+        and session.ended_received_at
+        and session.ended_received_at - session.ended_at > timedelta(minutes=2)
+    ):
         late = _("The station told of the end later, when it was connected again.")
         found.append(Happening(session.ended_received_at, "info", _("The end arrived here"), late))
     if charge_at:
         found.append(Happening(charge_at, "rated", _("Price calculated"), icon="receipt"))
     if session.held_reason:
-        found.append(Happening(session.ended_received_at or session.started_at, "held", _("Held for review"), session.held_reason))
+        found.append(
+            Happening(
+                session.ended_received_at or session.started_at,
+                "held",
+                _("Held for review"),
+                session.held_reason,
+            )
+        )
     return sorted(found, key=lambda happening: happening.at)
 
 
 def _session_event(event: SessionEvent) -> Happening:
-    texts = {"started": _("Charging began"), "updated": _("The station reported"), "ended": _("Charging ended")}
+    texts = {
+        "started": _("Charging began"),
+        "updated": _("The station reported"),
+        "ended": _("Charging ended"),
+    }
     states = {"started": "active", "updated": "info", "ended": "rated"}
     detail = event.trigger
     if event.offline:
@@ -180,8 +224,13 @@ def _day(
 
 def _online_spans(station: Station, since: datetime, now: datetime) -> list[tuple[datetime, datetime]]:
     """When at least one socket was open, merged and in order."""
-    rows = Connection.objects.filter(tenant_id=station.tenant_id, station=station).exclude(closed_at__lt=since)
-    spans = sorted((max(row.opened_at, since), row.closed_at or (now if station.online else row.opened_at)) for row in rows)
+    rows = Connection.objects.filter(tenant_id=station.tenant_id, station=station).exclude(
+        closed_at__lt=since
+    )
+    spans = sorted(
+        (max(row.opened_at, since), row.closed_at or (now if station.online else row.opened_at))
+        for row in rows
+    )
     merged: list[tuple[datetime, datetime]] = []
     for start, end in spans:
         if merged and start <= merged[-1][1]:

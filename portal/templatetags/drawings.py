@@ -10,7 +10,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
-from portal.templatetags.voltyard import Number, badge, icon, span
+from billing import words
+from portal.templatetags.voltyard import Number, badge, span
 from portal.vocabulary import appearance
 from stations.models import CommandKind
 
@@ -64,17 +65,14 @@ def spark(values: list[float]) -> SafeString | str:
         return ""
     top = max(values) or 1
     step = 100 / (len(values) - 1)
-    line = " L".join(f"{number * step:.1f},{23 - 21 * value / top:.1f}" for number, value in enumerate(values))
+    line = " L".join(
+        f"{number * step:.1f},{23 - 21 * value / top:.1f}" for number, value in enumerate(values)
+    )
     return format_html(
         '<svg class="spark" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true">'
         '<path class="area" d="M{line} L100,24 L0,24 Z"/><path d="M{line}"/></svg>',
         line=line,
     )
-
-
-@register.simple_tag
-def need_icon(state: str) -> SafeString:
-    return icon(appearance(state).icon)
 
 
 @register.simple_tag
@@ -102,13 +100,18 @@ def command_name(kind: str) -> str:
 @register.simple_tag
 def component_name(component: str) -> str:
     """A price component (OCPI TariffDimensionType) in words."""
-    names = {
-        "ENERGY": _("Energy"),
-        "TIME": _("Charging time"),
-        "PARKING_TIME": _("Parking after charging"),
-        "FLAT": _("Start fee"),
-    }
-    return names.get(str(component).upper(), str(component))
+    return words.component_name(component)
+
+
+@register.filter
+def line_words(line: dict[str, Any], currency: str) -> str:
+    """How a line of a price comes about: 23.18 kWh × 0.49 EUR."""
+    return words.line_words(line, currency)
+
+
+@register.simple_tag
+def price_words(tariff: dict[str, Any]) -> list[str]:
+    return words.price_words(tariff)
 
 
 @register.simple_tag
@@ -133,3 +136,56 @@ def decimal(text: Any) -> Decimal | None:
 def plainnumber(value: Number) -> str:
     """For SVG attributes: a dot, whatever the language."""
     return f"{float(value):.2f}"
+
+
+@register.simple_tag
+def actor_kind(kind: str) -> str:
+    """What kind of somebody did it."""
+    names = {
+        "user": _("person"),
+        "key": _("API key"),
+        "task": _("Voltyard itself"),
+        "partner": _("roaming partner"),
+        "station": _("station"),
+        "staff": _("platform staff"),
+    }
+    return names.get(kind, kind)
+
+
+@register.simple_tag
+def audit_action(action: str) -> str:
+    """An audited action in words; an unknown one as it is written."""
+    noun, _dot, verb = action.partition(".")
+    nouns = {
+        "station": _("Station"),
+        "site": _("Site"),
+        "token": _("Token"),
+        "driver": _("Driver"),
+        "fleet": _("Fleet"),
+        "tariff": _("Tariff"),
+        "key": _("API key"),
+        "member": _("Member"),
+        "session": _("Session"),
+        "orphan": _("Unknown session"),
+    }
+    verbs = {
+        "create": _("created"),
+        "edit": _("changed"),
+        "archive": _("removed"),
+        "delete": _("deleted"),
+        "block": _("blocked"),
+        "unblock": _("unblocked"),
+        "revoke": _("revoked"),
+        "add": _("added"),
+        "password": _("new password"),
+        "resolve": _("resolved"),
+        "dismiss": _("dismissed"),
+        "set_default": _("made the default"),
+        "set_tariff": _("given a tariff"),
+    }
+    if noun == "command":
+        known = verb in CommandKind.values
+        return _("Command: %(name)s") % {"name": CommandKind(verb).label if known else verb}
+    if noun in nouns and verb in verbs:
+        return f"{nouns[noun]}: {verbs[verb]}"
+    return action

@@ -233,3 +233,8 @@ def lookup(mapping: Any, key: Any) -> Any:
 def between(start: datetime | None, end: datetime | None) -> timedelta | None:
     """Length from the first to the second; an open end is now."""
     return None if start is None else (end or timezone.now()) - start
+
+
+@register.simple_tag
+def state_icon(state: str) -> SafeString:
+    return icon(appearance(state).icon)

@@ -14,7 +14,9 @@ from tenants.permissions import Permission
 @page(Permission.OWN_VIEW)
 def me(request: PageRequest) -> HttpResponse:
     drivers = list(Driver.objects.filter(tenant_id=request.tenant.pk, user_id=request.actor.user_id))
-    sessions = Session.objects.filter(tenant_id=request.tenant.pk, driver__in=drivers).select_related("station", "site")
+    sessions = Session.objects.filter(tenant_id=request.tenant.pk, driver__in=drivers).select_related(
+        "station", "site"
+    )
     tokens = Token.objects.filter(tenant_id=request.tenant.pk, driver__in=drivers)
     context = {"drivers": drivers, "tokens": tokens, "listing": listing(request, sessions, size=20)}
     return render(request, "portal/me.html", context)

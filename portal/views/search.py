@@ -18,7 +18,9 @@ from tenants.permissions import Permission
 def search(request: PageRequest) -> HttpResponse:
     text = request.GET.get("q", "").strip()[:100]
     groups = _find(request, text) if text else {}
-    return render(request, "portal/search.html", {"q": text, "groups": groups, "empty": not any(groups.values())})
+    return render(
+        request, "portal/search.html", {"q": text, "groups": groups, "empty": not any(groups.values())}
+    )
 
 
 def _find(request: PageRequest, text: str) -> dict[str, list[object]]:
@@ -35,8 +37,12 @@ def _find(request: PageRequest, text: str) -> dict[str, list[object]]:
         found["sessions"] = list(queries.search_sessions(tenant, actor, text))
     if actor.may(Permission.TOKEN_VIEW):
         wanted = Q(uid__icontains=text) | Q(visual_number__icontains=text) | Q(driver__name__icontains=text)
-        found["tokens"] = list(Token.objects.filter(wanted, tenant_id=tenant.pk).select_related("driver")[:10])
+        found["tokens"] = list(
+            Token.objects.filter(wanted, tenant_id=tenant.pk).select_related("driver")[:10]
+        )
     if actor.may(Permission.DRIVER_VIEW):
         wanted = Q(name__icontains=text) | Q(email__icontains=text)
-        found["drivers"] = list(Driver.objects.filter(wanted, tenant_id=tenant.pk).select_related("fleet")[:10])
+        found["drivers"] = list(
+            Driver.objects.filter(wanted, tenant_id=tenant.pk).select_related("fleet")[:10]
+        )
     return found

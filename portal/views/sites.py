@@ -29,19 +29,25 @@ from tenants.permissions import Permission
 def sites(request: PageRequest) -> HttpResponse:
     found = queries.site_states(request.tenant, request.actor)
     if text := request.GET.get("q", "").strip().lower():
-        found = [row for row in found if text in f"{row.site.name} {row.site.city} {row.site.address}".lower()]
+        found = [
+            row for row in found if text in f"{row.site.name} {row.site.city} {row.site.address}".lower()
+        ]
     context = {"sites": found, "tiles": settings.MAP_TILE_URL, "attribution": settings.MAP_ATTRIBUTION}
     return render(request, "portal/sites.html", context)
 
 
 @page(Permission.SITE_VIEW)
 def map_data(request: PageRequest) -> JsonResponse:
-    rows = [row for row in queries.site_states(request.tenant, request.actor) if row.site.latitude is not None]
+    rows = [
+        row for row in queries.site_states(request.tenant, request.actor) if row.site.latitude is not None
+    ]
     return JsonResponse([_pin(request, row) for row in rows if row.site.longitude is not None], safe=False)
 
 
 def _pin(request: PageRequest, row: queries.SiteState) -> dict[str, Any]:
-    count = ngettext("%(count)s connector", "%(count)s connectors", row.connectors) % {"count": row.connectors}
+    count = ngettext("%(count)s connector", "%(count)s connectors", row.connectors) % {
+        "count": row.connectors
+    }
     states = ", ".join(f"{number} {str(appearance(state).word).lower()}" for state, number in row.states)
     return {
         "name": row.site.name,
@@ -79,7 +85,9 @@ def _render_site(request: PageRequest, site_id: int, template: str) -> HttpRespo
         .prefetch_related("evses__connectors")
         .order_by("name", "identity")
     )
-    tariff = SiteTariff.objects.filter(tenant_id=request.tenant.pk, site=found).select_related("tariff").first()
+    tariff = (
+        SiteTariff.objects.filter(tenant_id=request.tenant.pk, site=found).select_related("tariff").first()
+    )
     context = {
         "site": found,
         "stations": stations,

@@ -27,7 +27,9 @@ def commands(request: PageRequest, station_id: int) -> HttpResponse:
     return _commands_page(request, station)
 
 
-def _commands_page(request: PageRequest, station: Station, refused: dict[str, Any] | None = None) -> HttpResponse:
+def _commands_page(
+    request: PageRequest, station: Station, refused: dict[str, Any] | None = None
+) -> HttpResponse:
     rows = station.commands.filter(tenant_id=station.tenant_id)
     context = {
         "station": station,

@@ -10,7 +10,11 @@ from tenants.pages import PageRequest
 
 def get_station(request: PageRequest, station_id: int) -> Station:
     """The station, if the reader may see it; else NotFound."""
-    found = visible.stations(request.tenant.pk, request.actor).select_related("site", "tariff").filter(pk=station_id)
+    found = (
+        visible.stations(request.tenant.pk, request.actor)
+        .select_related("site", "tariff")
+        .filter(pk=station_id)
+    )
     station = found.first()
     if station is None:
         raise NotFound

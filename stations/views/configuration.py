@@ -19,7 +19,10 @@ def configuration(request: PageRequest, station_id: int) -> HttpResponse:
     rows = every.order_by("component", "evse_number", "name", "attribute")
     if text := request.GET.get("q", "").strip()[:100]:
         rows = rows.filter(
-            Q(name__icontains=text) | Q(component__icontains=text) | Q(value__icontains=text) | Q(instance__icontains=text)
+            Q(name__icontains=text)
+            | Q(component__icontains=text)
+            | Q(value__icontains=text)
+            | Q(instance__icontains=text)
         )
     newest = every.order_by("-read_at").first()
     context = {
@@ -28,7 +31,9 @@ def configuration(request: PageRequest, station_id: int) -> HttpResponse:
         "variables": rows[:1000],
         "total": every.count(),
         "read_at": newest.read_at if newest else None,
-        "read_kind": CommandKind.READ_REPORT if station.ocpp_version.startswith("2") else CommandKind.READ_CONFIGURATION,
+        "read_kind": CommandKind.READ_REPORT
+        if station.ocpp_version.startswith("2")
+        else CommandKind.READ_CONFIGURATION,
         "q": text,
     }
     return render(request, "stations/station_configuration.html", context)

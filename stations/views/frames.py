@@ -38,7 +38,11 @@ def frames(request: PageRequest, station_id: int) -> HttpResponse:
         "spans": tuple(SPANS),
     }
     with timezone.override(ZoneInfo(station.site.time_zone)):
-        part = "stations/_frame_rows.html" if request.GET.get("part") == "rows" else "stations/station_frames.html"
+        part = (
+            "stations/_frame_rows.html"
+            if request.GET.get("part") == "rows"
+            else "stations/station_frames.html"
+        )
         return render(request, part, context)
 
 

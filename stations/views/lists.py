@@ -75,7 +75,9 @@ def stations(request: PageRequest) -> HttpResponse:
         if request.actor.site_ids is None
         else 0,
     }
-    template = "stations/_stations_rows.html" if request.GET.get("part") == "rows" else "stations/stations.html"
+    template = (
+        "stations/_stations_rows.html" if request.GET.get("part") == "rows" else "stations/stations.html"
+    )
     return render(request, template, context)
 
 
@@ -98,7 +100,9 @@ def _in_state(request: PageRequest, rows: QuerySet[Station], state: str) -> Quer
     if state == "offline":
         return rows.filter(online=False)
     # Vocabulary words of a group ("suspended_evse") lead to the group's chip.
-    states = STATION_CHIPS.get(state) or next((group for group in STATION_CHIPS.values() if state in group), None)
+    states = STATION_CHIPS.get(state) or next(
+        (group for group in STATION_CHIPS.values() if state in group), None
+    )
     return rows.filter(_has(request, states)) if states else rows
 
 
@@ -118,7 +122,18 @@ def _stations_by_chip(request: PageRequest, rows: QuerySet[Station]) -> Counter[
 
 
 def _stations_csv(rows: QuerySet[Station]) -> HttpResponse:
-    header = ("identity", "name", "site", "online", "vendor", "model", "serial_number", "firmware", "ocpp", "last_seen")
+    header = (
+        "identity",
+        "name",
+        "site",
+        "online",
+        "vendor",
+        "model",
+        "serial_number",
+        "firmware",
+        "ocpp",
+        "last_seen",
+    )
     lines = (
         (
             s.identity, s.name, s.site.name, s.online, s.vendor, s.model, s.serial_number, s.firmware_version,
@@ -198,5 +213,3 @@ def _sessions_csv(rows: QuerySet[Session]) -> HttpResponse:
         for s in rows[:50_000]
     )  # fmt: skip
     return csv_response("sessions.csv", header, lines)
-
-

@@ -22,7 +22,9 @@ class CommandForm(PortalForm):
         self.station = station
         super().__init__(*args, **kwargs)
         if "evse" in self.fields:
-            numbers = Evse.objects.filter(tenant_id=station.tenant_id, station=station).values_list("number", flat=True)
+            numbers = Evse.objects.filter(tenant_id=station.tenant_id, station=station).values_list(
+                "number", flat=True
+            )
             choices = [(number, str(number)) for number in numbers]
             if getattr(self, "whole_station", False):
                 choices.insert(0, (0, _t("The whole station")))
@@ -39,7 +41,9 @@ def _evse() -> forms.TypedChoiceField:
 class StartForm(CommandForm):
     evse = _evse()
     token_uid = forms.CharField(
-        label=_("Token"), max_length=36, help_text=_("UID of the card that the session is charged to, such as 04A2B6C9.")
+        label=_("Token"),
+        max_length=36,
+        help_text=_("UID of the card that the session is charged to, such as 04A2B6C9."),
     )
 
 
@@ -49,7 +53,10 @@ class StopForm(CommandForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["transaction_id"].choices = [  # type: ignore[attr-defined]
-            (session.transaction_id, _t("Connector %(evse)s, session #%(id)s") % {"evse": session.evse.number, "id": session.pk})
+            (
+                session.transaction_id,
+                _t("Connector %(evse)s, session #%(id)s") % {"evse": session.evse.number, "id": session.pk},
+            )
             for session in running_sessions(self.station).select_related("evse")
         ]
 
@@ -75,7 +82,10 @@ class ResetForm(CommandForm):
     hard = forms.TypedChoiceField(
         label=_("How"),
         coerce=lambda text: text == "yes",
-        choices=[("no", _("When it is idle: lets cars finish where the station can")), ("yes", _("At once: cuts charging"))],
+        choices=[
+            ("no", _("When it is idle: lets cars finish where the station can")),
+            ("yes", _("At once: cuts charging")),
+        ],
     )
 
 
@@ -94,7 +104,9 @@ class TriggerForm(CommandForm):
 
 
 class ReadForm(CommandForm):
-    keys = forms.CharField(label=_("Only these keys"), required=False, help_text=_("Separated by commas. Empty: all of them."))
+    keys = forms.CharField(
+        label=_("Only these keys"), required=False, help_text=_("Separated by commas. Empty: all of them.")
+    )
 
     def arguments(self) -> dict[str, Any]:
         keys = [key.strip() for key in self.cleaned_data["keys"].split(",") if key.strip()]
@@ -139,17 +151,49 @@ class Offer:
 OFFERS: dict[str, Offer] = {
     offer.kind: offer
     for offer in (
-        Offer(CommandKind.START, StartForm, "player-play", _("Starts charging without a card at the station.")),
+        Offer(
+            CommandKind.START, StartForm, "player-play", _("Starts charging without a card at the station.")
+        ),
         Offer(CommandKind.STOP, StopForm, "player-stop", _("Ends a running session; the car can leave.")),
         Offer(CommandKind.UNLOCK, UnlockForm, "lock-open", _("Frees a plug that is stuck.")),
-        Offer(CommandKind.TRIGGER, TriggerForm, "message-2", _("The station tells now what it would tell later.")),
-        Offer(CommandKind.READ_CONFIGURATION, ReadForm, "list-details", _("Fetches the settings into the configuration tab.")),
-        Offer(CommandKind.READ_REPORT, NoForm, "list-details", _("Fetches the whole device model."), only="2"),
+        Offer(
+            CommandKind.TRIGGER,
+            TriggerForm,
+            "message-2",
+            _("The station tells now what it would tell later."),
+        ),
+        Offer(
+            CommandKind.READ_CONFIGURATION,
+            ReadForm,
+            "list-details",
+            _("Fetches the settings into the configuration tab."),
+        ),
+        Offer(
+            CommandKind.READ_REPORT, NoForm, "list-details", _("Fetches the whole device model."), only="2"
+        ),
         Offer(CommandKind.WRITE_CONFIGURATION, WriteForm, "edit", _("Changes one setting of the station.")),
         Offer(CommandKind.DATA_TRANSFER, VendorForm, "send", _("A message in the vendor's own words.")),
-        Offer(CommandKind.CLEAR_CACHE, NoForm, "eraser", _("The station forgets which cards it has seen; it asks again."), True),
-        Offer(CommandKind.SET_AVAILABILITY, AvailabilityForm, "ban", _("Takes connectors out of service, or back in."), True),
-        Offer(CommandKind.RESET, ResetForm, "refresh-alert", _("Restarts the station. It is offline for some minutes."), True),
+        Offer(
+            CommandKind.CLEAR_CACHE,
+            NoForm,
+            "eraser",
+            _("The station forgets which cards it has seen; it asks again."),
+            True,
+        ),
+        Offer(
+            CommandKind.SET_AVAILABILITY,
+            AvailabilityForm,
+            "ban",
+            _("Takes connectors out of service, or back in."),
+            True,
+        ),
+        Offer(
+            CommandKind.RESET,
+            ResetForm,
+            "refresh-alert",
+            _("Restarts the station. It is offline for some minutes."),
+            True,
+        ),
     )
 }
 _PERMISSIONS = {CommandKind.WRITE_CONFIGURATION: Permission.STATION_CONFIGURE}
@@ -160,7 +204,9 @@ def permitted(actor: Actor, station: Station) -> list[Offer]:
     return [
         offer
         for offer in OFFERS.values()
-        if actor.may(_PERMISSIONS.get(CommandKind(offer.kind), Permission.STATION_COMMAND), site_id=station.site_id)
+        if actor.may(
+            _PERMISSIONS.get(CommandKind(offer.kind), Permission.STATION_COMMAND), site_id=station.site_id
+        )
         and (not offer.only or not station.ocpp_version or station.ocpp_version.startswith(offer.only))
     ]
 
@@ -181,7 +227,9 @@ def consequence(kind: str, station: Station) -> str:
         if not running:
             return _t("Nobody charges here now, so a reset ends no session.")
         return ngettext(
-            "A reset now ends %(count)s running session.", "A reset now ends %(count)s running sessions.", running
+            "A reset now ends %(count)s running session.",
+            "A reset now ends %(count)s running sessions.",
+            running,
         ) % {"count": running}
     if kind == CommandKind.SET_AVAILABILITY:
         connectors = Connector.objects.filter(tenant_id=station.tenant_id, evse__station=station)

@@ -39,12 +39,20 @@ class ConnectForm(PortalForm):
     identity = forms.CharField(
         label=_("Identity"),
         max_length=128,
-        help_text=_("The name the station calls itself, often its serial number. It is the last part of its address."),
+        help_text=_(
+            "The name the station calls itself, often its serial number. It is the last part of its address."
+        ),
     )
-    name = forms.CharField(label=_("Name"), max_length=120, required=False, help_text=_("As people on site call it."))
+    name = forms.CharField(
+        label=_("Name"), max_length=120, required=False, help_text=_("As people on site call it.")
+    )
     site = forms.ModelChoiceField(label=_("Site"), queryset=Site.objects.none(), empty_label=None)
     evses = forms.IntegerField(
-        label=_("Cars at once"), min_value=1, max_value=100, initial=1, help_text=_("How many cars it can charge at a time.")
+        label=_("Cars at once"),
+        min_value=1,
+        max_value=100,
+        initial=1,
+        help_text=_("How many cars it can charge at a time."),
     )
     plug = forms.ChoiceField(label=_("Plug"), choices=[(plug[0], plug[1]) for plug in PLUGS], initial="ac22")
     password = forms.CharField(
@@ -76,7 +84,9 @@ class EditForm(PortalForm):
     )
     strict = forms.BooleanField(label=_("Refuse messages that bend the specification"), required=False)
     allow_unauthenticated = forms.BooleanField(
-        label=_("May connect without password (security profile 0). Anybody could then pose as this station."),
+        label=_(
+            "May connect without password (security profile 0). Anybody could then pose as this station."
+        ),
         required=False,
     )
 
@@ -96,9 +106,19 @@ def connect(request: PageRequest) -> HttpResponse:
     """Enter a station, then show the three values to type into it. ?adopt= takes over one from the quarantine."""
     sites = tenants.sites(request.tenant.pk, request.actor)
     waiting = _waiting(request, request.GET.get("adopt", ""))
-    start = {"site": request.GET.get("site"), "identity": waiting.identity if waiting else "", "evses": 1, "plug": "ac22"}
+    start = {
+        "site": request.GET.get("site"),
+        "identity": waiting.identity if waiting else "",
+        "evses": 1,
+        "plug": "ac22",
+    }
     form = ConnectForm(request.POST or None, sites=sites, initial=start)
-    context: dict[str, Any] = {"form": form, "waiting": waiting, "address": _address(request), "sites": sites.exists()}
+    context: dict[str, Any] = {
+        "form": form,
+        "waiting": waiting,
+        "address": _address(request),
+        "sites": sites.exists(),
+    }
     if request.method == "POST" and form.is_valid():
         try:
             station, secret = _create(request, form.cleaned_data, waiting)
@@ -106,11 +126,15 @@ def connect(request: PageRequest) -> HttpResponse:
             form.refused(error)
         else:
             # Shown in the answer to the POST itself: a password has no place in a session or an address.
-            return render(request, "stations/connected.html", context | {"station": station, "secret": secret})
+            return render(
+                request, "stations/connected.html", context | {"station": station, "secret": secret}
+            )
     return render(request, "stations/connect.html", context, status=422 if form.errors else 200)
 
 
-def _create(request: PageRequest, data: dict[str, Any], waiting: QuarantinedStation | None) -> tuple[Station, str]:
+def _create(
+    request: PageRequest, data: dict[str, Any], waiting: QuarantinedStation | None
+) -> tuple[Station, str]:
     _key, _label, standard, power_type, watts, amps = next(plug for plug in PLUGS if plug[0] == data["plug"])
     station, secret = service.create_station(
         site=data["site"],
@@ -154,7 +178,9 @@ def edit(request: PageRequest, station_id: int) -> HttpResponse:
         else:
             messages.success(request, _t("Saved %(name)s.") % {"name": station})
             return go(request, "station", station.pk)
-    running = Session.objects.filter(tenant_id=station.tenant_id, station=station, state=SessionState.ACTIVE).count()
+    running = Session.objects.filter(
+        tenant_id=station.tenant_id, station=station, state=SessionState.ACTIVE
+    ).count()
     context = {"station": station, "form": form, "running": running, "address": _address(request)}
     return render(request, "stations/station_edit.html", context, status=422 if form.errors else 200)
 
@@ -194,5 +220,7 @@ def dismiss(request: PageRequest, row_id: int) -> HttpResponse:
     if row is None:
         raise NotFound
     service.dismiss_quarantined(quarantined=row, actor=request.actor)
-    messages.success(request, _t("%(identity)s is off the list. It is refused as before.") % {"identity": row.identity})
+    messages.success(
+        request, _t("%(identity)s is off the list. It is refused as before.") % {"identity": row.identity}
+    )
     return go(request, "quarantine")

@@ -33,7 +33,11 @@ def now(request: PageRequest, session_id: int) -> HttpResponse:
 
 def _render(request: PageRequest, session_id: int, template: str) -> HttpResponse:
     found = get_session(request, session_id)
-    charge = Charge.objects.filter(tenant_id=found.tenant_id, pk=found.charge_id).first() if found.charge_id else None
+    charge = (
+        Charge.objects.filter(tenant_id=found.tenant_id, pk=found.charge_id).first()
+        if found.charge_id
+        else None
+    )
     readings = history.readings(found)
     context = {
         "session": found,
@@ -82,7 +86,9 @@ def curve_data(session: Session) -> dict[str, Any]:
     rows = history.readings(session)
     start = session.meter_start_wh
     energy = [
-        round(float(row.energy_wh - start) / 1000, 3) if row.energy_wh is not None and start is not None else None
+        round(float(row.energy_wh - start) / 1000, 3)
+        if row.energy_wh is not None and start is not None
+        else None
         for row in rows
     ]
     soc = [row.soc_percent for row in rows]
@@ -91,10 +97,16 @@ def curve_data(session: Session) -> dict[str, Any]:
         _line(_("Energy"), "kWh", "available", energy, digits=2),
     ]
     if any(row.offered_w is not None for row in rows):
-        series.append(_line(_("Limit"), "kW", "faulted", [_kilo(row.offered_w) for row in rows], kind="limit"))
+        series.append(
+            _line(_("Limit"), "kW", "faulted", [_kilo(row.offered_w) for row in rows], kind="limit")
+        )
     if any(value is not None for value in soc):
         series.append(_line(_("Battery"), "%", "reserved", soc, digits=0, axis="percent"))
-    return {"x": [row.sampled_at.timestamp() for row in rows], "zone": session.site.time_zone, "series": series}
+    return {
+        "x": [row.sampled_at.timestamp() for row in rows],
+        "zone": session.site.time_zone,
+        "series": series,
+    }
 
 
 def _line(label: str, unit: str, state: str, values: list[float | None], **more: Any) -> dict[str, Any]:

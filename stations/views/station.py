@@ -32,7 +32,11 @@ def now(request: PageRequest, station_id: int) -> HttpResponse:
 @page(Permission.SESSION_VIEW)
 def sessions(request: PageRequest, station_id: int) -> HttpResponse:
     station = get_station(request, station_id)
-    rows = visible.sessions(request.tenant.pk, request.actor).filter(station=station).select_related("driver", "token")
+    rows = (
+        visible.sessions(request.tenant.pk, request.actor)
+        .filter(station=station)
+        .select_related("driver", "token")
+    )
     context = {"station": station, "tab": "sessions", "listing": listing(request, rows)}
     with timezone.override(ZoneInfo(station.site.time_zone)):
         return render(request, "stations/station_sessions.html", context)

@@ -1,0 +1,81 @@
+"""Fleets: drivers and vehicles that are billed together."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
+
+from fleets import queries
+from fleets.models import Fleet
+from fleets.services import fleets as service
+from tenants.errors import DomainError, NotFound
+from tenants.pages import PageRequest, PortalForm, go, page
+from tenants.permissions import Permission
+
+
+class FleetForm(PortalForm):
+    name = forms.CharField(label=_("Name"), max_length=120)
+    cost_centre = forms.CharField(label=_("Cost centre"), max_length=60, required=False)
+
+
+@page(Permission.DRIVER_EDIT)
+def new(request: PageRequest) -> HttpResponse:
+    form = FleetForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            fleet = service.create_fleet(
+                tenant_id=request.tenant.pk, actor=request.actor, **form.cleaned_data
+            )
+        except DomainError as error:
+            form.refused(error)
+        else:
+            messages.success(request, _t("%(name)s is there. Add its drivers next.") % {"name": fleet})
+            return go(request, "fleet", fleet.pk)
+    return render(request, "fleets/fleet.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@page(Permission.DRIVER_VIEW)
+def fleet(request: PageRequest, fleet_id: int) -> HttpResponse:
+    found = _fleet(request, fleet_id)
+    form = FleetForm(request.POST or None, initial={"name": found.name, "cost_centre": found.cost_centre})
+    if request.method == "POST" and request.actor.may(Permission.DRIVER_EDIT) and form.is_valid():
+        try:
+            service.update_fleet(fleet=found, actor=request.actor, **form.cleaned_data)
+        except DomainError as error:
+            form.refused(error)
+        else:
+            messages.success(request, _t("Saved %(name)s.") % {"name": found})
+            return go(request, "fleet", found.pk)
+    context = {
+        "form": form,
+        "fleet": found,
+        "drivers": queries.drivers(request.tenant.pk, request.actor).filter(fleet=found)[:200],
+        "vehicles": queries.vehicles(request.tenant.pk, request.actor).filter(fleet=found)[:200],
+    }
+    return render(request, "fleets/fleet.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+@page(Permission.DRIVER_EDIT)
+def delete(request: PageRequest, fleet_id: int) -> HttpResponse:
+    found = _fleet(request, fleet_id)
+    name = str(found)
+    try:
+        service.delete_fleet(fleet=found, actor=request.actor)
+    except DomainError as error:
+        messages.error(request, error.detail)
+        return go(request, "fleet", fleet_id)
+    messages.success(request, _t("%(name)s is deleted.") % {"name": name})
+    return go(request, "drivers")
+
+
+def _fleet(request: PageRequest, fleet_id: int) -> Fleet:
+    found = queries.fleets(request.tenant.pk, request.actor).filter(pk=fleet_id).first()
+    if found is None:
+        raise NotFound
+    return found
