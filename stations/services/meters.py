@@ -116,9 +116,7 @@ def as_told(values: Sequence[SampledValue]) -> list[dict[str, Any]]:
 
 def digest(context: str, values: Sequence[SampledValue]) -> str:
     """Recognises the same values told again. 32 hexadecimal digits."""
-    text = "\n".join(
-        f"{v.measurand}|{v.raw}|{v.unit}|{v.phase}|{v.location}|{v.multiplier}" for v in values
-    )
+    text = "\n".join(f"{v.measurand}|{v.raw}|{v.unit}|{v.phase}|{v.location}|{v.multiplier}" for v in values)
     return blake2b(f"{context}\n{text}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -144,7 +142,9 @@ def _in_base_unit(value: SampledValue, measurand: str, flags: set[str]) -> Decim
 _Combine = Callable[[list[Decimal]], Decimal]
 
 
-def _pick(told: dict[str, list[tuple[int, str, Decimal]]], measurand: str, combine: _Combine) -> Decimal | None:
+def _pick(
+    told: dict[str, list[tuple[int, str, Decimal]]], measurand: str, combine: _Combine
+) -> Decimal | None:
     values = told.get(measurand)
     if values is None:
         return None

@@ -1,0 +1,234 @@
+"""Meter values: kept as rows that replays cannot double, and brought into the running sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from stations import live
+from stations.neutral import MeterReport, Sample
+from stations.services import clock, meters, places, rows, sheets
+from stations.services.sheets import Sheet
+
+# A reading just before the start or after the stop still belongs to the session: clocks and messages jitter.
+JITTER = timedelta(seconds=60)
+
+
+@dataclass(slots=True)
+class Row:
+    station_id: int
+    evse_number: int
+    sampled_at: datetime
+    raw_timestamp: str
+    received_at: datetime
+    context: str
+    digest: str
+    measured: meters.Measured
+    told: list[dict[str, object]]
+    flags: tuple[str, ...]
+    session_id: int | None = None
+
+
+def rows_of(
+    *, station_id: int, evse_number: int, samples: Iterable[Sample], received_at: datetime
+) -> list[Row]:
+    """One row for each instant and context of the samples."""
+    made = []
+    for sample in samples:
+        at, clock_flags = clock.sanitise(sample.raw_timestamp, received_at)
+        for context, values in meters.by_context(sample.values).items():
+            measured = meters.measured(values)
+            made.append(
+                Row(
+                    station_id, evse_number, at, sample.raw_timestamp[:64], received_at, context[:24],
+                    meters.digest(context, values), measured, meters.as_told(values),
+                    clock_flags + measured.flags,
+                )
+            )  # fmt: skip
+    return made
+
+
+_INSERT = """
+INSERT INTO stations_reading (tenant_id, station_id, evse_number, session_id, sampled_at, raw_timestamp, received_at,
+    context, digest, energy_wh, power_w, current_a, voltage_v, soc_percent, offered_w, values, flags)
+SELECT %(tenant)s, (r->>0)::bigint, (r->>1)::smallint, (r->>2)::bigint, (r->>3)::timestamptz, r->>4,
+    (r->>5)::timestamptz, r->>6, r->>7, (r->>8)::numeric, (r->>9)::float8, (r->>10)::float8, (r->>11)::float8,
+    (r->>12)::float8, (r->>13)::float8, (r->14)::jsonb, (r->15)::jsonb
+FROM json_array_elements(%(rows)s::json) r
+ON CONFLICT (tenant_id, station_id, evse_number, sampled_at, digest) DO NOTHING
+"""
+
+
+def store(tenant_id: int, readings: Sequence[Row]) -> None:
+    """Keep the rows; what is there already stays as it is."""
+    if not readings:
+        return
+    listed = []
+    for reading in readings:
+        m = reading.measured
+        listed.append(
+            [
+                reading.station_id, reading.evse_number, reading.session_id, reading.sampled_at,
+                reading.raw_timestamp, reading.received_at, reading.context, reading.digest, m.energy_wh, m.power_w,
+                m.current_a, m.voltage_v, m.soc_percent, m.offered_w, reading.told, reading.flags,
+            ]
+        )  # fmt: skip
+    rows.run(_INSERT, tenant_id, listed)
+
+
+def enter(sheet: Sheet, reading: Row, *, marks: bool) -> None:
+    """Bring a reading into a session's evidence. Entering it twice changes nothing.
+
+    `marks`: contexts that say "at the start" and "at the stop" count as such (2.x; in 1.6 start and stop tell the
+    register themselves).
+    """
+    reading.session_id = sheet.id
+    known = sheet.evidence
+    at = clock.milliseconds(reading.sampled_at)
+    measured = reading.measured
+    if measured.energy_wh is not None:
+        register = sheets.milli(measured.energy_wh)
+        if known.ended is None or at <= known.ended[0] + JITTER // timedelta(milliseconds=1):
+            known.register(at, register)
+        if marks and reading.context == meters.BEGIN:
+            known.begin(at, register)
+        elif marks and reading.context == meters.END:
+            known.end(at, register)
+    if measured.power_w is not None:
+        known.power(measured.power_w)
+    if sheet.last_reading_at is None or reading.sampled_at >= sheet.last_reading_at:
+        sheet.last_reading_at = reading.sampled_at
+        if sheet.is_active:
+            sheet.power_w = measured.power_w if measured.power_w is not None else sheet.power_w
+            sheet.soc_percent = (
+                measured.soc_percent if measured.soc_percent is not None else sheet.soc_percent
+            )
+
+
+def record(*, tenant_id: int, reports: Sequence[MeterReport]) -> list[None]:
+    """Keep the readings of MeterValues and bring running sessions up to date."""
+    where = places.find(
+        tenant_id=tenant_id,
+        wanted=[
+            (report.station_id, places.sane_number(report.evse), 0) for report in reports if report.evse > 0
+        ],
+    )
+    running = _sessions(tenant_id, reports)
+    kept: list[Row] = []
+    touched: dict[int, Sheet] = {}
+    latest: dict[int, Row] = {}  # connector id -> newest reading with a power
+    for report in reports:
+        number = places.sane_number(report.evse) if report.evse > 0 else 0
+        made = rows_of(
+            station_id=report.station_id, evse_number=number, samples=report.samples,
+            received_at=report.received_at,
+        )  # fmt: skip
+        kept += made
+        place = where.get((report.station_id, number, 0))
+        for reading in made:
+            sheet = running.of(report, number, reading.sampled_at)
+            if sheet is not None:
+                enter(sheet, reading, marks=False)
+                touched[sheet.id] = sheet
+            if place is not None and reading.measured.power_w is not None:
+                before = latest.get(place.connector_id)
+                if before is None or before.sampled_at <= reading.sampled_at:
+                    latest[place.connector_id] = reading
+    store(tenant_id, kept)
+    for sheet in touched.values():
+        sheet.conclude()
+    sheets.save(tenant_id, touched.values())
+    _set_power(tenant_id, latest)
+    _tell(tenant_id, touched.values())
+    return [None] * len(reports)
+
+
+class _Running:
+    """The sessions that a batch of reports may belong to."""
+
+    def __init__(self, found: Iterable[Sheet]) -> None:
+        self.by_number: dict[tuple[int, str], Sheet] = {}
+        self.by_evse: dict[tuple[int, int], list[Sheet]] = {}
+        for sheet in found:
+            self.by_number[sheet.station_id, sheet.transaction_id] = sheet
+            self.by_evse.setdefault((sheet.station_id, sheet.evse_number), []).append(sheet)
+
+    def of(self, report: MeterReport, evse_number: int, at: datetime) -> Sheet | None:
+        """By its number; without one, or with one that is unknown here, by EVSE and time."""
+        if report.transaction_number is not None:
+            told = self.by_number.get((report.station_id, str(report.transaction_number)))
+            if told is not None:
+                return told
+        for sheet in reversed(self.by_evse.get((report.station_id, evse_number), ())):
+            if sheet.is_active and sheet.started_at - JITTER <= at:
+                return sheet
+        return None
+
+
+_WANTED = """s.id IN (
+    SELECT x.id FROM json_array_elements(%(rows)s::json) r JOIN stations_evse n
+        ON n.tenant_id = %(tenant)s AND n.station_id = (r->>0)::bigint AND n.number = (r->>1)::int
+    JOIN stations_session x ON x.tenant_id = %(tenant)s AND x.evse_id = n.id AND x.state = 'active'
+    UNION
+    SELECT y.id FROM json_array_elements(%(rows)s::json) r JOIN stations_session y
+        ON y.tenant_id = %(tenant)s AND y.station_id = (r->>0)::bigint AND y.transaction_id = r->>2
+)"""
+
+
+def _sessions(tenant_id: int, reports: Sequence[MeterReport]) -> _Running:
+    wanted = {
+        (r.station_id, places.sane_number(r.evse) if r.evse > 0 else 0, str(r.transaction_number or ""))
+        for r in reports
+    }
+    return _Running(sheets.load(tenant_id, _WANTED, sorted(wanted)))
+
+
+_POWER = """
+WITH w AS (
+    SELECT (r->>0)::bigint id, (r->>1)::float8 power, (r->>2)::timestamptz at
+    FROM json_array_elements(%(rows)s::json) r
+), held AS (
+    SELECT c.id FROM stations_connector c JOIN w ON w.id = c.id WHERE c.tenant_id = %(tenant)s
+    ORDER BY c.id FOR NO KEY UPDATE OF c
+)
+UPDATE stations_connector c SET power_w = w.power, power_at = w.at
+FROM w JOIN held USING (id) WHERE c.tenant_id = %(tenant)s AND c.id = w.id AND coalesce(c.power_at <= w.at, true)
+"""
+
+
+def _set_power(tenant_id: int, latest: dict[int, Row]) -> None:
+    if latest:
+        listed = [[key, row.measured.power_w, row.sampled_at] for key, row in sorted(latest.items())]
+        rows.run(_POWER, tenant_id, listed)
+
+
+def _tell(tenant_id: int, changed: Iterable[Sheet]) -> None:
+    for sheet in changed:
+        live.publish(
+            tenant_id, kind="session", station_id=sheet.station_id, site_id=sheet.site_id,
+            data=summary(sheet),
+        )  # fmt: skip
+
+
+def summary(sheet: Sheet) -> dict[str, object]:
+    """What an open page needs of a session."""
+    return {
+        "session_id": sheet.id,
+        "evse": sheet.evse_number,
+        "connector_id": sheet.connector_id,
+        "state": sheet.state,
+        "energy_wh": float(sheet.energy_wh),
+        "power_w": sheet.power_w,
+        "soc_percent": sheet.soc_percent,
+    }
+
+
+def zero_power(tenant_id: int, ended: Iterable[Sheet]) -> None:
+    """A session is over: its connector delivers nothing, although many stations never say so."""
+    listed = [
+        [sheet.connector_id, 0.0, sheet.ended_at] for sheet in sorted(ended, key=lambda one: one.connector_id or 0)
+        if sheet.connector_id is not None and sheet.ended_at is not None
+    ]  # fmt: skip
+    if listed:
+        rows.run(_POWER, tenant_id, listed)

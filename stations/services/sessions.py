@@ -1,0 +1,251 @@
+"""1.6 sessions: a start and a stop, each of which may be told many times, days late or after a lost reply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from billing.services import tariffs
+from fleets.models import Verdict
+from fleets.services import authorization
+from fleets.services.authorization import Judgement, Shown
+from fleets.uid import normal_uid
+from stations.neutral import StartAnswer, StartRequest, StopAnswer, StopRequest
+from stations.services import chronicle, clock, guardian, orphans, places, readings, rows, sheets, tokens
+from stations.services.chronicle import Told, content_hash
+from stations.services.places import Place
+from stations.services.sheets import Sheet
+from stations.services.tokens import authorize as authorize
+
+TOKEN_REFUSED = "token_refused"
+CONNECTOR_UNKNOWN = "connector_unknown"
+
+
+def start(*, tenant_id: int, requests: Sequence[StartRequest]) -> list[StartAnswer]:
+    """Open a session for each StartTransaction, or recognise the one that was opened when it came before."""
+    starts = _read(tenant_id, requests)
+    _recognise(tenant_id, starts)
+    _judge(tenant_id, starts)
+    fresh = _open(tenant_id, starts)
+    started = [one.sheet for one in fresh if one.sheet is not None]
+    replaced = _replace(tenant_id, fresh)
+    chronicle.write(tenant_id, [_told_start(one) for one in fresh])
+    chronicle.announce(tenant_id, replaced, started=started)
+    return [
+        StartAnswer(one.number, one.judgement.verdict, one.judgement.group, one.judgement.expires_at)
+        for one in starts
+    ]
+
+
+class _Start:
+    """One request on its way."""
+
+    def __init__(self, request: StartRequest, place: Place) -> None:
+        self.request = request
+        self.place = place
+        self.at, self.clock_flags = clock.sanitise(request.raw_timestamp, request.received_at)
+        self.uid = normal_uid(request.token.uid)[:255]
+        self.key = content_hash(
+            "start", request.connector, self.uid, request.raw_timestamp, request.meter_start_wh
+        )
+        self.judgement = Judgement(Verdict.INVALID)
+        self.sheet: Sheet | None = None
+        self.number = 0
+        self.command_id: int | None = None
+
+
+def _read(tenant_id: int, requests: Sequence[StartRequest]) -> list[_Start]:
+    wanted = [(request.station_id, places.sane_number(request.connector), 0) for request in requests]
+    found = places.find(tenant_id=tenant_id, wanted=wanted)
+    return [_Start(request, found[place]) for request, place in zip(requests, wanted, strict=True)]
+
+
+_NEWEST_OVER = """
+SELECT e.id, (SELECT max(s.id) FROM stations_session s
+              WHERE s.tenant_id = %(tenant)s AND s.evse_id = e.id AND s.state <> 'active')
+FROM (SELECT (r#>>'{}')::bigint id FROM json_array_elements(%(rows)s::json) r) e
+"""
+_KNOWN = """
+SELECT s.station_id, s.start_key, s.transaction_number FROM stations_session s
+JOIN (SELECT (r->>0)::bigint station_id, r->>1 start_key FROM json_array_elements(%(rows)s::json) r) w
+    USING (station_id, start_key)
+WHERE s.tenant_id = %(tenant)s
+"""
+
+
+def _recognise(tenant_id: int, starts: list[_Start]) -> None:
+    """Give those that came before their number.
+
+    A station without a clock starts every session at 1970, and one with a trip meter at 0 Wh: there the key tells
+    nothing once the session it belongs to is over, so the newest session that is over becomes part of it.
+    """
+    clockless = [one for one in starts if clock.BAD_TIMESTAMP in one.clock_flags]
+    if clockless:
+        over = dict(rows.run(_NEWEST_OVER, tenant_id, sorted({one.place.evse_id for one in clockless})))
+        for one in clockless:
+            one.key = content_hash(one.key, over[one.place.evse_id])
+    wanted = sorted({(one.place.station_id, one.key) for one in starts})
+    numbers = {(row[0], row[1]): row[2] for row in rows.run(_KNOWN, tenant_id, wanted)}
+    for one in starts:
+        one.number = numbers.get((one.place.station_id, one.key), 0)
+
+
+def _judge(tenant_id: int, starts: list[_Start]) -> None:
+    judged = authorization.judge(
+        tenant_id=tenant_id,
+        shown=[Shown(one.uid, one.place.site_id, one.at, one.request.token.kind) for one in starts],
+    )
+    uses = tokens.running(tenant_id, [one.uid for one in starts])
+    for one, judgement in zip(starts, judged, strict=True):
+        use = tokens.Use(one.place.station_id, one.place.evse_id)
+        elsewhere = bool(uses.get(one.uid, set()) - {use})
+        late = tokens.is_late(one.at, one.request.received_at)
+        one.judgement = tokens.concurrent(judgement, elsewhere and not late)
+        if one.judgement.verdict == Verdict.ACCEPTED and not late:
+            uses.setdefault(one.uid, set()).add(use)  # for the next in this batch
+
+
+def _open(tenant_id: int, starts: list[_Start]) -> list[_Start]:
+    """Write the sessions that are new; each start gets its number. Returns the new ones."""
+    unknown = {(one.place.station_id, one.key): one for one in reversed(starts) if not one.number}
+    fresh = [one for one in starts if unknown.get((one.place.station_id, one.key)) is one]
+    prices = tariffs.snapshot_for(
+        tenant_id=tenant_id, requests=[(one.place.site_id, one.place.tariff_id) for one in fresh]
+    )
+    made = []
+    for one, price in zip(fresh, prices, strict=True):
+        one.sheet = _sheet(one)
+        one.sheet.tariff = price
+        one.sheet.currency = price["currency"] if price else ""
+        made.append(one.sheet)
+    is_new = sheets.insert(tenant_id, made, numbered=True)
+    for one in starts:
+        if not one.number:
+            first = unknown[one.place.station_id, one.key]
+            assert first.sheet is not None and first.sheet.transaction_number is not None
+            one.number = first.sheet.transaction_number
+    return [one for one, new in zip(fresh, is_new, strict=True) if new]
+
+
+def _sheet(one: _Start) -> Sheet:
+    request, judged = one.request, one.judgement
+    sheet = sheets.new(
+        place=one.place,
+        transaction_id="",
+        start_key=one.key,
+        started_at=one.at,
+        received_at=request.received_at,
+    )
+    sheet.token_uid, sheet.token_id = one.uid, judged.token_id
+    sheet.driver_id, sheet.fleet_id, sheet.verdict = judged.driver_id, judged.fleet_id, judged.verdict.value
+    at = clock.milliseconds(one.at)
+    sheet.evidence.start(at, clock.milliseconds(request.received_at))
+    sheet.evidence.begin(at, sheets.milli(request.meter_start_wh))
+    sheet.evidence.note(*one.clock_flags)
+    if judged.verdict != Verdict.ACCEPTED:
+        sheet.evidence.note(TOKEN_REFUSED)
+    if request.connector != one.place.evse_number:
+        sheet.evidence.note(CONNECTOR_UNKNOWN)
+    sheet.conclude()
+    return sheet
+
+
+def _replace(tenant_id: int, fresh: list[_Start]) -> list[Sheet]:
+    """Close what still ran on the EVSEs of new sessions."""
+    on_evse = guardian.running_on(tenant_id, [one.place.evse_id for one in fresh])
+    replaced = []
+    for one in fresh:
+        for sheet in on_evse.get(one.place.evse_id, ()):
+            if one.sheet is not None and sheet.id < one.sheet.id and guardian.replace_older(sheet, one.at):
+                replaced.append(sheet)
+    sheets.save(tenant_id, replaced)
+    return replaced
+
+
+def _told_start(one: _Start) -> Told:
+    assert one.sheet is not None
+    request = one.request
+    return Told(
+        one.sheet, "started", one.at, request.raw_timestamp, request.received_at, one.key, request.payload
+    )
+
+
+def stop(*, tenant_id: int, requests: Sequence[StopRequest]) -> list[StopAnswer]:
+    """End the session of each StopTransaction. One that is unknown here is acknowledged and kept as an orphan, else
+    the station repeats it for ever."""
+    found = _by_number(tenant_id, requests)
+    judged = _judge_stops(tenant_id, requests, found)
+    told: list[Told] = []
+    kept: list[readings.Row] = []
+    for request in requests:
+        sheet = found.get((request.station_id, str(request.transaction_number)))
+        if sheet is not None:
+            told.append(_told_stop(sheet, request))
+            kept += _take_stop(sheet, request)
+    touched = list({one.sheet.id: one.sheet for one in told}.values())
+    chronicle.write(tenant_id, told)
+    readings.store(tenant_id, kept)
+    for sheet in touched:
+        sheet.conclude()
+        guardian.note_late_stop(sheet)
+    sheets.save(tenant_id, touched)
+    orphans.keep_stops(
+        tenant_id, [r for r in requests if (r.station_id, str(r.transaction_number)) not in found]
+    )
+    chronicle.announce(tenant_id, touched)
+    return [StopAnswer() if j is None else StopAnswer(j.verdict, j.group, j.expires_at) for j in judged]
+
+
+def _by_number(tenant_id: int, requests: Sequence[StopRequest]) -> dict[tuple[int, str], Sheet]:
+    condition = """s.id IN (SELECT x.id FROM json_array_elements(%(rows)s::json) r JOIN stations_session x
+        ON x.tenant_id = %(tenant)s AND x.station_id = (r->>0)::bigint AND x.transaction_id = r->>1)"""
+    wanted = sorted({(request.station_id, str(request.transaction_number)) for request in requests})
+    return {
+        (sheet.station_id, sheet.transaction_id): sheet for sheet in sheets.load(tenant_id, condition, wanted)
+    }
+
+
+def _judge_stops(
+    tenant_id: int, requests: Sequence[StopRequest], found: dict[tuple[int, str], Sheet]
+) -> list[Judgement | None]:
+    shown: dict[int, Shown] = {}
+    for n, request in enumerate(requests):
+        sheet = found.get((request.station_id, str(request.transaction_number)))
+        if request.token is not None and sheet is not None:
+            shown[n] = Shown(normal_uid(request.token.uid)[:255], sheet.site_id, request.received_at)
+    verdicts = dict(
+        zip(shown, authorization.judge(tenant_id=tenant_id, shown=list(shown.values())), strict=True)
+    )
+    return [verdicts.get(n) for n in range(len(requests))]
+
+
+def _stop_time(request: StopRequest) -> tuple[datetime, tuple[str, ...]]:
+    return clock.sanitise(request.raw_timestamp, request.received_at)
+
+
+def _told_stop(sheet: Sheet, request: StopRequest) -> Told:
+    at, _flags = _stop_time(request)
+    return Told(
+        sheet, "ended", at, request.raw_timestamp, request.received_at, orphans.stop_hash(request), request.payload,
+        trigger=request.reason,
+    )  # fmt: skip
+
+
+def _take_stop(sheet: Sheet, request: StopRequest) -> list[readings.Row]:
+    """Bring a stop into the evidence; its readings are returned for keeping."""
+    at, flags = _stop_time(request)
+    moment, received = clock.milliseconds(at), clock.milliseconds(request.received_at)
+    sheet.evidence.stop(moment, received, request.reason)
+    sheet.evidence.end(moment, sheets.milli(request.meter_stop_wh))
+    sheet.evidence.note(*flags)
+    if request.token is not None and not sheet.stop_token_uid:
+        sheet.stop_token_uid = normal_uid(request.token.uid)[:255]
+    if sheet.ended_received_at is None or request.received_at < sheet.ended_received_at:
+        sheet.ended_received_at = request.received_at
+    made = readings.rows_of(
+        station_id=request.station_id, evse_number=sheet.evse_number, samples=request.samples,
+        received_at=request.received_at,
+    )  # fmt: skip
+    for reading in made:
+        readings.enter(sheet, reading, marks=False)
+    return made

@@ -1,0 +1,266 @@
+"""A session's sheet: the row as the verbs work on it, loaded under lock and written back many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from fleets.models import Verdict
+from stations.models import SessionState
+from stations.services import clock, evidence, holding, rows
+from stations.services.evidence import Evidence
+
+# Noted when a person has decided upon the figures, and when a stop came after the price: both freeze the figures.
+REVIEWED = "reviewed"
+LATE_STOP = "late_stop"
+GUARDIAN_UNSURE = "guardian_unsure"
+# States that messages may still change. A rated or void session was decided upon: messages only leave marks.
+OPEN_STATES = frozenset({SessionState.ACTIVE.value, SessionState.ENDED.value, SessionState.HELD.value})
+
+
+@dataclass(slots=True)
+class Sheet:
+    id: int
+    station_id: int
+    evse_id: int
+    evse_number: int
+    connector_id: int | None
+    site_id: int
+    rating_w: int
+    transaction_id: str
+    state: str
+    token_uid: str
+    token_id: int | None
+    driver_id: int | None
+    fleet_id: int | None
+    verdict: str
+    stop_token_uid: str
+    started_at: datetime
+    ended_at: datetime | None
+    started_received_at: datetime
+    ended_received_at: datetime | None
+    energy_wh: Decimal
+    power_w: float | None
+    soc_percent: float | None
+    last_reading_at: datetime | None
+    last_progress_at: datetime | None
+    charging_state: str
+    stop_reason: str
+    held_reason: str
+    evidence: Evidence
+    transaction_number: int | None = None
+    start_key: str = ""
+    tariff: dict[str, Any] | None = None
+    currency: str = ""
+    remote_command_id: int | None = None
+    meter_start_wh: Decimal | None = None
+    meter_stop_wh: Decimal | None = None
+    meter_last_wh: Decimal | None = None
+    last_seq_no: int | None = None
+    flags: list[str] = field(default_factory=list)
+    state_before: str = ""
+
+    @property
+    def is_active(self) -> bool:
+        return self.state == SessionState.ACTIVE
+
+    @property
+    def is_open(self) -> bool:
+        """May messages still change the figures? Not once it has a price, or a person has decided."""
+        return self.state in OPEN_STATES and not {REVIEWED, LATE_STOP} & set(self.evidence.notes)
+
+    def conclude(self) -> None:
+        """Bring every figure in line with the evidence."""
+        known = self.evidence
+        figures = evidence.conclude(known, rating_w=self.rating_w)
+        progress = _wh(figures.energy)
+        if progress > self.energy_wh and known.last is not None:
+            self.last_progress_at = clock.from_milliseconds(known.last[0])
+        self._set_times()
+        self.charging_state = known.charging[1] if known.charging else self.charging_state
+        self.stop_reason = known.reason[1][:40] if known.reason else self.stop_reason
+        self.last_seq_no = known.seqs[-1][1] if known.seqs else None
+        self.flags = sorted(figures.flags | set(known.notes))
+        if known.ended is not None and GUARDIAN_UNSURE in self.flags:
+            self.flags.remove(GUARDIAN_UNSURE)  # the stop came after all
+        if not self.is_open:
+            return
+        self.meter_start_wh, self.meter_stop_wh = (
+            _optional(figures.meter_start),
+            _optional(figures.meter_stop),
+        )
+        self.meter_last_wh, self.energy_wh = _optional(figures.meter_last), progress
+        if known.ended is not None or known.closed is not None:
+            self.power_w = None
+            self.held_reason = holding.reason(self.flags, verdict=self.verdict, energy_wh=self.energy_wh)
+            self.state = SessionState.HELD.value if self.held_reason else SessionState.ENDED.value
+
+    def _set_times(self) -> None:
+        known = self.evidence
+        if not self.is_open:
+            return
+        if known.started is not None:
+            self.started_at = clock.from_milliseconds(known.started[0])
+        elif known.earliest is not None:
+            self.started_at = clock.from_milliseconds(known.earliest)
+        end = known.ended or known.closed
+        if end is not None:
+            self.ended_at = max(clock.from_milliseconds(end[0]), self.started_at)
+
+
+def _wh(milli: int) -> Decimal:
+    return Decimal(milli).scaleb(-3)
+
+
+def _optional(milli: int | None) -> Decimal | None:
+    return None if milli is None else _wh(milli)
+
+
+def milli(wh: Decimal) -> int:
+    return int(wh.scaleb(3).to_integral_value())
+
+
+_COLUMNS = """s.id, s.station_id, s.evse_id, e.number, s.connector_id, s.site_id, coalesce(c.max_power_w, 0),
+    s.transaction_id, s.state, s.token_uid, s.token_id, s.driver_id, s.fleet_id, s.verdict, s.stop_token_uid,
+    s.started_at, s.ended_at, s.started_received_at, s.ended_received_at, s.energy_wh, s.power_w, s.soc_percent,
+    s.last_reading_at, s.last_progress_at, s.charging_state, s.stop_reason, s.held_reason, s.evidence::text"""
+_TABLES = """stations_session s
+    JOIN stations_evse e ON e.tenant_id = %(tenant)s AND e.id = s.evse_id
+    LEFT JOIN stations_connector c ON c.tenant_id = %(tenant)s AND c.id = s.connector_id"""
+
+
+def load(tenant_id: int, condition: str, wanted: Sequence[Any], **more: Any) -> list[Sheet]:
+    """Sheets under lock, in the order of their ids (which keeps two batches from waiting for each other in a circle).
+
+    `condition` is SQL of ours that names `s` and may read the JSON array %(rows)s.
+    """
+    statement = f"""SELECT {_COLUMNS} FROM {_TABLES} WHERE s.tenant_id = %(tenant)s AND {condition}
+                    ORDER BY s.id FOR UPDATE OF s"""
+    return [_sheet(row) for row in rows.run(statement, tenant_id, wanted, **more)]
+
+
+def by_ids(tenant_id: int, ids: Iterable[int]) -> dict[int, Sheet]:
+    listed = sorted(set(ids))
+    if not listed:
+        return {}
+    condition = "s.id IN (SELECT r::text::bigint FROM json_array_elements(%(rows)s::json) r)"
+    return {sheet.id: sheet for sheet in load(tenant_id, condition, listed)}
+
+
+def _sheet(row: tuple[Any, ...]) -> Sheet:
+    sheet = Sheet(*row[:-1], evidence=Evidence.from_json(orjson.loads(row[-1])))
+    sheet.state_before = sheet.state
+    return sheet
+
+
+_SAVE = """
+UPDATE stations_session s SET
+    evse_id = w.evse_id, connector_id = w.connector_id, state = w.state, token_uid = w.token_uid,
+    token_id = w.token_id, driver_id = w.driver_id, fleet_id = w.fleet_id, verdict = w.verdict,
+    stop_token_uid = w.stop_token_uid, started_at = w.started_at, ended_at = w.ended_at,
+    ended_received_at = w.ended_received_at, meter_start_wh = w.meter_start_wh, meter_stop_wh = w.meter_stop_wh,
+    meter_last_wh = w.meter_last_wh, energy_wh = w.energy_wh, power_w = w.power_w, soc_percent = w.soc_percent,
+    last_reading_at = w.last_reading_at, last_progress_at = w.last_progress_at, charging_state = w.charging_state,
+    stop_reason = w.stop_reason, last_seq_no = w.last_seq_no, flags = w.flags, held_reason = w.held_reason,
+    evidence = w.evidence
+FROM json_to_recordset(%(rows)s::json) AS w(
+    id bigint, evse_id bigint, connector_id bigint, state text, token_uid text, token_id bigint, driver_id bigint,
+    fleet_id bigint, verdict text, stop_token_uid text, started_at timestamptz, ended_at timestamptz,
+    ended_received_at timestamptz, meter_start_wh numeric, meter_stop_wh numeric, meter_last_wh numeric,
+    energy_wh numeric, power_w float8, soc_percent float8, last_reading_at timestamptz, last_progress_at timestamptz,
+    charging_state text, stop_reason text, last_seq_no int, flags jsonb, held_reason text, evidence jsonb)
+WHERE s.tenant_id = %(tenant)s AND s.id = w.id
+"""
+
+
+def save(tenant_id: int, sheets: Iterable[Sheet]) -> None:
+    listed = [_row(sheet) for sheet in sheets]
+    if listed:
+        rows.run(_SAVE, tenant_id, listed)
+
+
+_INSERT = """
+INSERT INTO stations_session (tenant_id, station_id, evse_id, connector_id, site_id, transaction_number,
+    transaction_id, start_key, state, token_uid, token_id, driver_id, fleet_id, verdict, stop_token_uid, started_at,
+    started_received_at, meter_start_wh, energy_wh, charging_state, stop_reason, flags, held_reason, tariff, currency,
+    remote_command_id, evidence)
+SELECT %(tenant)s, w.station_id, w.evse_id, w.connector_id, w.site_id, n.number,
+    coalesce(w.transaction_id, n.number::text), w.start_key, w.state, w.token_uid, w.token_id, w.driver_id, w.fleet_id,
+    w.verdict, '', w.started_at, w.started_received_at, w.meter_start_wh, 0, '', '', w.flags, '', w.tariff, w.currency,
+    w.remote_command_id, w.evidence
+FROM json_to_recordset(%(rows)s::json) AS w(
+    n int, numbered boolean, station_id bigint, evse_id bigint, connector_id bigint, site_id bigint,
+    transaction_id text, start_key text, state text, token_uid text, token_id bigint, driver_id bigint,
+    fleet_id bigint, verdict text, started_at timestamptz, started_received_at timestamptz, meter_start_wh numeric,
+    flags jsonb, tariff jsonb, currency text, remote_command_id bigint, evidence jsonb)
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN w.numbered THEN nextval('stations_transaction_number') END AS number) n
+ORDER BY w.n
+ON CONFLICT (tenant_id, station_id, start_key) DO UPDATE SET start_key = excluded.start_key
+RETURNING station_id, start_key, id, transaction_number, xmax::text = '0'
+"""
+
+
+def insert(tenant_id: int, sheets: Sequence[Sheet], *, numbered: bool) -> list[bool]:
+    """Write new sheets and give them their ids and, if `numbered`, numbers. Tells which are new: the others had been
+    written by somebody else in the meantime."""
+    if not sheets:
+        return []
+    listed = []
+    for n, sheet in enumerate(sheets):
+        row = _row(sheet)
+        row |= {
+            "n": n, "numbered": numbered, "station_id": sheet.station_id, "site_id": sheet.site_id,
+            "transaction_id": None if numbered else sheet.transaction_id, "start_key": sheet.start_key,
+            "started_received_at": sheet.started_received_at, "tariff": sheet.tariff, "currency": sheet.currency,
+            "remote_command_id": sheet.remote_command_id,
+        }  # fmt: skip
+        listed.append(row)
+    written = {(row[0], row[1]): row[2:] for row in rows.run(_INSERT, tenant_id, listed)}
+    fresh = []
+    for sheet in sheets:
+        sheet.id, sheet.transaction_number, is_new = written[sheet.station_id, sheet.start_key]
+        if numbered:
+            sheet.transaction_id = str(sheet.transaction_number)
+        fresh.append(is_new)
+    return fresh
+
+
+def _row(sheet: Sheet) -> dict[str, Any]:
+    return {
+        "id": sheet.id, "evse_id": sheet.evse_id, "connector_id": sheet.connector_id, "state": sheet.state,
+        "token_uid": sheet.token_uid, "token_id": sheet.token_id, "driver_id": sheet.driver_id,
+        "fleet_id": sheet.fleet_id, "verdict": sheet.verdict, "stop_token_uid": sheet.stop_token_uid,
+        "started_at": sheet.started_at, "ended_at": sheet.ended_at, "ended_received_at": sheet.ended_received_at,
+        "meter_start_wh": sheet.meter_start_wh, "meter_stop_wh": sheet.meter_stop_wh,
+        "meter_last_wh": sheet.meter_last_wh, "energy_wh": sheet.energy_wh, "power_w": sheet.power_w,
+        "soc_percent": sheet.soc_percent, "last_reading_at": sheet.last_reading_at,
+        "last_progress_at": sheet.last_progress_at, "charging_state": sheet.charging_state,
+        "stop_reason": sheet.stop_reason, "last_seq_no": sheet.last_seq_no, "flags": sheet.flags,
+        "held_reason": sheet.held_reason, "evidence": sheet.evidence.to_json(),
+    }  # fmt: skip
+
+
+def new(
+    *,
+    place: Any,
+    transaction_id: str,
+    start_key: str,
+    started_at: datetime,
+    received_at: datetime,
+) -> Sheet:
+    """A running session at a place, not yet written."""
+    return Sheet(
+        id=0, station_id=place.station_id, evse_id=place.evse_id, evse_number=place.evse_number,
+        connector_id=place.connector_id, site_id=place.site_id, rating_w=place.max_power_w,
+        transaction_id=transaction_id, state=SessionState.ACTIVE.value, token_uid="", token_id=None, driver_id=None,
+        fleet_id=None, verdict=Verdict.ACCEPTED.value, stop_token_uid="", started_at=started_at, ended_at=None,
+        started_received_at=received_at, ended_received_at=None, energy_wh=Decimal(0), power_w=None,
+        soc_percent=None, last_reading_at=None, last_progress_at=None, charging_state="", stop_reason="",
+        held_reason="", evidence=Evidence(), start_key=start_key,
+    )  # fmt: skip

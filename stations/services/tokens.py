@@ -1,0 +1,87 @@
+"""Verdicts on tokens that are shown at stations: the fleet's judgement, and who is charging elsewhere already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from fleets.models import Verdict
+from fleets.services import authorization
+from fleets.services.authorization import Judgement, Shown
+from fleets.uid import normal_uid
+from stations.neutral import AuthorizeAnswer, AuthorizeRequest
+from stations.services import rows
+
+# A session told this late (offline queue) does not overlap with what runs now.
+LATE = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """An accepted session that a token has running."""
+
+    station_id: int
+    evse_id: int
+
+
+_RUNNING = """
+SELECT s.token_uid, s.station_id, s.evse_id FROM stations_session s
+WHERE s.tenant_id = %(tenant)s AND s.state = 'active' AND s.verdict = 'accepted' AND s.token_uid <> ''
+  AND s.token_uid IN (SELECT r#>>'{}' FROM json_array_elements(%(rows)s::json) r)
+"""
+
+
+def running(tenant_id: int, uids: Iterable[str]) -> dict[str, set[Use]]:
+    """Where each token is charging now."""
+    uses: dict[str, set[Use]] = {}
+    listed = sorted(set(uids) - {""})
+    for uid, station_id, evse_id in rows.run(_RUNNING, tenant_id, listed) if listed else ():
+        uses.setdefault(uid, set()).add(Use(station_id, evse_id))
+    return uses
+
+
+def concurrent(judgement: Judgement, elsewhere: bool) -> Judgement:
+    """The verdict, once it is known whether the token is charging elsewhere."""
+    if elsewhere and judgement.verdict == Verdict.ACCEPTED and not judgement.concurrent:
+        return replace(judgement, verdict=Verdict.CONCURRENT_TX)
+    return judgement
+
+
+_SITES = """
+SELECT s.id, s.site_id FROM stations_station s
+WHERE s.tenant_id = %(tenant)s AND s.id IN (SELECT (r#>>'{}')::bigint FROM json_array_elements(%(rows)s::json) r)
+"""
+_NOTE = """
+INSERT INTO stations_authorization (tenant_id, station_id, token_uid, token_id, verdict, at)
+SELECT %(tenant)s, (r->>0)::bigint, r->>1, (r->>2)::bigint, r->>3, (r->>4)::timestamptz
+FROM json_array_elements(%(rows)s::json) r
+"""
+
+
+def authorize(*, tenant_id: int, requests: Sequence[AuthorizeRequest]) -> list[AuthorizeAnswer]:
+    """May this token charge here now? A token that charges at this same station is accepted: it may want to stop."""
+    if not requests:
+        return []
+    sites = dict(rows.run(_SITES, tenant_id, sorted({request.station_id for request in requests})))
+    uids = [normal_uid(request.token.uid)[:255] for request in requests]
+    judgements = authorization.judge(
+        tenant_id=tenant_id,
+        shown=[
+            Shown(uid, sites[request.station_id], request.received_at, request.token.kind)
+            for uid, request in zip(uids, requests, strict=True)
+        ],
+    )
+    uses = running(tenant_id, uids)
+    answers, notes = [], []
+    for uid, request, judged in zip(uids, requests, judgements, strict=True):
+        stations = {use.station_id for use in uses.get(uid, ())}
+        verdict = concurrent(judged, bool(stations) and request.station_id not in stations)
+        answers.append(AuthorizeAnswer(verdict.verdict, verdict.group, verdict.expires_at))
+        notes.append([request.station_id, uid, judged.token_id, verdict.verdict, request.received_at])
+    rows.run(_NOTE, tenant_id, notes)
+    return answers
+
+
+def is_late(at: datetime, received_at: datetime) -> bool:
+    return received_at - at > LATE

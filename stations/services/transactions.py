@@ -1,0 +1,218 @@
+"""2.x transactions: events that come twice, late and out of order, and of which any may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from billing.services import tariffs
+from fleets.models import Verdict
+from fleets.services import authorization
+from fleets.services.authorization import Judgement, Shown
+from fleets.uid import normal_uid
+from stations.neutral import TransactionAnswer, TransactionEvent
+from stations.services import chronicle, clock, guardian, places, readings, sheets, tokens
+from stations.services.chronicle import Told, content_hash
+from stations.services.places import Place
+from stations.services.sessions import TOKEN_REFUSED
+from stations.services.sheets import Sheet
+
+EVSE_UNKNOWN = "evse_unknown"
+_RANK = {"started": 0, "updated": 1, "ended": 2}
+Key = tuple[int, str]
+
+
+def record(*, tenant_id: int, events: Sequence[TransactionEvent]) -> list[TransactionAnswer]:
+    """Bring events into their sessions; an event of a session that is unknown here opens it, whichever it is."""
+    where = places.find(tenant_id=tenant_id, wanted={_place_key(event) for event in events})
+    known = _known(tenant_id, events)
+    fresh = _open(tenant_id, events, known, where)
+    told = [_told(known[_key(event)], event) for event in events]
+    chronicle.write(tenant_id, told)
+    judged = _judge(tenant_id, events, known)
+    kept: list[readings.Row] = []
+    for one, event, judgement in zip(told, events, judged, strict=True):
+        kept += _take(one, event, judgement, where[_place_key(event)])
+    readings.store(tenant_id, kept)
+    touched = list(known.values())
+    for sheet in touched:
+        sheet.conclude()
+        guardian.note_late_stop(sheet)
+    sheets.save(tenant_id, touched)
+    replaced = _replace(tenant_id, fresh)
+    chronicle.announce(tenant_id, [*touched, *replaced], started=fresh)
+    return [
+        TransactionAnswer() if j is None else TransactionAnswer(j.verdict, j.group, j.expires_at)
+        for j in judged
+    ]
+
+
+def _key(event: TransactionEvent) -> Key:
+    return event.station_id, event.transaction_id[:64]
+
+
+def _place_key(event: TransactionEvent) -> places.Wanted:
+    plug = event.connector if 1 <= event.connector <= places.HIGHEST_NUMBER else 0
+    return event.station_id, places.sane_number(event.evse), plug
+
+
+def _known(tenant_id: int, events: Sequence[TransactionEvent]) -> dict[Key, Sheet]:
+    condition = """s.id IN (SELECT x.id FROM json_array_elements(%(rows)s::json) r JOIN stations_session x
+        ON x.tenant_id = %(tenant)s AND x.station_id = (r->>0)::bigint AND x.transaction_id = r->>1)"""
+    wanted = sorted({_key(event) for event in events})
+    return {
+        (sheet.station_id, sheet.transaction_id): sheet for sheet in sheets.load(tenant_id, condition, wanted)
+    }
+
+
+def _open(
+    tenant_id: int,
+    events: Sequence[TransactionEvent],
+    known: dict[Key, Sheet],
+    where: dict[places.Wanted, Place],
+) -> list[Sheet]:
+    """Sessions for events that have none yet. They are entered in `known`; the new ones are returned."""
+    first: dict[Key, TransactionEvent] = {}
+    for event in events:
+        if _key(event) not in known:
+            first.setdefault(_key(event), event)
+    spots = [where[_place_key(event)] for event in first.values()]
+    prices = tariffs.snapshot_for(
+        tenant_id=tenant_id, requests=[(spot.site_id, spot.tariff_id) for spot in spots]
+    )
+    made = []
+    for (key, event), spot, price in zip(first.items(), spots, prices, strict=True):
+        at, _flags = clock.sanitise(event.raw_timestamp, event.received_at)
+        sheet = sheets.new(
+            place=spot, transaction_id=key[1], start_key=content_hash("transaction", key[1]), started_at=at,
+            received_at=event.received_at,
+        )  # fmt: skip
+        sheet.tariff, sheet.currency = price, price["currency"] if price else ""
+        sheet.evidence.expects_start = True
+        if event.evse < 1:
+            sheet.evidence.note(EVSE_UNKNOWN)
+        made.append(sheet)
+    is_new = sheets.insert(tenant_id, made, numbered=False)
+    fresh = [sheet for sheet, new in zip(made, is_new, strict=True) if new]
+    known |= {(sheet.station_id, sheet.transaction_id): sheet for sheet in fresh}
+    if len(fresh) < len(made):  # another gateway has opened one in the meantime: work on that
+        known |= _known(tenant_id, list(first.values())) | {
+            (sheet.station_id, sheet.transaction_id): sheet for sheet in fresh
+        }
+    return fresh
+
+
+def event_hash(event: TransactionEvent) -> str:
+    """Whether it was queued ("offline") is no part of the content: a repeat may say so where the first did not."""
+    return content_hash(
+        event.kind, event.transaction_id, event.seq_no, event.raw_timestamp, event.trigger, event.evse,
+        event.connector, chronicle.token_text(event.token), event.charging_state, event.stopped_reason,
+        event.remote_start_id, chronicle.samples_text(event.samples),
+    )  # fmt: skip
+
+
+def _told(sheet: Sheet, event: TransactionEvent) -> Told:
+    at, _flags = clock.sanitise(event.raw_timestamp, event.received_at)
+    return Told(
+        sheet, event.kind, at, event.raw_timestamp, event.received_at, event_hash(event), event.payload,
+        trigger=event.trigger, seq_no=event.seq_no, offline=event.offline,
+    )  # fmt: skip
+
+
+def _take(told: Told, event: TransactionEvent, judged: Judgement | None, place: Place) -> list[readings.Row]:
+    """Bring one event into the evidence; its readings are returned for keeping."""
+    sheet, known = told.sheet, told.sheet.evidence
+    at, received = clock.milliseconds(told.occurred_at), clock.milliseconds(event.received_at)
+    _at, flags = clock.sanitise(event.raw_timestamp, event.received_at)
+    known.heard(at)
+    known.sequence(event.seq_no)
+    _set_place(sheet, event, place)
+    if event.charging_state:
+        known.state(at, event.charging_state)
+    if event.kind == "started":
+        known.start(at, received)
+    elif event.kind == "ended":
+        known.stop(at, received, event.stopped_reason)
+        if sheet.ended_received_at is None or event.received_at < sheet.ended_received_at:
+            sheet.ended_received_at = event.received_at
+    known.note(*(flags if event.kind != "updated" else [flag for flag in flags if flag == clock.NO_ZONE]))
+    if event.token is not None and judged is not None:
+        _take_token(sheet, event, judged, at)
+    if event.remote_start_id is not None:
+        sheet.remote_command_id = event.remote_start_id
+    made = readings.rows_of(
+        station_id=event.station_id, evse_number=sheet.evse_number, samples=event.samples,
+        received_at=event.received_at,
+    )  # fmt: skip
+    for reading in made:
+        readings.enter(sheet, reading, marks=True)
+    return made
+
+
+def _set_place(sheet: Sheet, event: TransactionEvent, place: Place) -> None:
+    """An update may come first and name no EVSE; whichever names one is right."""
+    if event.evse > 0:
+        sheet.evidence.notes = [flag for flag in sheet.evidence.notes if flag != EVSE_UNKNOWN]
+        sheet.evse_id, sheet.evse_number, sheet.rating_w = place.evse_id, place.evse_number, place.max_power_w
+        if event.connector > 0 or sheet.connector_id is None:
+            sheet.connector_id = place.connector_id
+
+
+def _take_token(sheet: Sheet, event: TransactionEvent, judged: Judgement, at: int) -> None:
+    uid = normal_uid(event.token.uid if event.token else "")[:255]
+    if event.kind == "ended":
+        sheet.stop_token_uid = sheet.stop_token_uid or uid
+    before = sheet.evidence.token
+    sheet.evidence.show(_RANK[event.kind], at, uid)
+    if sheet.evidence.token != before:
+        sheet.token_uid, sheet.token_id = uid, judged.token_id
+        sheet.driver_id, sheet.fleet_id, sheet.verdict = (
+            judged.driver_id,
+            judged.fleet_id,
+            judged.verdict.value,
+        )
+        notes = set(sheet.evidence.notes) - {TOKEN_REFUSED}
+        if judged.verdict != Verdict.ACCEPTED:
+            notes.add(TOKEN_REFUSED)
+        sheet.evidence.notes = sorted(notes)
+
+
+def _judge(
+    tenant_id: int, events: Sequence[TransactionEvent], known: dict[Key, Sheet]
+) -> list[Judgement | None]:
+    """A verdict for each event that shows a token."""
+    showing = [n for n, event in enumerate(events) if event.token is not None]
+    if not showing:
+        return [None] * len(events)
+    shown, uids = [], []
+    for n in showing:
+        event = events[n]
+        assert event.token is not None
+        at, _flags = clock.sanitise(event.raw_timestamp, event.received_at)
+        uids.append(normal_uid(event.token.uid)[:255])
+        shown.append(Shown(uids[-1], known[_key(event)].site_id, at, event.token.kind))
+    uses = tokens.running(tenant_id, uids)
+    verdicts: dict[int, Judgement] = {}
+    judgements = authorization.judge(tenant_id=tenant_id, shown=shown)
+    for n, uid, judged in zip(showing, uids, judgements, strict=True):
+        event, sheet = events[n], known[_key(events[n])]
+        use = tokens.Use(sheet.station_id, sheet.evse_id)
+        late = event.offline or tokens.is_late(sheet.started_at, event.received_at)
+        elsewhere = bool(uses.get(uid, set()) - {use}) and event.kind != "ended" and not late
+        verdicts[n] = tokens.concurrent(judged, elsewhere)
+        if verdicts[n].verdict == Verdict.ACCEPTED and event.kind != "ended" and not late:
+            uses.setdefault(uid, set()).add(use)
+    return [verdicts.get(n) for n in range(len(events))]
+
+
+def _replace(tenant_id: int, fresh: Iterable[Sheet]) -> list[Sheet]:
+    """Close what still ran on the EVSEs of sessions that have begun."""
+    begun = [sheet for sheet in fresh if sheet.is_active]
+    on_evse = guardian.running_on(tenant_id, [sheet.evse_id for sheet in begun])
+    replaced = [
+        older
+        for newer in begun
+        for older in on_evse.get(newer.evse_id, ())
+        if older.id < newer.id and guardian.replace_older(older, newer.started_at)
+    ]
+    sheets.save(tenant_id, replaced)
+    return replaced
