@@ -106,6 +106,10 @@ async def charger(
         sent["Authorization"] = basic(user or identity, password)
     protocols = [SUBPROTOCOL.get(version, version)] if version else None
     async with connect(
-        ws_url + path, subprotocols=protocols, additional_headers=sent, open_timeout=30, max_size=None  # type: ignore[arg-type]
+        ws_url + path,
+        subprotocols=protocols,
+        additional_headers=sent,
+        open_timeout=30,
+        max_size=None,  # type: ignore[arg-type]
     ) as socket:
         yield Charger(socket)

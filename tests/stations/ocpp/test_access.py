@@ -16,7 +16,7 @@ from tenants.models import Site, Tenant
 from tests.objects import create_site, create_station
 from tests.servers import Role
 from tests.stations.ocpp.charger import BOOT, VERSIONS, basic, charger
-from tests.stations.ocpp.conftest import Plug, rows
+from tests.stations.ocpp.conftest import Plug, in_thread, rows
 
 
 async def eventually(check: Any, seconds: float = 10) -> Any:
@@ -52,7 +52,9 @@ async def refusal(gateway: Role, path: str, authorization: str | None) -> tuple[
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_known_station_boots_and_is_online(plug: Plug, tenant: Tenant, station: Station, version: str) -> None:
+async def test_a_known_station_boots_and_is_online(
+    plug: Plug, tenant: Tenant, station: Station, version: str
+) -> None:
     async with plug(station, version) as wire:
         answer = await wire.ok("BootNotification", BOOT[version])
         assert answer["status"] == "Accepted"
@@ -71,7 +73,7 @@ async def test_a_known_station_boots_and_is_online(plug: Plug, tenant: Tenant, s
 async def test_refusals_are_alike_and_tell_nothing(
     gateway: Role, tenant: Tenant, other_tenant: Tenant, station: Station
 ) -> None:
-    foreign = await asyncio.to_thread(lambda: create_station(other_tenant, create_site(other_tenant)))
+    foreign = await in_thread(lambda: create_station(other_tenant, create_site(other_tenant)))
     right = station.password  # type: ignore[attr-defined]
     path = f"/ocpp/{tenant.slug}/{station.identity}"
     answers = [
@@ -97,7 +99,9 @@ async def test_a_refused_unknown_station_can_be_adopted(
             pass
 
     async def listed() -> QuarantinedStation | None:
-        return await rows(tenant, lambda: QuarantinedStation.objects.filter(tenant=tenant, identity=identity).first())
+        return await rows(
+            tenant, lambda: QuarantinedStation.objects.filter(tenant=tenant, identity=identity).first()
+        )
 
     waiting = await eventually(listed)
     assert (waiting.attempts, waiting.subprotocols) == (1, "ocpp1.6")
@@ -109,8 +113,10 @@ async def test_a_refused_unknown_station_can_be_adopted(
         assert (await wire.ok("Heartbeat", {}))["currentTime"]
 
 
-async def test_profile_0_is_off_unless_a_station_has_it(gateway: Role, tenant: Tenant, make_station: Any) -> None:
-    closed, open_door = await asyncio.to_thread(
+async def test_profile_0_is_off_unless_a_station_has_it(
+    gateway: Role, tenant: Tenant, make_station: Any
+) -> None:
+    closed, open_door = await in_thread(
         lambda: (make_station(password_hash=""), make_station(password_hash="", allow_unauthenticated=True))
     )
     with pytest.raises(websockets.InvalidStatus):
@@ -125,7 +131,7 @@ async def test_an_authorization_key_in_hex_opens_the_door_in_either_spelling(
     plug: Plug, tenant: Tenant, make_station: Any, spelling: str
 ) -> None:
     key = secrets.token_bytes(20)
-    station = await asyncio.to_thread(lambda: make_station(password_hash=password_hash(key.hex())))
+    station = await in_thread(lambda: make_station(password_hash=password_hash(key.hex())))
     async with plug(station, password=key if spelling == "bytes" else key.hex()) as wire:
         await wire.ok("Heartbeat", {})
 
@@ -135,13 +141,17 @@ async def test_an_authorization_key_in_hex_opens_the_door_in_either_spelling(
     ["CP 1", "Säule-7", "a/b", "AB%41", "x" * 100, "+49*123*456"],
     ids=["space", "umlaut", "slash", "percent", "long", "emi3"],
 )
-async def test_percent_encoded_identities_work(plug: Plug, tenant: Tenant, make_station: Any, identity: str) -> None:
-    station = await asyncio.to_thread(lambda: make_station(identity=identity))
+async def test_percent_encoded_identities_work(
+    plug: Plug, tenant: Tenant, make_station: Any, identity: str
+) -> None:
+    station = await in_thread(lambda: make_station(identity=identity))
     async with plug(station) as wire:
         await wire.ok("Heartbeat", {})
 
 
-async def test_a_doubled_slash_and_an_origin_header_are_borne(plug: Plug, tenant: Tenant, station: Station) -> None:
+async def test_a_doubled_slash_and_an_origin_header_are_borne(
+    plug: Plug, tenant: Tenant, station: Station
+) -> None:
     for path in (f"/ocpp/{tenant.slug}//{station.identity}", f"//ocpp/{tenant.slug}/{station.identity}"):
         async with plug(station, path=path, headers={"Origin": "http://charger.example"}) as wire:
             await wire.ok("Heartbeat", {})
@@ -179,7 +189,9 @@ async def test_a_second_connection_replaces_the_first_and_its_late_close_changes
             async def first_is_over() -> bool:
                 return await rows(
                     tenant,
-                    lambda: Connection.objects.filter(tenant=tenant, station=station, closed_at__isnull=False).exists(),
+                    lambda: Connection.objects.filter(
+                        tenant=tenant, station=station, closed_at__isnull=False
+                    ).exists(),
                 )
 
             await eventually(first_is_over)

@@ -11,7 +11,7 @@ from stations.models import Frame, Station
 from stations.ocpp.link import MAX_BAD_FRAMES
 from tenants.models import Tenant
 from tests.stations.ocpp.charger import VERSIONS
-from tests.stations.ocpp.conftest import Plug, rows
+from tests.stations.ocpp.conftest import Plug, in_thread, rows
 
 HEARTBEAT = '"Heartbeat",{}]'
 # frame, code for 1.6 (None: silence is right), code for 2.x, id in the reply
@@ -21,7 +21,12 @@ UNREADABLE = [
     ('{"a":1}', None, "RpcFrameworkError", "-1"),
     ("[]", None, "RpcFrameworkError", "-1"),
     ("[" * 5000 + "]" * 5000, None, "RpcFrameworkError", "-1"),
-    ('[2,"d1","Heartbeat",' + '{"a":' * 40 + "1" + "}" * 40 + "]", "FormationViolation", "RpcFrameworkError", "d1"),
+    (
+        '[2,"d1","Heartbeat",' + '{"a":' * 40 + "1" + "}" * 40 + "]",
+        "FormationViolation",
+        "RpcFrameworkError",
+        "d1",
+    ),
     ('[2,"big","Heartbeat",{"a":1' + "0" * 5000 + "}]", None, "RpcFrameworkError", "-1"),
     ('[2,"nan","Heartbeat",{"a":NaN}]', None, "RpcFrameworkError", "-1"),
     ('[2,"inf","Heartbeat",{"a":-Infinity}]', None, "RpcFrameworkError", "-1"),
@@ -71,8 +76,10 @@ async def test_payloads_that_break_the_schema_are_refused_with_the_reason(
         assert ours[2] in ("NotSupported", "NotImplemented")
 
 
-async def test_a_strict_station_is_held_to_the_letter(plug: Plug, tenant: Tenant, make_station: object) -> None:
-    strict = await asyncio.to_thread(lambda: make_station(strict=True))  # type: ignore[operator]
+async def test_a_strict_station_is_held_to_the_letter(
+    plug: Plug, tenant: Tenant, make_station: object
+) -> None:
+    strict = await in_thread(lambda: make_station(strict=True))  # type: ignore[operator]
     bent = {"connectorId": 1, "errorCode": "NoError", "status": "Available", "info": "", "extra": 1}
     async with plug(strict) as wire:
         assert (await wire.call("StatusNotification", bent))[2] == "FormationViolation"
@@ -137,7 +144,9 @@ async def test_answers_that_nobody_asked_for_are_dropped(plug: Plug, station: St
 async def test_two_calls_in_flight_are_answered_in_order(plug: Plug, station: Station) -> None:
     async with plug(station) as wire:
         status = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
-        await wire.raw(json.dumps([2, "boot", "BootNotification", {"chargePointVendor": "A", "chargePointModel": "B"}]))
+        await wire.raw(
+            json.dumps([2, "boot", "BootNotification", {"chargePointVendor": "A", "chargePointModel": "B"}])
+        )
         await wire.raw(json.dumps([2, "status", "StatusNotification", status]))
         assert [(await wire.next_other())[1], (await wire.next_other())[1]] == ["boot", "status"]
 
@@ -145,13 +154,15 @@ async def test_two_calls_in_flight_are_answered_in_order(plug: Plug, station: St
 async def test_message_ids_may_repeat_from_station_to_station(
     plug: Plug, tenant: Tenant, station: Station, make_station: object
 ) -> None:
-    other = await asyncio.to_thread(lambda: make_station())  # type: ignore[operator]
+    other = await in_thread(lambda: make_station())  # type: ignore[operator]
     async with plug(station) as one, plug(other) as two:
         answers = await asyncio.gather(*(wire.ok("Heartbeat", {}, "1") for wire in (one, two, one, two)[:2]))
         assert len(answers) == 2
 
 
-async def test_a_send_is_taken_without_an_answer_on_2_1_alone(plug: Plug, tenant: Tenant, station: Station) -> None:
+async def test_a_send_is_taken_without_an_answer_on_2_1_alone(
+    plug: Plug, tenant: Tenant, station: Station
+) -> None:
     stream = {"id": 1, "pending": 0, "basetime": "2026-11-22T10:00:00Z", "data": [{"t": 0, "v": "5"}]}
     async with plug(station, "2.1") as wire:
         await wire.raw(json.dumps([6, "s1", "NotifyPeriodicEventStream", stream]))

@@ -12,7 +12,7 @@ from stations.models import Command, CommandState, Frame, Session, Station, Vari
 from stations.services import commands
 from tenants.models import Tenant
 from tests.stations.ocpp.charger import VERSIONS
-from tests.stations.ocpp.conftest import Plug, rows
+from tests.stations.ocpp.conftest import Plug, in_thread, rows
 
 RESET = {"1.6": {"type": "Hard"}, "2.0.1": {"type": "Immediate"}, "2.1": {"type": "Immediate"}}
 
@@ -28,7 +28,7 @@ async def request(tenant: Tenant, station: Station, actor: Any, kind: str, **arg
 
 
 async def settled(tenant: Tenant, command: Command) -> Command:
-    return await asyncio.to_thread(
+    return await in_thread(
         lambda: commands.wait(tenant_id=tenant.pk, command_id=command.pk, timeout_seconds=15)
     )
 
@@ -66,7 +66,9 @@ async def test_an_unanswered_command_times_out_and_the_next_one_goes_out(
         assert (await rows(tenant, lambda: Command.objects.get(pk=silent.pk))).state == CommandState.TIMED_OUT
 
 
-async def test_a_stop_overtakes_what_waits(plug: Plug, tenant: Tenant, station: Station, owner_actor: Any) -> None:
+async def test_a_stop_overtakes_what_waits(
+    plug: Plug, tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
     for kind, arguments in (("clear_cache", {}), ("reset", {}), ("stop", {"transaction_id": "77"})):
         await request(tenant, station, owner_actor, kind, **arguments)
     async with plug(station) as wire:
@@ -92,7 +94,9 @@ async def test_only_one_call_is_under_way_and_the_stations_own_calls_go_on(
         await wire.answer(await wire.next_call(), {"status": "Accepted"})
 
 
-async def test_arguments_go_out_as_given(plug: Plug, tenant: Tenant, station: Station, owner_actor: Any) -> None:
+async def test_arguments_go_out_as_given(
+    plug: Plug, tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
     """An unknown connector is for the station to refuse."""
     async with plug(station) as wire:
         command = await request(tenant, station, owner_actor, "start", evse=99, token_uid="04A2B3")
@@ -103,7 +107,9 @@ async def test_arguments_go_out_as_given(plug: Plug, tenant: Tenant, station: St
     assert not await rows(tenant, lambda: Session.objects.filter(tenant=tenant).exists())
 
 
-async def test_a_call_error_is_the_answer(plug: Plug, tenant: Tenant, station: Station, owner_actor: Any) -> None:
+async def test_a_call_error_is_the_answer(
+    plug: Plug, tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
     async with plug(station) as wire:
         for code, state in (("NotSupported", "rejected"), ("InternalError", "failed")):
             command = await request(tenant, station, owner_actor, "clear_cache")
@@ -120,7 +126,9 @@ async def test_what_the_version_cannot_say_fails_with_the_reason(
         report = await settled(tenant, await request(tenant, station, owner_actor, "read_report"))
         assert (report.state, report.answer) == (CommandState.FAILED, "invalid")
         assert "read the configuration instead" in report.detail
-        stop = await settled(tenant, await request(tenant, station, owner_actor, "stop", transaction_id="abc"))
+        stop = await settled(
+            tenant, await request(tenant, station, owner_actor, "stop", transaction_id="abc")
+        )
         assert "whole number" in stop.detail
 
 
@@ -185,7 +193,11 @@ async def test_a_secret_goes_out_and_is_kept_nowhere(
             await wire.answer(call, {"status": "Accepted"})
         else:
             entry = call[3]["setVariableData"][0]
-            result = {"attributeStatus": "Accepted", "component": entry["component"], "variable": entry["variable"]}
+            result = {
+                "attributeStatus": "Accepted",
+                "component": entry["component"],
+                "variable": entry["variable"],
+            }
             await wire.answer(call, {"setVariableResult": [result]})
         done = await settled(tenant, command)
         assert done.state == CommandState.ACCEPTED

@@ -37,7 +37,11 @@ ARGUMENTS = {
     CommandKind.SET_AVAILABILITY: {"operative": False, "evse": 1},
     CommandKind.READ_CONFIGURATION: {"names": ["OCPPCommCtrlr.HeartbeatInterval"]},
     CommandKind.READ_REPORT: {},
-    CommandKind.WRITE_CONFIGURATION: {"component": "OCPPCommCtrlr", "name": "HeartbeatInterval", "value": "60"},
+    CommandKind.WRITE_CONFIGURATION: {
+        "component": "OCPPCommCtrlr",
+        "name": "HeartbeatInterval",
+        "value": "60",
+    },
     CommandKind.TRIGGER: {"message": "status", "evse": 1},
     CommandKind.CLEAR_CACHE: {},
     CommandKind.DATA_TRANSFER: {"vendor_id": "acme", "message_id": "hello", "data": "x"},
