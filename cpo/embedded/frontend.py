@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
-from cpo.embedded import locks, programs, virtualenv
+from cpo.embedded import locks, processes, programs, virtualenv
 from cpo.embedded.places import CHECKOUT, Places
 from cpo.embedded.problems import Problem, from_output
 from cpo.embedded.terminal import Progress
@@ -61,6 +62,7 @@ def _npm_ci(npm: list[str]) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        preexec_fn=processes.tied_to_parent(signal.SIGTERM),
     )
     if done.returncode:
         raise _problem(done.stdout)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from cpo.embedded import processes
 from cpo.embedded.places import CHECKOUT
 from cpo.embedded.problems import Problem, from_output
 from cpo.embedded.terminal import Progress
@@ -46,6 +48,7 @@ def run(command: Sequence[str | Path], *, where: Path, progress: Progress) -> No
         errors="replace",
         env=env,
         cwd=CHECKOUT,
+        preexec_fn=processes.tied_to_parent(signal.SIGTERM),
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:

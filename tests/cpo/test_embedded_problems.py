@@ -33,6 +33,10 @@ pytestmark = pytest.mark.nodb
             "not the one that was locked",
         ),
         (
+            "ERROR: Could not find a version that satisfies the requirement amqp==5.4.2 (from versions: none)",
+            "The package index gave no package for amqp==5.4.2",
+        ),
+        (
             "ERROR: No matching distribution found for uvloop==0.23.0",
             "No ready-made package of uvloop==0.23.0",
         ),
