@@ -9,7 +9,6 @@ class CpoConfig(AppConfig):
     name = "cpo"
 
     def ready(self) -> None:
-        from fleets.services import scopes
-        from tenants.services import actors
+        from cpo import subscribers
 
-        actors.plug_in_scopes(scopes.narrow)
+        subscribers.connect()

@@ -20,4 +20,13 @@ app.conf.update(
     timezone="UTC",
 )
 app.autodiscover_tasks()
-app.conf.beat_schedule = {}
+# task: seconds between its runs. A run that found no worker before the next is due is dropped.
+SCHEDULE = {
+    "tenants.tasks.dispatch_facts": 1,
+    "tenants.tasks.deliver_webhooks": 2,
+    "tenants.tasks.purge": 3600,
+}
+app.conf.beat_schedule = {
+    task: {"task": task, "schedule": float(seconds), "options": {"expires": seconds}}
+    for task, seconds in SCHEDULE.items()
+}

@@ -26,3 +26,16 @@ ALTER FUNCTION tenants_memberships_of(bigint) OWNER TO $prefix_resolver;
 ALTER FUNCTION tenants_find_api_key(text) OWNER TO $prefix_resolver;
 REVOKE ALL ON FUNCTION tenants_memberships_of(bigint), tenants_find_api_key(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tenants_memberships_of(bigint), tenants_find_api_key(text) TO $prefix_app;
+
+-- Tenants with facts that have not reached all their subscribers, for the dispatcher.
+GRANT SELECT ON tenants_fact TO $prefix_resolver;
+DROP POLICY IF EXISTS resolver ON tenants_fact;
+CREATE POLICY resolver ON tenants_fact FOR SELECT TO $prefix_resolver USING (true);
+
+CREATE OR REPLACE FUNCTION tenants_with_waiting_facts() RETURNS TABLE (tenant_id bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+    SELECT DISTINCT f.tenant_id FROM tenants_fact f WHERE f.dispatched_at IS NULL ORDER BY 1
+$$;
+ALTER FUNCTION tenants_with_waiting_facts() OWNER TO $prefix_resolver;
+REVOKE ALL ON FUNCTION tenants_with_waiting_facts() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tenants_with_waiting_facts() TO $prefix_app;

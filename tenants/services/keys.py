@@ -26,7 +26,9 @@ def create_key(
         raise Invalid(fields={"scopes": f"Choose from {', '.join(Permission.values)}."})
     beyond = [scope for scope in scopes if not actor.may(Permission(scope))]
     if beyond:
-        raise Invalid(fields={"scopes": f"You cannot grant what you may not do yourself: {', '.join(beyond)}."})
+        raise Invalid(
+            fields={"scopes": f"You cannot grant what you may not do yourself: {', '.join(beyond)}."}
+        )
     prefix = secrets.new_secret(16).replace("_", "x").replace("-", "y")[:10]
     secret = secrets.new_secret(40)
     key = ApiKey.objects.create(
@@ -38,7 +40,9 @@ def create_key(
         created_by_id=actor.user_id,
         expires_at=expires_at,
     )
-    audit.record(tenant_id=tenant_id, actor=actor, action="key.create", subject=key, detail={"scopes": scopes})
+    audit.record(
+        tenant_id=tenant_id, actor=actor, action="key.create", subject=key, detail={"scopes": scopes}
+    )
     return key, f"vy_{prefix}_{secret}"
 
 

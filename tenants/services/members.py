@@ -44,7 +44,7 @@ def change_member(
     actor.require(Permission.MEMBER_EDIT)
     if role not in Role.values:
         raise Invalid(fields={"role": f"Choose one of {', '.join(Role.values)}."})
-    if member.role == Role.OWNER and (role != Role.OWNER or not active):
+    if member.role == Role.OWNER and member.active and (role != Role.OWNER or not active):
         _keep_an_owner(member)
     before = {"role": member.role, "active": member.active}
     member.role, member.active = role, active
@@ -52,9 +52,22 @@ def change_member(
     _limit_to(member, sites)
     changed = audit.changes(before, {"role": role, "active": active})
     audit.record(
-        tenant_id=member.tenant_id, actor=actor, action="member.edit", subject=member, detail={"changed": changed}
+        tenant_id=member.tenant_id,
+        actor=actor,
+        action="member.edit",
+        subject=member,
+        detail={"changed": changed},
     )
     return member
+
+
+def remove_member(*, member: Membership, actor: Actor) -> None:
+    """Take a person's access to this company away for good. The user stays, and so does what they did in the audit."""
+    actor.require(Permission.MEMBER_EDIT)
+    if member.role == Role.OWNER and member.active:
+        _keep_an_owner(member)
+    audit.record(tenant_id=member.tenant_id, actor=actor, action="member.remove", subject=member)
+    member.delete()
 
 
 def _user(email: str, name: str, password: str) -> User:
@@ -84,6 +97,10 @@ def _limit_to(member: Membership, sites: Iterable[Site]) -> None:
 
 
 def _keep_an_owner(member: Membership) -> None:
-    others = Membership.objects.filter(tenant_id=member.tenant_id, role=Role.OWNER, active=True).exclude(pk=member.pk)
-    if not others.exists():
-        raise Conflict(f"{member.user} is the last owner. Make somebody else an owner first.", code="last_owner")
+    """Conflict if nobody else is an active owner. Locks the rows: two owners must not remove each other at once."""
+    owners = Membership.objects.filter(tenant_id=member.tenant_id, role=Role.OWNER, active=True)
+    rows = list(owners.select_for_update(of=("self",)).select_related("user").order_by("pk"))
+    if not any(one.pk != member.pk and one.user.is_active for one in rows):
+        raise Conflict(
+            f"{member.user} is the last owner. Make somebody else an owner first.", code="last_owner"
+        )

@@ -65,13 +65,15 @@ def archive_site(*, site: Site, actor: Actor) -> None:
     if site.archived_at is None:
         site.archived_at = timezone.now()
         site.save(update_fields=["archived_at"])
-        audit.record(tenant_id=site.tenant_id, actor=actor, action="site.archive", subject=site, site_id=site.pk)
+        audit.record(
+            tenant_id=site.tenant_id, actor=actor, action="site.archive", subject=site, site_id=site.pk
+        )
 
 
 def _known(values: dict[str, Any]) -> dict[str, Any]:
     unknown = sorted(set(values) - set(FIELDS))
     if unknown:
-        raise Invalid(fields={name: "There is no such field." for name in unknown})
+        raise Invalid(fields=dict.fromkeys(unknown, "There is no such field."))
     for name in ("latitude", "longitude"):
         if values.get(name) is not None:
             values[name] = Decimal(str(values[name])).quantize(Decimal("0.000001"))

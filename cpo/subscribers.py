@@ -1,0 +1,18 @@
+"""The one table of who hears of which facts, and of what upper layers plug into lower ones."""
+
+from __future__ import annotations
+
+from fleets.services import scopes
+from tenants.services import actors, facts
+from tenants.services.facts import Handler
+
+# name -> (kinds of facts, or "*" for all; what is called with each). Names are stored with deliveries: keep them.
+# Webhooks of the tenants hear of facts as well; they are rows, not entries here.
+SUBSCRIBERS: dict[str, tuple[set[str], Handler]] = {}
+
+
+def connect() -> None:
+    """Called once, when all apps are loaded."""
+    actors.plug_in_scopes(scopes.narrow)
+    for name, (kinds, handler) in SUBSCRIBERS.items():
+        facts.subscribe(name, kinds, handler)
