@@ -34,8 +34,9 @@ SLACK_HOURS = 0.25
 SLACK_WH = 2_000
 UNKNOWN_RATING_W = 400_000
 PEAK_LIMIT_W = 1_000_000  # a power told above it is a unit confusion and proves nothing
-# Two registers of one meter that differ by this factor were told in different units.
-_THOUSAND = (300, 3000)
+# Two registers of one meter that differ by such a factor were told in different units; the second, where kWh was told
+# as Wh on one side and Wh as kWh on the other.
+_UNIT_FACTORS = ((300, 3_000), (300_000, 3_000_000))
 
 
 @dataclass(slots=True)
@@ -44,7 +45,7 @@ class Evidence:
         default_factory=list
     )  # the register at the start: lowest and highest mark told
     ends: list[Mark] = field(default_factory=list)  # the same at the stop
-    first: Mark | None = None  # register readings: the earliest, the latest
+    first: Mark | None = None  # register readings on the way: the earliest, the latest
     last: Mark | None = None
     low: int | None = None  # and the least and most they showed
     high: int | None = None
@@ -154,7 +155,7 @@ def conclude(evidence: Evidence, *, rating_w: int) -> Conclusion:
     if not over:
         return Conclusion(begin, None, last, _so_far(evidence, begin, rating_w), flags)
     flags |= _stop_flags(evidence)
-    if begin is None or end is None:
+    if begin is None or end is None or _lone_mark(evidence):
         flags.add(METER_MISSING)
         return Conclusion(begin, end, last, _so_far(evidence, begin, rating_w), flags)
     bound = energy_bound(evidence, rating_w)
@@ -179,16 +180,19 @@ def _earliest(evidence: Evidence) -> int | None:
 
 
 def _final(evidence: Evidence) -> int | None:
-    """The register at the stop: as told for it, else the last reading. One lone reading is no start and stop."""
+    """The register at the stop: as told for it, else the last reading."""
     if evidence.ended is None and evidence.closed is not None:
         return evidence.closed[1]
     if evidence.ends:
         return evidence.ends[-1][1]
-    if evidence.last is None or (
-        evidence.last == evidence.first and evidence.begins[:1] in ([], [evidence.last])
-    ):
-        return None
-    return evidence.last[1]
+    return evidence.last[1] if evidence.last else None
+
+
+def _lone_mark(evidence: Evidence) -> bool:
+    """One value cannot be start and stop at once."""
+    if (evidence.begins and evidence.ends) or (evidence.closed and not evidence.ended):
+        return False
+    return len({*evidence.begins, *evidence.ends, evidence.first, evidence.last} - {None}) < 2
 
 
 def _so_far(evidence: Evidence, begin: int | None, rating_w: int) -> int:
@@ -227,11 +231,11 @@ def _meter_flags(begin: int, end: int, bound: int) -> set[str]:
         flags.add(METER_NEGATIVE)
     if end < begin:
         flags.add(METER_ROLLBACK)
-        if _factor_1000(begin, end):
+        if _units_differ(begin, end):
             flags.add(UNIT_MISMATCH)
     elif end - begin > bound:
         flags.add(ENERGY_ABSURD)
-        if _factor_1000(end, begin):
+        if _units_differ(end, begin):
             flags.add(UNIT_MISMATCH)
     return flags
 
@@ -247,7 +251,7 @@ def _reading_flags(evidence: Evidence, begin: int, end: int, bound: int) -> set[
     above, below = evidence.high > end + TOLERANCE_MWH, evidence.low < begin - TOLERANCE_MWH
     if not above and not below:
         return set()
-    off = _factor_1000(evidence.high, end) or (below and _factor_1000(begin, max(evidence.low, 1)))
+    off = _units_differ(evidence.high, end) or (below and _units_differ(begin, max(evidence.low, 1)))
     drawn = evidence.last[1] - evidence.first[1]
     if off:
         plausible = 0 <= drawn <= bound
@@ -257,8 +261,8 @@ def _reading_flags(evidence: Evidence, begin: int, end: int, bound: int) -> set[
     return {READINGS_DISAGREE}
 
 
-def _factor_1000(large: int, small: int) -> bool:
-    return small > 0 and _THOUSAND[0] <= large / small <= _THOUSAND[1]
+def _units_differ(large: int, small: int) -> bool:
+    return small > 0 and any(least <= large / small <= most for least, most in _UNIT_FACTORS)
 
 
 def _spread(marks: list[Mark], mark: Mark) -> list[Mark]:

@@ -127,8 +127,8 @@ def _in_base_unit(value: SampledValue, measurand: str, flags: set[str]) -> Decim
         return None
     number = value.value
     assert number is not None
-    # Compared before it is scaled: a number with a huge exponent must not be expanded.
-    if not number.is_finite() or abs(number) >= _LIMIT:
+    # By its exponent, before it is computed with: a huge one would overflow.
+    if not number.is_finite() or (number and number.adjusted() >= 12):
         flags.add(VALUE_ABSURD)
         return None
     if value.multiplier or factor != 1:

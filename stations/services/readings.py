@@ -89,12 +89,12 @@ def enter(sheet: Sheet, reading: Row, *, marks: bool) -> None:
     measured = reading.measured
     if measured.energy_wh is not None:
         register = sheets.milli(measured.energy_wh)
-        if known.ended is None or at <= known.ended[0] + JITTER // timedelta(milliseconds=1):
-            known.register(at, register)
         if marks and reading.context == meters.BEGIN:
             known.begin(at, register)
         elif marks and reading.context == meters.END:
             known.end(at, register)
+        elif known.ended is None or at <= known.ended[0] + JITTER // timedelta(milliseconds=1):
+            known.register(at, register)
     if measured.power_w is not None:
         known.power(measured.power_w)
     if sheet.last_reading_at is None or reading.sampled_at >= sheet.last_reading_at:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -14,12 +16,20 @@ from django.db import connections
 
 from tenants.context import current_alias
 
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")  # PostgreSQL's text holds none
 
 
 def dump(value: Any) -> str:
     """JSON text of plain values; Decimals as text, which PostgreSQL's casts take."""
-    text = orjson.dumps(value, default=str)
+    try:
+        text = orjson.dumps(value, default=str)
+    except TypeError:  # an integer of more than 64 bits
+        text = json.dumps(value, default=_plain).encode()
     if b"\\u0000" in text:
         text = _NUL.sub(rb"\1", text)
     return text.decode()
