@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -11,8 +12,10 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tenants.context import tenant_scope
 from tenants.errors import Invalid, NotFound
 from tenants.permissions import Actor, Permission
+from tenants.rest import idempotency
 from tenants.rest.parsers import StrictJSONParser, unstorable
 from tenants.rest.schema import Schema
 
@@ -38,6 +41,7 @@ class TenantView(GenericAPIView[Any]):
 
     verbs: ClassVar[Mapping[str, Verb]] = {}
     manages_transactions: ClassVar[bool] = False
+    filterset_class: ClassVar[Any] = None
     parser_classes = [StrictJSONParser]
     schema = Schema()
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
@@ -63,6 +67,7 @@ class TenantView(GenericAPIView[Any]):
         if self.verb.needs is not None:
             self.actor.require(self.verb.needs)
         self._check_query(request)
+        self._begin(request)
 
     def _answers(self, request: Request) -> bool:
         return ("GET" if request.method == "HEAD" else request.method) in self.verbs
@@ -81,7 +86,32 @@ class TenantView(GenericAPIView[Any]):
             if any(unstorable(value) for value in values):
                 raise Invalid(fields={name: "Contains a NUL character or half of a surrogate pair."})
 
-    filterset_class: ClassVar[Any] = None
+    _attempt: idempotency.Attempt | None = None
+
+    def _own_scope(self) -> AbstractContextManager[None]:
+        """The tenant, where the middleware has not entered it."""
+        return tenant_scope(self.tenant_id) if self.manages_transactions else nullcontext()
+
+    def _begin(self, request: Request) -> None:
+        key = idempotency.wanted(request)
+        if key is None:
+            return
+        attempt = idempotency.Attempt(tenant_id=self.tenant_id, actor=self.actor, key=key)
+        with self._own_scope():
+            attempt.begin(request)
+        self._attempt = attempt
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, idempotency.Repeated):
+            return idempotency.response_of(exc.answer)
+        return super().handle_exception(exc)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        # A refusal in the middleware's transaction undoes the attempt together with everything else.
+        if self._attempt and (response.status_code < 400 or self.manages_transactions):
+            with self._own_scope():
+                self._attempt.end(response)
+        return super().finalize_response(request, response, *args, **kwargs)
 
     def rows(self) -> QuerySet[Any]:
         """All rows that this actor may see here."""

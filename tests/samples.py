@@ -1,0 +1,251 @@
+"""One of everything at a company, for tests that walk over all addresses.
+
+A new kind of object in an address: add a column to `World` and a line to SAMPLES. A new write: a line to BODIES,
+with a body that its owner's call succeeds with.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from billing.models import Charge, SiteTariff, Tariff
+from fleets.models import Driver, Fleet, Token, Vehicle
+from stations.models import (
+    Command,
+    Connection,
+    Frame,
+    OrphanMessage,
+    QuarantinedStation,
+    Reading,
+    Session,
+    SessionEvent,
+    Station,
+    StationEvent,
+    Variable,
+)
+from tenants.context import tenant_scope
+from tenants.models import ApiKey, AuditRecord, Membership, Site, Tenant, User, Webhook
+from tests import objects, people
+
+
+@dataclass
+class World:
+    """A company with one of everything. `marker` occurs in each thing, so that a leak of any shows."""
+
+    tenant: Tenant
+    owner: User
+    api: people.ApiClient
+    marker: str
+    site: Site
+    station: Station
+    tariff: Tariff
+    fleet: Fleet
+    driver: Driver
+    vehicle: Vehicle
+    token: Token
+    session: Session
+    command: Command
+    quarantined: QuarantinedStation
+    orphan: OrphanMessage
+    charge: Charge
+    member: Membership
+    key: ApiKey
+    webhook: Webhook
+
+
+SAMPLES: dict[str, Callable[[World], Any]] = {
+    "tenant_slug": lambda world: world.tenant.slug,
+    "site_id": lambda world: world.site.pk,
+    "station_id": lambda world: world.station.pk,
+    "tariff_id": lambda world: world.tariff.pk,
+    "fleet_id": lambda world: world.fleet.pk,
+    "driver_id": lambda world: world.driver.pk,
+    "vehicle_id": lambda world: world.vehicle.pk,
+    "token_id": lambda world: world.token.pk,
+    "session_id": lambda world: world.session.pk,
+    "command_id": lambda world: world.command.pk,
+    "quarantined_id": lambda world: world.quarantined.pk,
+    "row_id": lambda world: world.quarantined.pk,
+    "orphan_id": lambda world: world.orphan.pk,
+    "charge_id": lambda world: world.charge.pk,
+    "member_id": lambda world: world.member.pk,
+    "key_id": lambda world: world.key.pk,
+    "webhook_id": lambda world: world.webhook.pk,
+}
+
+# Of REST writes, by method and route below /api/v1/. Nothing listed: {}.
+BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
+    ("POST", "sites"): lambda world: {"name": "New site"},
+    ("PATCH", "sites/<int:site_id>"): lambda world: {"city": "Kiel"},
+    ("PUT", "sites/<int:site_id>/tariff"): lambda world: {"tariff_id": world.tariff.pk},
+    ("POST", "members"): lambda world: {
+        "email": f"new-{secrets.token_hex(4)}@example.com",
+        "role": "facility_manager",
+        "password": people.PASSWORD,
+        "site_ids": [world.site.pk],
+    },
+    ("PATCH", "members/<int:member_id>"): lambda world: {"role": "auditor"},
+    ("POST", "api-keys"): lambda world: {"name": "New key", "scopes": ["site.view"]},
+    ("POST", "webhooks"): lambda world: {"url": "https://hooks.example.com/new"},
+    ("PATCH", "webhooks/<int:webhook_id>"): lambda world: {"active": False},
+    ("POST", "stations"): lambda world: {"identity": "NEW-1", "site_id": world.site.pk},
+    ("PATCH", "stations/<int:station_id>"): lambda world: {"name": "Renamed"},
+    ("POST", "stations/<int:station_id>/commands"): lambda world: {"kind": "reset", "arguments": {}},
+    ("POST", "quarantine/<int:quarantined_id>/adopt"): lambda world: {"site_id": world.site.pk},
+    ("PATCH", "orphans/<int:orphan_id>"): lambda world: {"resolution": "Looked at"},
+    ("POST", "sessions/<int:session_id>/review"): lambda world: {"decision": "void", "reason": "A test"},
+    ("POST", "tokens"): lambda world: {"uid": "04AABBCC", "driver_id": world.driver.pk},
+    ("POST", "tokens/bulk"): lambda world: {"tokens": [{"uid": "04AABBCD", "fleet_id": world.fleet.pk}]},
+    ("POST", "tokens/import"): lambda world: {"csv": "uid\n04AABBCE\n"},
+    ("PATCH", "tokens/<int:token_id>"): lambda world: {"group": "STAFF"},
+    ("POST", "drivers"): lambda world: {"name": "New driver", "fleet_id": world.fleet.pk},
+    ("PATCH", "drivers/<int:driver_id>"): lambda world: {"phone": "+49 40 1"},
+    ("POST", "fleets"): lambda world: {"name": "New fleet"},
+    ("PATCH", "fleets/<int:fleet_id>"): lambda world: {"cost_centre": "4711"},
+    ("POST", "vehicles"): lambda world: {"plate": "HH-VY 1", "driver_id": world.driver.pk},
+    ("PATCH", "vehicles/<int:vehicle_id>"): lambda world: {"vin": "W0L000051T2123456"},
+    ("POST", "tariffs"): lambda world: {"name": "New tariff", "elements": objects.ELEMENTS},
+    ("PATCH", "tariffs/<int:tariff_id>"): lambda world: {"tax_included": True},
+    ("POST", "tariffs/<int:tariff_id>/preview"): lambda world: {"energy_wh": "10000"},
+    ("POST", "charges/<int:charge_id>/void"): lambda world: {"reason": "A test"},
+}
+
+# Of pages that take only a filled form, by route below the company.
+FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
+    "stations/<int:station_id>/commands/send/": lambda world: {"kind": "clear_cache"},
+}
+
+
+def build() -> World:
+    """A fresh company with one of everything."""
+    tenant = people.make_tenant()
+    marker = f"mark{secrets.token_hex(4)}"
+    owner = people.make_user("Olga Owner")
+    people.join(owner, tenant, "owner")
+    site = objects.create_site(tenant, name=f"Site {marker}")
+    station = objects.create_station(tenant, site, identity=f"CP-{marker}")
+    tariff = objects.create_tariff(tenant, name=f"Tariff {marker}")
+    of_site = objects.create_tariff(tenant, name=f"Site's {marker}")
+    fleet = objects.create_fleet(tenant, name=f"Fleet {marker}")
+    driver = objects.create_driver(tenant, name=f"Driver {marker}")
+    token = objects.create_token(tenant, uid=f"04{marker}", visual_number=marker, group=marker)
+    session = objects.create_session(tenant, station, transaction_id=marker, state="held", token=token)
+    with tenant_scope(tenant.pk):
+        _history(tenant, station, session, of_site, marker)
+        rows = _rows(tenant, site, station, marker)
+        vehicle = Vehicle.objects.create(tenant=tenant, plate=marker, fleet=None)
+    member = people.join(people.make_user(f"Mia {marker}"), tenant, "operator")
+    return World(
+        tenant=tenant,
+        owner=owner,
+        api=people.make_api_client(tenant),
+        marker=marker,
+        site=site,
+        station=station,
+        tariff=tariff,
+        fleet=fleet,
+        driver=driver,
+        vehicle=vehicle,
+        token=token,
+        session=session,
+        member=member,
+        **rows,
+    )
+
+
+def _rows(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    money = {"excl_tax": Decimal("5.90"), "tax": Decimal("1.12"), "incl_tax": Decimal("7.02")}
+    return {
+        "command": Command.objects.create(
+            tenant=tenant,
+            station=station,
+            kind="reset",
+            arguments={"note": marker},
+            origin_kind="user",
+            origin_label="Olga",
+            expires_at=now + timedelta(minutes=5),
+        ),
+        "quarantined": QuarantinedStation.objects.create(
+            tenant=tenant, identity=f"Q-{marker}", first_seen_at=now, last_seen_at=now
+        ),
+        "orphan": OrphanMessage.objects.create(
+            tenant=tenant,
+            station=station,
+            action="stop",
+            transaction_id=marker,
+            content_hash=marker,
+            payload={},
+            received_at=now,
+        ),
+        "charge": Charge.objects.create(
+            tenant=tenant,
+            subject=f"session:{marker}",
+            tariff={},
+            usage={},
+            currency="EUR",
+            energy_wh=10_000,
+            site=site,
+            occurred_at=now,
+            **money,
+        ),
+        "key": ApiKey.objects.create(
+            tenant=tenant, name=marker, prefix=secrets.token_hex(5), key_hash="0" * 64
+        ),
+        "webhook": Webhook.objects.create(tenant=tenant, url=f"https://hooks.example.com/{marker}"),
+    }
+
+
+def _history(tenant: Tenant, station: Station, session: Session, tariff: Tariff, marker: str) -> None:
+    """What is read below a station or a session."""
+    now = datetime.now(UTC)
+    own = {"tenant": tenant, "station": station}
+    StationEvent.objects.create(**own, kind="boot", text=marker, occurred_at=now, received_at=now)
+    Variable.objects.create(**own, name=marker, value="60", read_at=now, source="get_configuration")
+    Connection.objects.create(
+        **own, epoch=1, gateway="g", ocpp_version="1.6", opened_at=now, close_reason=marker
+    )
+    Frame.objects.create(
+        **own,
+        id=secrets.randbits(60),
+        received_at=now,
+        gateway="g",
+        outbound=False,
+        message_type=2,
+        message_id=marker,
+        action="Heartbeat",
+        ocpp_version="1.6",
+        apply=False,
+        payload="{}",
+    )
+    Reading.objects.create(
+        **own,
+        id=secrets.randbits(60),
+        evse_number=1,
+        session_id=session.pk,
+        sampled_at=now,
+        raw_timestamp=marker,
+        received_at=now,
+        context="Sample.Periodic",
+        digest=marker,
+        values=[],
+    )
+    SessionEvent.objects.create(
+        tenant=tenant,
+        session=session,
+        kind="started",
+        trigger=marker,
+        occurred_at=now,
+        received_at=now,
+        content_hash=marker,
+        payload={},
+    )
+    SiteTariff.objects.create(tenant=tenant, site=station.site, tariff=tariff)
+    AuditRecord.objects.create(
+        tenant=tenant, actor_kind="user", actor_label="Olga", action="site.edit", object_label=marker
+    )
