@@ -48,6 +48,7 @@ def _role(owner: dict[str, Any], role: str) -> dict[str, Any]:
 
 def _pooled(database: dict[str, Any], process: str) -> dict[str, Any]:
     size = env.read("DATABASE_POOL_SIZE")
+    database["CONN_HEALTH_CHECKS"] = True  # after a restart of PostgreSQL the pool holds dead connections
     database["OPTIONS"] |= {
         "application_name": f"voltyard-{process}",
         "pool": {"min_size": 0, "max_size": size, "timeout": 10, "max_idle": 300},
