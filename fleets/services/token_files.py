@@ -86,7 +86,7 @@ def import_tokens(*, tenant_id: int, actor: Actor, text: str) -> ImportReport:
     names = _Names(tenant_id)
     known = {token.uid: token for token in Token.objects.filter(tenant_id=tenant_id).select_related("driver")}
     report, parsed, seen = ImportReport(), [], dict[str, int]()
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         try:
             token, sites = _token(tenant_id, actor, row, names, known)
             if token.uid in seen:
@@ -118,27 +118,26 @@ def export_tokens(*, tenant_id: int, tokens: Iterable[Token]) -> str:
     return out.getvalue()
 
 
-def _rows(text: str) -> list[dict[str, str]]:
+def _rows(text: str) -> list[tuple[int, dict[str, str]]]:
+    """(row as a spreadsheet counts, its cells by column), without empty rows."""
     lines = text.removeprefix("\ufeff").replace("\0", "")
     first = lines.split("\n", 1)[0]
     delimiter = max((",", ";", "\t"), key=first.count)
-    reader = csv.DictReader(io.StringIO(lines, newline=""), delimiter=delimiter, restkey="", restval="")
-    columns = [(name or "").strip().lower() for name in reader.fieldnames or []]
+    reader = csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter)
+    try:
+        columns = [name.strip().lower() for name in next(reader, [])]
+        rows = [(number, row) for number, row in enumerate(reader, start=2) if any(map(str.strip, row))]
+    except csv.Error as error:
+        raise Invalid(fields={"file": f"Line {reader.line_num} cannot be read as CSV: {error}."}) from None
     unknown = [name for name in columns if name not in COLUMNS]
     if "uid" not in columns:
         raise Invalid(fields={"file": "The first row must name the columns, among them uid."})
     if unknown:
         raise Invalid(fields={"file": f"There is no column {unknown[0]!r}. Known: {', '.join(COLUMNS)}."})
-    reader.fieldnames = columns
-    try:
-        rows = [row for row in reader if any(isinstance(cell, str) and cell.strip() for cell in row.values())]
-    except csv.Error as error:
-        raise Invalid(fields={"file": f"Row {reader.line_num} cannot be read as CSV: {error}."}) from None
     if len(rows) > MOST_ROWS:
         raise Invalid(fields={"file": f"The file has {len(rows)} rows; import at most {MOST_ROWS} at once."})
-    return [
-        {name: _plain(cell) for name, cell in row.items() if name and isinstance(cell, str)} for row in rows
-    ]
+    filled = ((number, row + [""] * (len(columns) - len(row))) for number, row in rows)
+    return [(number, dict(zip(columns, map(_plain, row), strict=False))) for number, row in filled]
 
 
 def _token(
