@@ -7,9 +7,10 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
+from tenants.models import Role
 from tenants.permissions import Permission
 
 
@@ -80,6 +81,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
     return {
         "tenant": tenant,
         "actor": actor,
+        "role_label": Role(actor.role).label if actor.role else "",
         "script_words": _words(),
         "navigation": groups,
         "phone_navigation": _phone(flat),
@@ -123,7 +125,11 @@ def _phone(flat: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 def _words() -> dict[str, str]:
     return {
         "copied": _("Copied"),
+        "locale": {"en": "en-GB"}.get(get_language() or "en", get_language() or "en"),
         "now": _("just now"),
+        "minutes": _("%(count)s min ago"),
+        "hours": _("%(count)s h ago"),
+        "days": _("%(count)s d ago"),
         "live": _("Live"),
         "lost": _("Connection lost"),
         "connecting": _("Connecting"),

@@ -82,6 +82,10 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
         except ValueError:
             return None
 
+    async def live_events(self, message: dict[str, Any]) -> None:
+        for event in message["events"]:
+            await self.live_event(event)
+
     async def live_event(self, event: dict[str, Any]) -> None:
         if self.site_ids is not None and event["site_id"] not in self.site_ids:
             return

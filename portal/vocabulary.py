@@ -42,11 +42,11 @@ _TABLE: dict[str, Appearance] = {
     # sessions
     "active": Appearance("charging", "bolt", _("Running")),
     "ended": Appearance("preparing", "hourglass", _("Ended, price follows")),
-    "rated": Appearance("available", "circle-check", _("Completed")),
+    "rated": Appearance("neutral", "check", _("Completed")),
     "held": Appearance("warning", "eye-exclamation", _("Held for review")),
     "void": Appearance("neutral", "ban", _("Not billed")),
     # tokens and members
-    "valid": Appearance("available", "circle-check", _("Valid")),
+    "valid": Appearance("neutral", "check", _("Valid")),
     "blocked": Appearance("faulted", "lock", _("Blocked")),
     "token_expired": Appearance("neutral", "calendar-off", _("Expired")),
     "invalid": Appearance("faulted", "circle-x", _("Not valid here")),

@@ -1,12 +1,12 @@
-"""Merged histories for pages: what happened to a station, what happened in a session, when a station was online."""
+"""Merged histories for pages: what happened to a station, what happened in a session."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
-from itertools import pairwise
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -15,6 +15,7 @@ from stations.models import (
     Authorization,
     Command,
     Connection,
+    ConnectorStatus,
     Reading,
     Session,
     SessionEvent,
@@ -79,14 +80,10 @@ def _station_event(event: StationEvent) -> Happening:
     where = ""
     if event.evse_number:
         where = _("Connector %(number)s") % {"number": event.evse_number}
-    return Happening(
-        event.occurred_at,
-        _SEVERITIES.get(Severity(event.severity), "info"),
-        event.text,
-        where,
-        event.detail or None,
-        _ICONS.get(event.kind, ""),
-    )
+    state, text = _SEVERITIES.get(Severity(event.severity), "info"), event.text
+    if event.kind == "status" and text in ConnectorStatus.values:
+        state, text = text, str(ConnectorStatus(text).label)
+    return Happening(event.occurred_at, state, text, where, event.detail or None, _ICONS.get(event.kind, ""))
 
 
 def _shown(card: Authorization) -> Happening:
@@ -108,33 +105,36 @@ def _command(command: Command) -> Happening:
 
 def of_session(session: Session, charge_at: datetime | None = None) -> list[Happening]:
     """Everything that happened in a session, oldest first: card, events, pauses, the end, the price."""
-    found = [
-        _session_event(event)
-        for event in SessionEvent.objects.filter(tenant_id=session.tenant_id, session=session)[:500]
-    ]
-    found += _cards(session)
+    events = SessionEvent.objects.filter(tenant_id=session.tenant_id, session=session)
+    found = [*_session_events(list(events[:2000])), *_cards(session)]
     if session.remote_command_id:
         command = Command.objects.filter(tenant_id=session.tenant_id, pk=session.remote_command_id).first()
         found += [_command(command)] if command else []
-    if (
-        session.ended_at
-        and session.ended_received_at
-        and session.ended_received_at - session.ended_at > timedelta(minutes=2)
-    ):
+    told = session.ended_received_at
+    if session.ended_at and told and told - session.ended_at > timedelta(minutes=2):
         late = _("The station told of the end later, when it was connected again.")
-        found.append(Happening(session.ended_received_at, "info", _("The end arrived here"), late))
+        found.append(Happening(told, "info", _("The end arrived here"), late))
     if charge_at:
         found.append(Happening(charge_at, "rated", _("Price calculated"), icon="receipt"))
     if session.held_reason:
-        found.append(
-            Happening(
-                session.ended_received_at or session.started_at,
-                "held",
-                _("Held for review"),
-                session.held_reason,
-            )
-        )
+        at = told or session.started_at
+        found.append(Happening(at, "held", _("Held for review"), session.held_reason))
     return sorted(found, key=lambda happening: happening.at)
+
+
+def _session_events(events: list[SessionEvent]) -> Iterator[Happening]:
+    """The events; a run of mere meter reports is one line, or they would bury the rest."""
+    for is_meter, run in groupby(
+        events, key=lambda event: "MeterValue" in event.trigger and event.kind == "updated"
+    ):
+        group = list(run)
+        if not is_meter or len(group) < 3:
+            yield from map(_session_event, group)
+            continue
+        until = timezone.localtime(group[-1].occurred_at).strftime("%H:%M:%S")
+        text = _("%(count)s meter reports, until %(time)s") % {"count": len(group), "time": until}
+        offline = _("some recorded while offline") if any(event.offline for event in group) else ""
+        yield Happening(group[0].occurred_at, "info", text, offline, icon="activity")
 
 
 def _session_event(event: SessionEvent) -> Happening:
@@ -144,14 +144,51 @@ def _session_event(event: SessionEvent) -> Happening:
         "ended": _("Charging ended"),
     }
     states = {"started": "active", "updated": "info", "ended": "rated"}
-    detail = event.trigger
-    if event.offline:
-        detail = _("%(trigger)s, recorded while offline") % {"trigger": event.trigger or _("told later")}
     icons = {"started": "bolt", "updated": "activity", "ended": "plug-x"}
+    detail = trigger_text(event.trigger)
+    if event.offline:
+        detail = ", ".join(filter(None, (detail, _("recorded while offline"))))
     return Happening(
-        event.occurred_at, states.get(event.kind, "info"), texts.get(event.kind, event.kind), detail, event.payload,
+        event.occurred_at,
+        states.get(event.kind, "info"),
+        texts.get(event.kind, event.kind),
+        detail,
+        event.payload,
         icons.get(event.kind, ""),
-    )  # fmt: skip
+    )
+
+
+def trigger_text(trigger: str) -> str:
+    """Why a station reported (OCPP 2.0.1 TriggerReasonEnumType, ReasonEnumType) in words; unknown ones as told."""
+    texts = {
+        "Authorized": _("card accepted"),
+        "CablePluggedIn": _("cable plugged in"),
+        "ChargingStateChanged": _("charging state changed"),
+        "Deauthorized": _("card refused"),
+        "EnergyLimitReached": _("energy limit reached"),
+        "EVCommunicationLost": _("the car does not answer"),
+        "EVConnectTimeout": _("no car was plugged in in time"),
+        "EVDeparted": _("the car left"),
+        "EVDetected": _("a car arrived"),
+        "EVDisconnected": _("the car was unplugged"),
+        "MeterValueClock": _("meter report"),
+        "MeterValuePeriodic": _("meter report"),
+        "RemoteStart": _("started by command"),
+        "RemoteStop": _("stopped by command"),
+        "Remote": _("stopped by command"),
+        "ResetCommand": _("reset"),
+        "SoftReset": _("reset"),
+        "HardReset": _("reset"),
+        "StopAuthorized": _("stopped with a card"),
+        "Local": _("stopped at the station"),
+        "TimeLimitReached": _("time limit reached"),
+        "UnlockCommand": _("unlocked by command"),
+        "PowerLoss": _("power failed"),
+        "EmergencyStop": _("emergency stop"),
+        "DeAuthorized": _("card refused"),
+        "SOCLimitReached": _("battery full enough"),
+    }
+    return texts.get(trigger, trigger)
 
 
 def _cards(session: Session) -> list[Happening]:
@@ -180,77 +217,3 @@ def readings(session: Session, limit: int = 5000) -> list[Reading]:
     if session.ended_at:
         found = found.filter(sampled_at__lte=session.ended_at + timedelta(hours=1))
     return list(found.defer("values")[:limit])
-
-
-@dataclass
-class Day:
-    """One day of a station: the stretches it was online, as shares of the day."""
-
-    date: date
-    stretches: list[tuple[float, float]] = field(default_factory=list)  # (start, width) in percent
-    known: tuple[float, float] = (0.0, 100.0)
-    share: float | None = None  # of the time that has passed, in percent
-
-
-def online_days(station: Station, zone: ZoneInfo, count: int = 14) -> list[Day]:
-    """The newest days first."""
-    now = timezone.now()
-    today = now.astimezone(zone).date()
-    since = datetime.combine(today - timedelta(days=count - 1), time(), zone)
-    spans = _online_spans(station, since, now)
-    return [_day(today - timedelta(days=back), spans, zone, now, station.created_at) for back in range(count)]
-
-
-def _day(
-    day: date, spans: list[tuple[datetime, datetime]], zone: ZoneInfo, now: datetime, born: datetime
-) -> Day:
-    start = datetime.combine(day, time(), zone)
-    end = datetime.combine(day + timedelta(days=1), time(), zone)
-    length = (end - start).total_seconds()
-    inside = [(max(a, start), min(b, end)) for a, b in spans if b > start and a < end]
-    first, last = max(start, born), min(end, now)
-    passed = (last - first).total_seconds()
-    online = sum((b - a).total_seconds() for a, b in inside)
-    return Day(
-        date=day,
-        stretches=[
-            (100 * (a - start).total_seconds() / length, max(0.15, 100 * (b - a).total_seconds() / length))
-            for a, b in inside
-        ],
-        known=(100 * (first - start).total_seconds() / length, max(0.0, 100 * passed / length)),
-        share=min(100.0, 100 * online / passed) if passed > 0 else None,
-    )
-
-
-def _online_spans(station: Station, since: datetime, now: datetime) -> list[tuple[datetime, datetime]]:
-    """When at least one socket was open, merged and in order."""
-    rows = Connection.objects.filter(tenant_id=station.tenant_id, station=station).exclude(
-        closed_at__lt=since
-    )
-    spans = sorted(
-        (max(row.opened_at, since), row.closed_at or (now if station.online else row.opened_at))
-        for row in rows
-    )
-    merged: list[tuple[datetime, datetime]] = []
-    for start, end in spans:
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
-        else:
-            merged.append((start, end))
-    return merged
-
-
-def uptime(station: Station, days: int = 30) -> dict[str, Any]:
-    """Share online over the last days (or since the station is known), and how often the link broke."""
-    now = timezone.now()
-    since = max(now - timedelta(days=days), station.created_at)
-    spans = _online_spans(station, since, now)
-    length = (now - since).total_seconds()
-    online = sum((end - start).total_seconds() for start, end in spans)
-    gaps = [b[0] - a[1] for a, b in pairwise(spans)]
-    return {
-        "percent": min(100.0, 100 * online / length) if length > 60 else None,
-        "breaks": len(gaps),
-        "longest": max(gaps, default=None),
-        "days": days,
-    }

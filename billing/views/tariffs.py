@@ -59,7 +59,12 @@ def _example(request: PageRequest, frozen: dict[str, Any]) -> dict[str, Any]:
         rated = rating.rate(tariff=frozen, usage=_usage(request, **form.cleaned_data))
     except rating.NotRatable as error:
         return {"example": form, "rated": None, "not_ratable": str(error)}
-    return {"example": form, "rated": rated, "lines": [line.to_json() for line in rated.lines]}
+    return {
+        "example": form,
+        "rated": rated,
+        "lines": [line.to_json() for line in rated.lines],
+        "included": frozen.get("tax_included", False),
+    }
 
 
 def _usage(request: PageRequest, *, kwh: Decimal, charging: int, parked: int) -> Usage:

@@ -123,7 +123,18 @@ def energy(watt_hours: Number | None) -> SafeString | str:
 
 @register.filter
 def energy_figure(watt_hours: Number | None) -> SafeString | str:
+    """Large: the more there is, the fewer decimals it needs."""
+    size = abs(watt_hours or 0)
+    if 100_000 <= size < 9_999_500:
+        kwh = Decimal(str(watt_hours)) / 1000
+        return _quantity(kwh, "kWh", 1 if size < 1_000_000 else 0, big=True)
     return _energy(watt_hours, True)
+
+
+@register.filter
+def register_reading(watt_hours: Number | None) -> SafeString | str:
+    """A meter's register: always kWh, to the watt hour, or two of them look alike."""
+    return _quantity(None if watt_hours is None else Decimal(str(watt_hours)) / 1000, "kWh", 3, big=False)
 
 
 @register.filter

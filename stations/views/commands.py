@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
 from stations.models import Command, CommandState, Station
@@ -102,11 +103,23 @@ def command(request: PageRequest, station_id: int, command_id: int) -> HttpRespo
         "command": found,
         "steps": steps(found),
         "advice": next_step(found),
+        "arguments": service.masked(found.arguments),
+        "again": urlencode({"open": found.kind, **_plain(found.arguments)}),
         "may_see_frames": request.actor.may(Permission.FRAME_VIEW),
     }
     part = "stations/_command.html" if request.headers.get("HX-Request") else "stations/command.html"
     with timezone.override(ZoneInfo(station.site.time_zone)):
         return render(request, part, context)
+
+
+def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
+    """What a form can be filled with again: no lists, nothing secret."""
+    masked = service.masked(arguments)
+    return {
+        name: {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+        for name, value in arguments.items()
+        if isinstance(value, str | int | float) and masked.get(name) == value
+    }
 
 
 def _command(station: Station, command_id: int) -> Command:

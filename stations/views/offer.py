@@ -21,7 +21,7 @@ class CommandForm(PortalForm):
     def __init__(self, *args: Any, station: Station, **kwargs: Any) -> None:
         self.station = station
         super().__init__(*args, **kwargs)
-        if "evse" in self.fields:
+        if isinstance(self.fields.get("evse"), forms.ChoiceField):
             numbers = Evse.objects.filter(tenant_id=station.tenant_id, station=station).values_list(
                 "number", flat=True
             )
@@ -31,7 +31,13 @@ class CommandForm(PortalForm):
             self.fields["evse"].choices = choices  # type: ignore[attr-defined]
 
     def arguments(self) -> dict[str, Any]:
-        return {name: value for name, value in self.cleaned_data.items() if value not in ("", None)}
+        """What goes to request_command: no empty values, and no EVSE where the whole station is meant."""
+        given = {name: value for name, value in self.cleaned_data.items() if value not in ("", None)}
+        return {name: value for name, value in given.items() if (name, value) != ("evse", 0)}
+
+
+def is_v2(station: Station) -> bool:
+    return station.ocpp_version.startswith("2")
 
 
 def _evse() -> forms.TypedChoiceField:
@@ -71,7 +77,7 @@ class UnlockForm(CommandForm):
 class AvailabilityForm(CommandForm):
     whole_station = True
     evse = _evse()
-    available = forms.TypedChoiceField(
+    operative = forms.TypedChoiceField(
         label=_("From now on"),
         coerce=lambda text: text == "yes",
         choices=[("yes", _("In service")), ("no", _("Out of service"))],
@@ -95,22 +101,33 @@ class TriggerForm(CommandForm):
     message = forms.ChoiceField(
         label=_("Message"),
         choices=[
-            ("StatusNotification", _("Status of a connector")),
-            ("MeterValues", _("Meter values")),
-            ("Heartbeat", _("Heartbeat")),
-            ("BootNotification", _("Boot notification")),
+            ("status", _("Status of a connector")),
+            ("meter_values", _("Meter values")),
+            ("heartbeat", _("Heartbeat")),
+            ("boot", _("Boot notification")),
         ],
     )
 
 
 class ReadForm(CommandForm):
-    keys = forms.CharField(
-        label=_("Only these keys"), required=False, help_text=_("Separated by commas. Empty: all of them.")
+    names = forms.CharField(
+        label=_("Only these keys"),
+        required=False,
+        help_text=_("Separated by commas. Empty: all of them."),
     )
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if is_v2(self.station):
+            self.fields["names"].required = True
+            self.fields["names"].label = _t("Variables")
+            self.fields["names"].help_text = _t(
+                "Such as OCPPCommCtrlr.HeartbeatInterval, separated by commas."
+            )
+
     def arguments(self) -> dict[str, Any]:
-        keys = [key.strip() for key in self.cleaned_data["keys"].split(",") if key.strip()]
-        return {"keys": keys} if keys else {}
+        names = [name.strip() for name in self.cleaned_data["names"].split(",") if name.strip()]
+        return {"names": names} if names else {}
 
 
 class NoForm(CommandForm):
@@ -118,13 +135,17 @@ class NoForm(CommandForm):
 
 
 class WriteForm(CommandForm):
-    name = forms.CharField(label=_("Key"), max_length=80)
+    component = forms.CharField(label=_("Component"), required=False, max_length=80)
+    name = forms.CharField(label=_("Setting"), max_length=80)
     value = forms.CharField(label=_("Value"), max_length=2500, required=False)
-    component = forms.CharField(required=False, max_length=80, widget=forms.HiddenInput)
     component_instance = forms.CharField(required=False, max_length=80, widget=forms.HiddenInput)
     instance = forms.CharField(required=False, max_length=80, widget=forms.HiddenInput)
     evse = forms.IntegerField(required=False, widget=forms.HiddenInput)
-    connector = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not is_v2(self.station):
+            self.fields["component"].widget = forms.HiddenInput()
 
     def arguments(self) -> dict[str, Any]:
         return super().arguments() | {"value": self.cleaned_data["value"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,8 +12,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from billing.models import Charge
+from billing.services import rating
 from stations import history
-from stations.models import Session
+from stations.models import Session, SessionState
 from stations.views.common import get_session
 from tenants.pages import PageRequest, page
 from tenants.permissions import Permission
@@ -46,10 +48,28 @@ def _render(request: PageRequest, session_id: int, template: str) -> HttpRespons
         "happenings": history.of_session(found, charge.rated_at if charge else None),
         "readings": readings[:: max(1, len(readings) // TABLE_ROWS)],
         "average_w": _average(found),
+        "so_far": _price_so_far(found) if found.state == SessionState.ACTIVE else None,
+        "stop_reason": history.trigger_text(found.stop_reason),
         "flags": [flag_text(flag) for flag in found.flags],
     }
     with timezone.override(ZoneInfo(found.site.time_zone)):
         return render(request, template, context)
+
+
+def _price_so_far(session: Session) -> Decimal | None:
+    """What the session would cost if it ended now."""
+    if not session.tariff:
+        return None
+    try:
+        return rating.estimate(
+            tariff=session.tariff,
+            started_at=session.started_at,
+            at=max(timezone.now(), session.started_at),
+            time_zone=session.site.time_zone,
+            energy_wh=session.energy_wh,
+        ).incl_tax
+    except (rating.NotRatable, ValueError):
+        return None
 
 
 def _average(session: Session) -> float | None:
@@ -94,14 +114,14 @@ def curve_data(session: Session) -> dict[str, Any]:
     soc = [row.soc_percent for row in rows]
     series = [
         _line(_("Power"), "kW", "charging", [_kilo(row.power_w) for row in rows], kind="area"),
-        _line(_("Energy"), "kWh", "available", energy, digits=2),
+        _line(_("Energy"), "kWh", "ink", energy, digits=2),
     ]
     if any(row.offered_w is not None for row in rows):
         series.append(
             _line(_("Limit"), "kW", "faulted", [_kilo(row.offered_w) for row in rows], kind="limit")
         )
     if any(value is not None for value in soc):
-        series.append(_line(_("Battery"), "%", "reserved", soc, digits=0, axis="percent"))
+        series.append(_line(_("Battery"), "%", "ink-faint", soc, digits=0, kind="dotted"))
     return {
         "x": [row.sampled_at.timestamp() for row in rows],
         "zone": session.site.time_zone,

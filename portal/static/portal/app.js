@@ -107,14 +107,13 @@
   // "3 min ago" keeps counting while the page stays open.
   function refreshTimes() {
     const now = Date.now();
-    const format = new Intl.RelativeTimeFormat(document.documentElement.lang || "en", { numeric: "auto", style: "short" });
+    const say = (text, count) => text.replace("%(count)s", Math.max(1, Math.round(count)));
     $$("time[data-relative]").forEach(function (element) {
-      const seconds = (Date.parse(element.dateTime) - now) / 1000;
-      const size = Math.abs(seconds);
-      const text = size < 45 ? (words.now || "just now")
-        : size < 3570 ? format.format(Math.round(seconds / 60), "minute")
-        : size < 84600 ? format.format(Math.round(seconds / 3600), "hour")
-        : format.format(Math.round(seconds / 86400), "day");
+      const age = (now - Date.parse(element.dateTime)) / 1000;
+      const text = age < 45 ? words.now
+        : age < 3570 ? say(words.minutes, age / 60)
+        : age < 84600 ? say(words.hours, age / 3600)
+        : say(words.days, age / 86400);
       if (element.textContent !== text) { element.textContent = text; }
     });
     $$("[data-since]").forEach(function (element) {

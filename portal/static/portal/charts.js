@@ -15,7 +15,7 @@
     return colour;
   }
 
-  const number = (digits) => new Intl.NumberFormat(document.documentElement.lang, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const number = (digits) => new Intl.NumberFormat(words.locale, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
   function series(data) {
     return data.series.map(function (one) {
@@ -26,7 +26,7 @@
         scale: one.axis || one.unit,
         stroke: colour,
         width: one.kind === "limit" ? 1.25 : 1.75,
-        dash: one.kind === "limit" ? [6, 4] : undefined,
+        dash: one.kind === "limit" ? [6, 4] : one.kind === "dotted" ? [2, 3] : undefined,
         fill: one.kind === "area" ? token(`${one.state}-wash`) : undefined,
         paths: one.kind === "step" || one.kind === "limit" ? window.uPlot.paths.stepped({ align: 1 }) : undefined,
         points: { show: one.values.length < 3 },
@@ -41,11 +41,12 @@
     const ink = token("ink-soft");
     const font = "11px Inter, system-ui, sans-serif";
     const units = Array.from(new Set(data.series.map((one) => one.axis || one.unit)));
-    const clock = new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", timeZone: data.zone });
-    const day = new Intl.DateTimeFormat(document.documentElement.lang, { day: "numeric", month: "short", timeZone: data.zone });
+    const clock = new Intl.DateTimeFormat(words.locale, { hour: "2-digit", minute: "2-digit", timeZone: data.zone });
+    const seconds = new Intl.DateTimeFormat(words.locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", timeZone: data.zone });
+    const day = new Intl.DateTimeFormat(words.locale, { day: "numeric", month: "short", timeZone: data.zone });
     const x = {
-      stroke: ink, font, grid: { show: false }, ticks: { stroke: token("line"), size: 4 },
-      values: (plot, splits, index, space, step) => splits.map((second) => (step >= 86400 ? day : clock).format(new Date(second * 1000))),
+      stroke: ink, font, size: 30, space: 72, grid: { show: false }, ticks: { stroke: token("line"), size: 4 },
+      values: (plot, splits, index, space, step) => splits.map((second) => (step >= 86400 ? day : step < 60 ? seconds : clock).format(new Date(second * 1000))),
     };
     return [x].concat(units.slice(0, 2).map((unit, place) => ({
       scale: unit, stroke: ink, font, size: 54, side: place ? 1 : 3,
@@ -58,7 +59,7 @@
   function scales(data) {
     const found = { x: { time: true } };
     data.series.forEach(function (one) {
-      found[one.axis || one.unit] = { range: (plot, low, high) => [Math.min(0, low || 0), high > 0 ? high * 1.1 : 1] };
+      found[one.axis || one.unit] = one.unit === "%" ? { range: [0, 100] } : { range: (plot, low, high) => [Math.min(0, low || 0), high > 0 ? high * 1.1 : 1] };
     });
     return found;
   }
@@ -67,7 +68,7 @@
     const old = live.get(figure);
     if (old) { old.destroy(); }
     if (!data.x.length) { return; }
-    const clock = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short", timeZone: data.zone });
+    const clock = new Intl.DateTimeFormat(words.locale, { dateStyle: "medium", timeStyle: "short", timeZone: data.zone });
     const options = {
       width: figure.clientWidth, height: Number(figure.dataset.height || 260),
       cursor: { points: { size: 7 }, drag: { x: true, y: false } },

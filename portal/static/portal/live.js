@@ -60,7 +60,7 @@
       pill.textContent = link === "open" ? words.live : link === "lost" ? words.lost : words.connecting;
     });
     if (link === "lost") {
-      const at = new Date(lostAt).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+      const at = new Date(lostAt).toLocaleTimeString(words.locale, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
       $$(".stale-banner span").forEach((span) => { span.textContent = words.stale.replace("{time}", at); });
       announce(words.lost);
     } else if (link === "open" && tries > 0) { announce(words.back); }
