@@ -95,11 +95,8 @@ def announce(tenant_id: int, sheets: Iterable[Sheet], *, started: Iterable[Sheet
             news.append(("session.released", "session", sheet.id, _payload(sheet)))
     facts.publish_many(tenant_id=tenant_id, facts=news)
     readings.zero_power(tenant_id, over)
-    for sheet in {id(sheet): sheet for sheet in [*started, *sheets]}.values():
-        live.publish(
-            tenant_id, kind="session", station_id=sheet.station_id, site_id=sheet.site_id,
-            data=readings.summary(sheet),
-        )  # fmt: skip
+    changed = {id(sheet): sheet for sheet in [*started, *sheets]}.values()
+    live.publish_many(tenant_id, [readings.update(sheet) for sheet in changed])
 
 
 def _payload(sheet: Sheet) -> dict[str, Any]:

@@ -28,11 +28,18 @@ def record_status(*, tenant_id: int, reports: Sequence[StatusReport]) -> list[No
         place = where.get((report.station_id, report.evse, max(report.connector, 0)))
         at, _flags = clock.sanitise(report.raw_timestamp, report.received_at)
         listed.append(_row(n, report, place, at))
-    for connector_id, station_id, site_id, number, data in _apply(tenant_id, listed):
-        live.publish(
-            tenant_id, kind="connector", station_id=station_id, site_id=site_id,
-            data={"connector_id": connector_id, "evse": number, **data},
-        )  # fmt: skip
+    live.publish_many(
+        tenant_id,
+        [
+            live.event(
+                kind="connector",
+                station_id=station_id,
+                site_id=site_id,
+                data={"id": connector_id, "evse": number, **data},
+            )
+            for connector_id, station_id, site_id, number, data in _apply(tenant_id, listed)
+        ],
+    )
     return [None] * len(reports)
 
 

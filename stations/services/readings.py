@@ -204,16 +204,18 @@ def _set_power(tenant_id: int, latest: dict[int, Row]) -> None:
 
 
 def _tell(tenant_id: int, changed: Iterable[Sheet]) -> None:
-    for sheet in changed:
-        live.publish(
-            tenant_id, kind="session", station_id=sheet.station_id, site_id=sheet.site_id,
-            data=summary(sheet),
-        )  # fmt: skip
+    live.publish_many(tenant_id, [update(sheet) for sheet in changed])
+
+
+def update(sheet: Sheet) -> live.Event:
+    """What an open page hears of a session."""
+    return live.event(kind="session", station_id=sheet.station_id, site_id=sheet.site_id, data=summary(sheet))
 
 
 def summary(sheet: Sheet) -> dict[str, object]:
     """What an open page needs of a session."""
     return {
+        "id": sheet.id,
         "session_id": sheet.id,
         "evse": sheet.evse_number,
         "connector_id": sheet.connector_id,
