@@ -11,6 +11,8 @@ from simulator import Car
 from tests.simulator.conftest import Stations
 from tests.simulator.csms import ScriptedCsms
 
+pytestmark = pytest.mark.nodb
+
 
 def registers(csms: ScriptedCsms) -> list[float]:
     """Every reading of the energy register in the order it arrived, in Wh."""

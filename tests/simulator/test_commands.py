@@ -11,6 +11,8 @@ from simulator import Car, SimulatedStation
 from tests.simulator.conftest import Stations
 from tests.simulator.csms import ScriptedCsms
 
+pytestmark = pytest.mark.nodb
+
 TOKEN = {"idToken": "04A1", "type": "ISO14443"}
 
 

@@ -10,6 +10,8 @@ from simulator import Car, LinkError, Quirks, SimulatedStation
 from tests.simulator.conftest import Stations
 from tests.simulator.csms import ScriptedCsms
 
+pytestmark = pytest.mark.nodb
+
 
 async def test_boots_and_tells_each_connectors_state(
     csms: ScriptedCsms, connected: Stations, version: str

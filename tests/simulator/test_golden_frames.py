@@ -13,6 +13,8 @@ from tests.simulator.conftest import Stations
 from tests.simulator.csms import ScriptedCsms
 from tests.simulator.schemas import problems
 
+pytestmark = pytest.mark.nodb
+
 GOLDEN = Path(__file__).parent.parent / "golden"
 FOLDERS = {"1.6": "v16", "2.0.1": "v201", "2.1": "v21"}
 FILES = sorted(GOLDEN.glob("*/*.json"))

@@ -13,6 +13,8 @@ from simulator import Car, Clock, Quirks, SimulatedStation
 from tests.simulator.conftest import Stations
 from tests.simulator.csms import ScriptedCsms
 
+pytestmark = pytest.mark.nodb
+
 
 async def charge(station: SimulatedStation, seconds: float = 120) -> None:
     await station.plug_in(1, Car())

@@ -9,9 +9,13 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from simulator import StationThread
 from simulator.run import Options, Plan, Run, read_plans
 from tests.simulator.csms import ScriptedCsms
+
+pytestmark = pytest.mark.nodb
 
 
 def plans(url: str, count: int, **more: object) -> list[Plan]:
@@ -20,9 +24,7 @@ def plans(url: str, count: int, **more: object) -> list[Plan]:
 
 async def test_cars_come_and_running_charges_are_brought_along(csms: ScriptedCsms) -> None:
     out = io.StringIO()
-    options = Options(
-        plans(csms.url, 10), speed=30, seed=4, history=True, for_seconds=6, out=out
-    )
+    options = Options(plans(csms.url, 10), speed=30, seed=4, history=True, for_seconds=6, out=out)
     assert await Run(options).run() == 0
 
     starts, stops = csms.of("StartTransaction"), csms.of("StopTransaction")

@@ -1,0 +1,1 @@
+"""Load on the OCPP gateway, measured beside a bare echo server. See docs/performance.md."""

@@ -1,0 +1,53 @@
+"""`manage.py bench_setup N`: a tenant with N stations for a benchmark, printed as JSON. For throw-away databases."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+TOKEN = "BENCH0001"
+
+
+class Command(BaseCommand):
+    help = "Create a tenant with stations for a benchmark and print their passwords. Only outside production."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("stations", type=int)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if settings.MODE == "production":
+            raise CommandError(
+                "bench_setup fills the database with stations; production is no place for that."
+            )
+        from django.db import connections
+
+        from fleets.models import Token
+        from stations.models import Connector, Evse, Station
+        from stations.services.stations import password_hash
+        from tenants.context import as_platform, tenant_scope
+        from tenants.models import Site, Tenant
+
+        slug = f"bench-{secrets.token_hex(3)}"
+        with as_platform():
+            tenant = Tenant.objects.create(slug=slug, name="Bench")
+        credentials = [(f"B-{n}", secrets.token_urlsafe(18)) for n in range(1, options["stations"] + 1)]
+        with tenant_scope(tenant.pk):
+            site = Site.objects.create(tenant_id=tenant.pk, name="Bench")
+            Token.objects.create(tenant_id=tenant.pk, uid=TOKEN, concurrent=True)
+            stations = Station.objects.bulk_create(
+                Station(
+                    tenant_id=tenant.pk, site=site, identity=identity, password_hash=password_hash(password)
+                )
+                for identity, password in credentials
+            )
+            evses = Evse.objects.bulk_create(Evse(tenant_id=tenant.pk, station=s, number=1) for s in stations)
+            Connector.objects.bulk_create(Connector(tenant_id=tenant.pk, evse=e, number=1) for e in evses)
+        with connections["owner"].cursor() as cursor:
+            cursor.execute("ANALYZE")
+        found = {"path": f"/ocpp/{slug}", "token": TOKEN, "stations": credentials}
+        self.stdout.write(json.dumps(found))
