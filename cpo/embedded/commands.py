@@ -10,8 +10,6 @@ from cpo.embedded.places import places
 from cpo.embedded.problems import Problem
 from cpo.embedded.terminal import Progress
 
-ROLES = ("web", "gateway", "worker", "beat")
-
 
 def main(argv: list[str]) -> int:
     """Exit code of the command. Known trouble becomes one sentence and 1."""
@@ -46,7 +44,7 @@ def _run(argv: list[str], progress: Progress) -> int:
 
 
 def _django(argv: list[str]) -> int:
-    if argv[1:2] == ["serve"] and len(argv) > 2 and argv[2] in ROLES:
+    if argv[1:2] == ["serve"] and len(argv) > 2 and argv[2] in environment.ROLES:
         os.environ["VOLTYARD_PROCESS"] = argv[2]
     if environment.wanted():
         os.environ.update(environment.of_checkout(places()))

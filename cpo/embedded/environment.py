@@ -10,6 +10,7 @@ from cpo.embedded.places import Places
 from cpo.embedded.postgres import DATABASE, OWNER
 
 WEB_PORT, GATEWAY_PORT = 8000, 9000
+ROLES = ("web", "gateway", "worker", "beat")
 
 
 def settings(
@@ -26,7 +27,8 @@ def settings(
         "DJANGO_SETTINGS_MODULE": "cpo.settings",
         "PYTHONUNBUFFERED": "1",
     }
-    return implied | {name: value for name, value in os.environ.items() if value or name not in implied}
+    ours = {name: value for name, value in os.environ.items() if value or name not in implied}
+    return implied | ours | {"VOLTYARD_DATA_DIR": str(places.data)}
 
 
 def of_checkout(places: Places) -> dict[str, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 from cpo.embedded.problems import Problem
@@ -21,6 +23,26 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def is_held_by(pid: int, port: int) -> bool:
+    """Whether it is this process that listens on the port, and no stranger. Always true where there is no /proc."""
+    try:
+        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    except OSError:
+        return True
+    wanted = f"0100007F:{port:04X}"
+    rows = [line.split() for line in lines]
+    sockets = {f"socket:[{row[9]}]" for row in rows if row[1] == wanted and row[3] == "0A"}
+    return any(link in sockets for link in _open_files(pid))
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    folder = Path(f"/proc/{pid}/fd")
+    with contextlib.suppress(OSError):
+        for file in folder.iterdir():
+            with contextlib.suppress(OSError):
+                yield os.readlink(file)
 
 
 def next_free(first: int, taken: frozenset[int] = frozenset()) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 
 
 class Problem(Exception):
@@ -53,3 +54,13 @@ def from_output(text: str, where: object) -> Problem | None:
     if "Permission denied" in text or "Read-only file system" in text:
         return unwritable(where)
     return None
+
+
+_ERROR_LINE = re.compile(r"^([A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt|Warning)?): \S")
+
+
+def last_words(text: str) -> str:
+    """The line of a program's output that most likely says why it gave up."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if (match := _ERROR_LINE.match(line)) and match.group(2)]
+    return (telling or lines or ["nothing"])[-1]

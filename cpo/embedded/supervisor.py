@@ -82,6 +82,14 @@ class Supervisor:
                 with self._undisturbed():
                     self._try_start(service, now)
 
+    def drop(self, services: Sequence[Service]) -> None:
+        """End these and forget them."""
+        with self._undisturbed():
+            self._stop_stage(services)
+            for service in services:
+                self.services.remove(service)
+                self._ledger.remove(service.name)
+
     def stop_all(self) -> None:
         """End all, stage by stage. A second signal ends what is left at once."""
         self._stopping = True
@@ -110,7 +118,9 @@ class Supervisor:
         self._ledger.remove(service.name)
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         self._back_off(service, now)
-        self._say(f"{service.name} ended ({how}), starting again in {service.again_at - now:.1f} s")
+        self._say(
+            f"{service.name} ended ({how}), starting again in {service.again_at - now:.1f} s; see its log"
+        )
 
     def _back_off(self, service: Service, now: float) -> None:
         service.again_at = now + service.wait_s

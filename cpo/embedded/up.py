@@ -15,9 +15,10 @@ from pathlib import Path
 from cpo.embedded import environment, frontend, keys, programs, welcome
 from cpo.embedded.locks import FileLock
 from cpo.embedded.places import Places, make_private, places
-from cpo.embedded.ports import HOST, Ports
+from cpo.embedded.ports import HOST, Ports, is_free, is_held_by
 from cpo.embedded.postgres import Postgres
-from cpo.embedded.problems import Problem, from_output
+from cpo.embedded.prepared import Prepared
+from cpo.embedded.problems import Problem, from_output, last_words
 from cpo.embedded.processes import Ledger
 from cpo.embedded.redis import Redis
 from cpo.embedded.supervisor import Service, Stopped, Supervisor, logged, rotate
@@ -25,6 +26,7 @@ from cpo.embedded.terminal import Progress
 
 _READY_TIMEOUT_S = 120
 _FALLS_ALLOWED = 3
+_FIRST_PORTS = {"web": environment.WEB_PORT, "gateway": environment.GATEWAY_PORT}
 _STAGE_CHARGERS, _STAGE_DOORS, _STAGE_TASKS, _STAGE_REDIS, _STAGE_POSTGRES = range(5)
 
 
@@ -70,6 +72,8 @@ class _Up:
         self.secrets = keys.load(where.data / "secrets.json")
         self.ports = Ports(where.data / "ports.json")
         self.env: dict[str, str] = {}
+        self.fixed: set[str] = set()
+        self.prepared = Prepared(None)
         make_private(where.data / "static")  # the web server looks for it at its start
 
     def run(self, begun: float) -> int:
@@ -77,11 +81,12 @@ class _Up:
         self.progress.say(self.progress.bold("Voltyard"))
         try:
             self._clean_up_after_a_killed_run()
-            self._choose_ports()
+            self._fix_ports()
             frontend.install(self.where, self.progress)
             self._start_servers()
             self._prepare_database()
-            self._start_roles()
+            self._open_doors()
+            self._start_chargers()
             self._welcome(begun)
             self.supervisor.watch(self._tick())
         except Stopped:
@@ -101,18 +106,18 @@ class _Up:
             with self.progress.step("Ending what a killed run left behind"):
                 self.ledger.end_leftovers()
 
-    def _choose_ports(self) -> None:
-        for name, first in (("web", environment.WEB_PORT), ("gateway", environment.GATEWAY_PORT)):
+    def _fix_ports(self) -> None:
+        """Ports that the user gave: told now if they are in use, before anything is started."""
+        for name in _FIRST_PORTS:
             option, variable = f"--{name}-port", f"VOLTYARD_{name.upper()}_PORT"
             fixed = getattr(self.options, f"{name}_port") or os.environ.get(variable)
-            if not fixed:
-                self.ports.choose(name, first)
-            elif str(fixed).isdigit():
-                self.ports.fix(name, int(fixed), option)
-            else:
+            if fixed and not str(fixed).isdigit():
                 raise Problem(
                     f"{variable} is {fixed!r}, which is no port number.", "Write a number such as 8000."
                 )
+            if fixed:
+                self.fixed.add(name)
+                self.ports.fix(name, int(fixed), option)
 
     def _start_servers(self) -> None:
         database_url, redis_url = os.environ.get("DATABASE_URL", ""), os.environ.get("REDIS_URL", "")
@@ -137,6 +142,7 @@ class _Up:
             log=self.where.logs / "postgres.log",
             password=self.secrets["postgres"],
         )
+        self.prepared = Prepared(server.home)
         if not server.exists:
             with self.progress.step("Creating the database cluster"):
                 server.make()
@@ -170,9 +176,16 @@ class _Up:
         return server.url
 
     def _prepare_database(self) -> None:
-        self._manage("Migrating the database", "migrate", "--database", "owner", "--verbosity", "0")
-        self._manage("Setting up roles and row security", "provision")
-        self._manage("Creating the demo operators", "demo")
+        if not self.prepared.is_current("database"):
+            self._manage("Migrating the database", "migrate", "--database", "owner", "--verbosity", "0")
+            self._manage("Setting up roles and row security", "provision")
+            self.prepared.note("database")
+
+    def _prepare_demo(self) -> None:
+        addresses = (self.env["PUBLIC_URL"], self.env["GATEWAY_URL"])
+        if not self.prepared.is_current("demo", *addresses) or not (self.where.data / "demo.json").exists():
+            self._manage("Creating the demo operators", "demo")
+            self.prepared.note("demo", *addresses)
 
     def _manage(self, title: str, *command: str) -> None:
         with self.progress.step(title):
@@ -191,41 +204,59 @@ class _Up:
             with log.open("a") as file:
                 file.write(done.stdout)
             if done.returncode:
-                last = (done.stdout.strip().splitlines() or ["nothing"])[-1]
                 raise from_output(done.stdout, self.where.data) or Problem(
-                    f"`manage.py {command[0]}` failed; it said: {last}", f"The whole story is in {log}."
+                    f"`manage.py {command[0]}` failed; it said: {last_words(done.stdout)}",
+                    f"The whole story is in {log}.",
                 )
 
-    def _start_roles(self) -> None:
-        with self.progress.step("Starting web, gateway, worker and beat"):
-            for name in ("web", "gateway"):
-                self._serve(name, _STAGE_DOORS, "--port", str(self.ports.get(name)))
-            for name in ("worker", "beat"):
-                self._serve(name, _STAGE_TASKS)
-            for name in ("web", "gateway"):
-                self._wait_ready(name)
+    def _open_doors(self) -> None:
+        """Start the roles on free ports; on others if somebody takes one before we do."""
+        for _attempt in range(5):
+            for name, first in _FIRST_PORTS.items():
+                if name not in self.fixed:
+                    self.ports.choose(name, first)
+            self.env |= environment.addresses(self.ports)
+            self._prepare_demo()
+            with self.progress.step("Starting web, gateway, worker and beat"):
+                roles = [self._serve(name) for name in environment.ROLES]
+                if all(self._wait_ready(role) for role in roles if role.name in _FIRST_PORTS):
+                    return
+                self.supervisor.drop(roles)
+        raise Problem(
+            "Other programs took every port that was tried.", "Run the command again with --web-port."
+        )
+
+    def _start_chargers(self) -> None:
         if not self.options.no_chargers:
             with self.progress.step("Starting the simulated chargers"):
-                self._keep("chargers", _STAGE_CHARGERS, "simulate", "--demo")
+                stations = str(self.where.data / "demo.json")
+                self._keep("chargers", _STAGE_CHARGERS, "simulate", "--demo", stations)
 
-    def _serve(self, name: str, stage: int, *more: str) -> None:
-        self._keep(name, stage, "serve", name, *more)
+    def _serve(self, name: str) -> Service:
+        if name in _FIRST_PORTS:
+            return self._keep(name, _STAGE_DOORS, "serve", name, "--port", str(self.ports.get(name)))
+        return self._keep(name, _STAGE_TASKS, "serve", name)
 
-    def _keep(self, name: str, stage: int, *command: str) -> None:
+    def _keep(self, name: str, stage: int, *command: str) -> Service:
         words = [sys.executable, "manage.py", *command]
         log = self.where.logs / f"{name}.log"
-        self.supervisor.add(Service(name, stage, lambda: logged(words, log, self.env, self.where.checkout)))
+        service = Service(name, stage, lambda: logged(words, log, self.env, self.where.checkout))
+        self.supervisor.add(service)
+        return service
 
-    def _wait_ready(self, name: str) -> None:
-        url, deadline = (
-            f"http://{HOST}:{self.ports.get(name)}/health/ready",
-            time.monotonic() + _READY_TIMEOUT_S,
-        )
-        while not _is_ready(url):
+    def _wait_ready(self, role: Service) -> bool:
+        """True when it serves; False if its port was taken by another program meanwhile."""
+        port = self.ports.get(role.name) or 0
+        deadline = time.monotonic() + _READY_TIMEOUT_S
+        while True:
+            ours = role.process is not None and is_held_by(role.process.pid, port)
+            if ours and _is_ready(f"http://{HOST}:{port}/health/ready"):
+                return True
+            if not ours and role.falls and not is_free(port) and role.name not in self.fixed:
+                return False
             if time.monotonic() > deadline:
-                raise Problem(
-                    f"The {name} process did not get ready.", f"Its log is {self.where.logs / name}.log."
-                )
+                log = self.where.logs / f"{role.name}.log"
+                raise Problem(f"The {role.name} process did not get ready.", f"Its log is {log}.")
             self.supervisor.revive()
             self._give_up_on_the_falling()
             time.sleep(0.1)
@@ -234,7 +265,7 @@ class _Up:
         for service in self.supervisor.services:
             if service.falls >= _FALLS_ALLOWED:
                 log = self.where.logs / f"{service.name}.log"
-                last = (log.read_text(errors="replace").strip().splitlines() or ["nothing"])[-1]
+                last = last_words(log.read_text(errors="replace"))
                 raise Problem(
                     f"The {service.name} process ended {service.falls} times; its last words: {last}",
                     f"The whole story is in {log}.",
@@ -252,7 +283,7 @@ class _Up:
         return _Tick(self.where.logs)
 
     def _tell(self, text: str) -> None:
-        self.progress.say(f"{time.strftime('%H:%M:%S')}  {text} (logs: {self.where.logs})")
+        self.progress.say(f"{time.strftime('%H:%M:%S')}  {text}")
 
 
 class _Tick:

@@ -69,6 +69,13 @@ def test_errors_of_the_system_are_told_in_a_sentence(number: int, told: str) -> 
     assert told in problem.what
 
 
+def test_the_telling_line_of_a_traceback_is_found() -> None:
+    said = "Traceback ...\ndjango.db.utils.ProgrammingError: no such column\nLINE 1: ... x\n          ^\n"
+    assert problems.last_words(said) == "django.db.utils.ProgrammingError: no such column"
+    assert problems.last_words("Give a tenant.\n") == "Give a tenant."
+    assert problems.last_words("") == "nothing"
+
+
 def test_our_own_mistakes_keep_their_traceback() -> None:
     assert problems.from_os_error(OSError(errno.EBADF, "bad file")) is None
 
