@@ -124,7 +124,7 @@ async def connect(url: str, identity: str, password: str, subprotocol: str = "oc
     parts = urlsplit(url)
     loop = asyncio.get_running_loop()
     _transport, socket = await loop.create_connection(
-        lambda: Socket(url, identity, password, subprotocol), parts.hostname, parts.port
+        lambda: Socket(url, identity, password, subprotocol), parts.hostname or "127.0.0.1", parts.port or 80
     )
     await socket.ready
     return socket

@@ -21,6 +21,9 @@ from cpo.embedded.terminal import Progress
 # The limit on one station's frames would be what is measured: a bench station talks like a hundred.
 UNLIMITED = {"OCPP_FRAMES_PER_SECOND": "1000000", "OCPP_FRAME_BURST": "1000000", "LOG_LEVEL": "WARNING"}
 
+# Settings of the caller must not steer the bench, least of all to real data.
+THEIRS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ENCRYPTION_KEYS", "VOLTYARD_MODE", "VOLTYARD_DATA_DIR")
+
 
 class Command(BaseCommand):
     help = (
@@ -84,14 +87,7 @@ class _Bench:
             self.postgres.stop()
 
     def _environment(self) -> dict[str, str]:
-        for name in (
-            "DATABASE_URL",
-            "REDIS_URL",
-            "SECRET_KEY",
-            "ENCRYPTION_KEYS",
-            "VOLTYARD_MODE",
-            "VOLTYARD_DATA_DIR",
-        ):
+        for name in THEIRS:
             os.environ.pop(name, None)
         env = environment.settings(
             mode="test",
