@@ -78,7 +78,7 @@ class Writer:
         self._closing = True
         self._work.set()
         await self._task
-        await self.run(connection.close)
+        await self.run(lambda: connection.close())  # bound on the thread whose connection it is
         self._thread.shutdown()
 
     async def _put(self, item: Item) -> None:
