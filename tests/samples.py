@@ -14,11 +14,14 @@ from decimal import Decimal
 from typing import Any
 
 from billing.models import Charge, SiteTariff, Tariff
-from fleets.models import Driver, Fleet, Token, Vehicle
+from fleets.models import Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
 from stations.models import (
+    Authorization,
     Command,
     Connection,
     Frame,
+    JournalCursor,
+    JournalHead,
     OrphanMessage,
     QuarantinedStation,
     Reading,
@@ -28,8 +31,21 @@ from stations.models import (
     StationEvent,
     Variable,
 )
+from stations.models.journal import GatewayProcess
 from tenants.context import tenant_scope
-from tenants.models import ApiKey, AuditRecord, Membership, Site, Tenant, User, Webhook
+from tenants.models import (
+    ApiKey,
+    AuditRecord,
+    Fact,
+    FactDelivery,
+    IdempotencyRecord,
+    Membership,
+    MembershipSite,
+    Site,
+    Tenant,
+    User,
+    Webhook,
+)
 from tests import objects, people
 
 
@@ -135,11 +151,12 @@ def build() -> World:
     driver = objects.create_driver(tenant, name=f"Driver {marker}")
     token = objects.create_token(tenant, uid=f"04{marker}", visual_number=marker, group=marker)
     session = objects.create_session(tenant, station, transaction_id=marker, state="held", token=token)
+    member = people.join(people.make_user(f"Mia {marker}"), tenant, "operator")
     with tenant_scope(tenant.pk):
+        _links(tenant, member, site, fleet, token, marker)
         _history(tenant, station, session, of_site, marker)
         rows = _rows(tenant, site, station, marker)
         vehicle = Vehicle.objects.create(tenant=tenant, plate=marker, fleet=None)
-    member = people.join(people.make_user(f"Mia {marker}"), tenant, "operator")
     return World(
         tenant=tenant,
         owner=owner,
@@ -201,6 +218,20 @@ def _rows(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str
     }
 
 
+def _links(tenant: Tenant, member: Membership, site: Site, fleet: Fleet, token: Token, marker: str) -> None:
+    """Rows that no address names."""
+    MembershipSite.objects.create(tenant=tenant, membership=member, site=site)
+    FleetScope.objects.create(tenant=tenant, membership=member, fleet=fleet)
+    TokenSite.objects.create(tenant=tenant, token=token, site=site)
+    JournalHead.objects.create(tenant=tenant, gateway="g")
+    JournalCursor.objects.create(tenant=tenant, gateway="g")
+    IdempotencyRecord.objects.create(tenant=tenant, caller="key:1", key=marker, request_hash="0" * 64)
+    fact = Fact.objects.create(tenant=tenant, kind="site.seen", subject_type="site", subject_id=site.pk)
+    FactDelivery.objects.create(tenant=tenant, fact=fact, subscriber="tests")
+    now = datetime.now(UTC)
+    GatewayProcess.objects.create(name=f"g-{marker}", started_at=now, alive_at=now)
+
+
 def _history(tenant: Tenant, station: Station, session: Session, tariff: Tariff, marker: str) -> None:
     """What is read below a station or a session."""
     now = datetime.now(UTC)
@@ -246,6 +277,7 @@ def _history(tenant: Tenant, station: Station, session: Session, tariff: Tariff,
         payload={},
     )
     SiteTariff.objects.create(tenant=tenant, site=station.site, tariff=tariff)
+    Authorization.objects.create(**own, token_uid=marker, verdict="accepted", at=now)
     AuditRecord.objects.create(
         tenant=tenant, actor_kind="user", actor_label="Olga", action="site.edit", object_label=marker
     )

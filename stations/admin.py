@@ -1,0 +1,192 @@
+"""Admin of the chargers: to look into trouble."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html_join
+from django.utils.translation import gettext_lazy as _
+
+from stations.models import (
+    Authorization,
+    Command,
+    Connection,
+    Connector,
+    Evse,
+    Frame,
+    JournalCursor,
+    JournalHead,
+    OrphanMessage,
+    QuarantinedStation,
+    Reading,
+    Session,
+    SessionEvent,
+    Station,
+    StationEvent,
+    Variable,
+)
+from stations.models.journal import GatewayProcess
+from stations.services.commands import masked
+from tenants.staff import Bulk, Viewed
+
+
+@admin.register(Station)
+class StationAdmin(Viewed):
+    editable = ("strict", "allow_unauthenticated", "registration", "heartbeat_seconds")
+    readonly_fields = ["lists"]
+    list_display = ["identity", "name", "tenant", "site", "online", "ocpp_version", "model", "last_seen_at"]
+    list_filter = ["online", "ocpp_version", "registration", "vendor", "tenant"]
+    search_fields = ["identity", "name", "serial_number", "model"]
+
+    @admin.display(description=_("Lists of this station"))
+    def lists(self, station: Station) -> Any:
+        names = ("frame", "reading", "command", "session", "stationevent", "connection", "variable")
+        links = [
+            (f"{reverse(f'admin:stations_{name}_changelist')}?{Bulk.station_lookup}={station.pk}", name)
+            for name in names
+        ]
+        return format_html_join(" · ", '<a href="{}">{}</a>', links)
+
+
+@admin.register(Evse)
+class EvseAdmin(Viewed):
+    list_display = ["evse_id", "number", "station", "tenant"]
+    list_filter = ["tenant"]
+    search_fields = ["evse_id", "station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(Connector)
+class ConnectorAdmin(Viewed):
+    list_display = ["id", "number", "evse", "tenant", "standard", "status", "error_code", "power_w"]
+    list_filter = ["status", "power_type", "tenant"]
+    search_fields = ["evse__evse_id", "evse__station__identity", "error_code"]
+    ordering = ["-id"]
+
+
+@admin.register(Connection)
+class ConnectionAdmin(Viewed):
+    list_display = ["station", "tenant", "epoch", "ocpp_version", "opened_at", "closed_at", "close_reason"]
+    list_filter = ["ocpp_version", "tenant"]
+    search_fields = ["station__identity", "remote_address"]
+
+
+@admin.register(QuarantinedStation)
+class QuarantinedStationAdmin(Viewed):
+    list_display = ["identity", "tenant", "attempts", "remote_address", "last_seen_at", "dismissed_at"]
+    list_filter = ["tenant"]
+    search_fields = ["identity", "remote_address"]
+
+
+@admin.register(Variable)
+class VariableAdmin(Viewed):
+    exclude = ["value"]
+    readonly_fields = ["shown_value"]
+    list_display = ["name", "component", "station", "tenant", "shown_value", "mutability", "read_at"]
+    list_filter = ["mutability", "tenant"]
+    search_fields = ["name", "component", "station__identity"]
+
+    @admin.display(description=_("Value"))
+    def shown_value(self, variable: Variable) -> Any:
+        return masked({"name": variable.name, "value": variable.value})["value"]
+
+
+@admin.register(Command)
+class CommandAdmin(Viewed):
+    exclude = ["arguments"]
+    readonly_fields = ["shown_arguments"]
+    list_display = ["id", "kind", "station", "tenant", "state", "origin_label", "answer", "created_at"]
+    list_filter = ["state", "kind", "tenant"]
+    search_fields = ["station__identity", "origin_label", "=message_id"]
+
+    @admin.display(description=_("Arguments"))
+    def shown_arguments(self, command: Command) -> Any:
+        return masked(command.arguments)
+
+
+@admin.register(Session)
+class SessionAdmin(Viewed):
+    list_display = [
+        "id",
+        "tenant",
+        "station",
+        "evse",
+        "state",
+        "token_uid",
+        "started_at",
+        "energy_wh",
+        "flags",
+    ]
+    list_filter = ["state", "verdict", "tenant"]
+    search_fields = ["=transaction_id", "=token_uid", "station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(SessionEvent)
+class SessionEventAdmin(Viewed):
+    list_display = ["id", "session", "tenant", "kind", "trigger", "seq_no", "occurred_at", "offline"]
+    list_filter = ["kind", "offline", "tenant"]
+    search_fields = ["=session__transaction_id"]
+    ordering = ["-id"]
+
+
+@admin.register(Authorization)
+class AuthorizationAdmin(Viewed):
+    list_display = ["at", "tenant", "station", "token_uid", "verdict"]
+    list_filter = ["verdict", "tenant"]
+    search_fields = ["=token_uid", "station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(OrphanMessage)
+class OrphanMessageAdmin(Viewed):
+    list_display = ["id", "station", "tenant", "action", "transaction_id", "received_at", "resolved_at"]
+    list_filter = ["action", ("resolved_at", admin.EmptyFieldListFilter), "tenant"]
+    search_fields = ["=transaction_id", "station__identity"]
+
+
+@admin.register(StationEvent)
+class StationEventAdmin(Viewed):
+    list_display = ["occurred_at", "tenant", "station", "kind", "severity", "text"]
+    list_filter = ["severity", "kind", "tenant"]
+    search_fields = ["text", "station__identity"]
+
+
+@admin.register(Frame)
+class FrameAdmin(Bulk):
+    list_display = ["id", "received_at", "station", "outbound", "message_type", "action", "message_id"]
+    list_filter = ["outbound", "message_type"]
+    search_fields = ["=message_id", "=action"]
+    ordering = ["-id"]
+
+
+@admin.register(Reading)
+class ReadingAdmin(Bulk):
+    list_display = ["sampled_at", "station", "evse_number", "session_id", "energy_wh", "power_w", "flags"]
+    list_filter = ["context"]
+    search_fields = ["=session_id"]
+    ordering = ["-sampled_at"]
+
+
+class GatewayRows(Viewed):
+    list_filter = ["tenant"]
+    search_fields = ["gateway"]
+
+
+@admin.register(JournalHead)
+class JournalHeadAdmin(GatewayRows):
+    list_display = ["gateway", "tenant", "last_id"]
+
+
+@admin.register(JournalCursor)
+class JournalCursorAdmin(GatewayRows):
+    list_display = ["gateway", "tenant", "applied_id"]
+
+
+@admin.register(GatewayProcess)
+class GatewayProcessAdmin(Viewed):
+    list_display = ["name", "started_at", "alive_at"]
+    list_filter = ["alive_at"]
+    search_fields = ["name"]
