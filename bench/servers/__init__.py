@@ -1,0 +1,1 @@
+"""Which server should hold the gateway's sockets: the same ASGI echo under each."""
