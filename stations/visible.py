@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypedDict
+
 from django.db.models import Case, CharField, F, Q, QuerySet, Value, When
 
 from stations.models import Connector, Session, Station
 from tenants.permissions import Actor
 
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
 OFFLINE = "offline"
+
+
+class Effective(TypedDict):
+    effective: str
+
 
 # What a connector shows: what its station last said, unless the station cannot be heard.
 EFFECTIVE = Case(
@@ -20,7 +30,7 @@ def stations(tenant_id: int, actor: Actor) -> QuerySet[Station]:
     return found if actor.site_ids is None else found.filter(site_id__in=actor.site_ids)
 
 
-def connectors(tenant_id: int, actor: Actor) -> QuerySet[Connector]:
+def connectors(tenant_id: int, actor: Actor) -> QuerySet[WithAnnotations[Connector, Effective]]:
     """Connectors with `effective`: their state as people should read it."""
     found = Connector.objects.filter(tenant_id=tenant_id, evse__station__archived_at=None)
     if actor.site_ids is not None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from django import template
 from django.conf import settings
@@ -24,7 +24,7 @@ from tenants.permissions import Permission
 
 register = template.Library()
 ICONS = Path(settings.BASE_DIR) / "frontend" / "node_modules" / "@tabler" / "icons" / "icons"
-Number = int | float | Decimal
+Number: TypeAlias = int | float | Decimal
 
 
 @cache
@@ -95,13 +95,13 @@ def _quantity(value: Number | None, unit: str, digits: int, *, big: bool) -> Saf
 
 
 def _power(watts: Number | None, big: bool) -> SafeString | str:
-    if watts is not None and abs(watts) >= 999_500:
+    if watts is not None and abs(float(watts)) >= 999_500:
         return _quantity(Decimal(str(watts)) / 1_000_000, "MW", 2, big=big)
     return _quantity(None if watts is None else Decimal(str(watts)) / 1000, "kW", 1, big=big)
 
 
 def _energy(watt_hours: Number | None, big: bool) -> SafeString | str:
-    if watt_hours is not None and abs(watt_hours) >= 9_999_500:
+    if watt_hours is not None and abs(float(watt_hours)) >= 9_999_500:
         return _quantity(Decimal(str(watt_hours)) / 1_000_000, "MWh", 2, big=big)
     return _quantity(None if watt_hours is None else Decimal(str(watt_hours)) / 1000, "kWh", 2, big=big)
 
@@ -124,7 +124,7 @@ def energy(watt_hours: Number | None) -> SafeString | str:
 @register.filter
 def energy_figure(watt_hours: Number | None) -> SafeString | str:
     """Large: the more there is, the fewer decimals it needs."""
-    size = abs(watt_hours or 0)
+    size = abs(float(watt_hours or 0))
     if 100_000 <= size < 9_999_500:
         kwh = Decimal(str(watt_hours)) / 1000
         return _quantity(kwh, "kWh", 1 if size < 1_000_000 else 0, big=True)

@@ -13,7 +13,7 @@ from tenants.permissions import Permission
 
 @page(Permission.OWN_VIEW)
 def me(request: PageRequest) -> HttpResponse:
-    drivers = list(Driver.objects.filter(tenant_id=request.tenant.pk, user_id=request.actor.user_id))
+    drivers = list(Driver.objects.filter(tenant_id=request.tenant.pk, user_id=request.actor.user_id or 0))
     sessions = Session.objects.filter(tenant_id=request.tenant.pk, driver__in=drivers).select_related(
         "station", "site"
     )

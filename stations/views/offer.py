@@ -154,7 +154,11 @@ class WriteForm(CommandForm):
 class VendorForm(CommandForm):
     vendor_id = forms.CharField(label=_("Vendor"), max_length=255)
     message_id = forms.CharField(label=_("Message"), max_length=50, required=False)
-    data = forms.CharField(label=_("Data"), required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    content = forms.CharField(label=_("Data"), required=False, widget=forms.Textarea(attrs={"rows": 3}))
+
+    def arguments(self) -> dict[str, Any]:
+        given = super().arguments()
+        return {"data" if name == "content" else name: value for name, value in given.items()}
 
 
 @dataclass(frozen=True)

@@ -97,4 +97,4 @@ def _recent_power(station: Station, session: Session) -> list[float]:
         sampled_at__gte=session.started_at,
         power_w__isnull=False,
     ).order_by("-sampled_at")
-    return [float(power) for power in found.values_list("power_w", flat=True)[:60]][::-1]
+    return [float(power or 0) for power in found.values_list("power_w", flat=True)[:60]][::-1]

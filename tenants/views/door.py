@@ -53,7 +53,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """To the only company at once, else a choice. `?choose` always shows the choice."""
     found = [
         (tenant, Role(role), first_page(tenant.slug, role))
-        for tenant, role in queries.tenants_of(request.user.pk)
+        for tenant, role in queries.tenants_of(request.user.pk or 0)
     ]
     if len(found) == 1 and "choose" not in request.GET:
         return HttpResponseRedirect(found[0][2])

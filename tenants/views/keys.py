@@ -32,7 +32,7 @@ class KeyForm(PortalForm):
     def __init__(self, *args: Any, actor: Actor, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         allowed = [choice for choice in Permission.choices if actor.may(Permission(choice[0]))]
-        self.fields["scopes"].choices = allowed
+        self.fields["scopes"].choices = allowed  # type: ignore[attr-defined]
 
 
 @never_cache

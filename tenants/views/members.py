@@ -32,7 +32,7 @@ class RoleForm(PortalForm):
 
     def __init__(self, *args: Any, sites: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["sites"].queryset = sites
+        self.fields["sites"].queryset = sites  # type: ignore[attr-defined]
 
 
 class MemberForm(RoleForm):

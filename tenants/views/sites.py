@@ -53,7 +53,7 @@ class SiteForm(PortalForm):
         zones = sorted(
             zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc", "posix"))
         )
-        self.fields["time_zone"].choices = [(zone, zone) for zone in zones]
+        self.fields["time_zone"].choices = [(zone, zone) for zone in zones]  # type: ignore[attr-defined]
 
     def clean_country(self) -> str:
         return str(self.cleaned_data["country"]).upper()
