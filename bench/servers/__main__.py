@@ -1,4 +1,4 @@
-"""`python -m bench.servers`: calls a second, CPU, latency, memory and refusals of ASGI servers. See docs/performance.md.
+"""`python -m bench.servers`: calls a second, CPU, latency, memory and refusals of ASGI servers.
 
 Servers that are not installed are left out.
 """
@@ -109,9 +109,10 @@ async def _refusal(service: Service) -> str:
 
 
 async def main(options: argparse.Namespace) -> None:
-    print(
-        f"{'server':<28} {'calls/s':>9} {'CPU-s/1,000':>11} {'p50 ms':>9} {'p99 ms':>9} {'KB a socket':>11}   refused with"
+    head = (
+        f"{'server':<28} {'calls/s':>9} {'CPU-s/1,000':>11} {'p50 ms':>9} {'p99 ms':>9} {'KB a socket':>11}"
     )
+    print(f"{head}   refused with", flush=True)
     await measure(echo_service(), "bare websockets, no ASGI", options)
     for name, package, command in SERVERS:
         if importlib.util.find_spec(package) is None:
