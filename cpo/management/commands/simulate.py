@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 VERSIONS = ("1.6", "2.0.1", "2.1")
@@ -33,8 +35,21 @@ class Command(BaseCommand):
         parser.add_argument("--connectors", type=int, default=1)
         parser.add_argument("--max-power", type=float, help="kW per connector; 22 for AC and 150 for DC")
         parser.add_argument("--token", action="append", default=[], help="RFID of a driver; may be repeated")
-        parser.add_argument("--demo", metavar="FILE", help="stations from a JSON file instead of --url")
+        parser.add_argument(
+            "--demo",
+            metavar="FILE",
+            nargs="?",
+            const=str(Path(settings.DATA_DIR) / "demo.json"),
+            help="stations from a JSON file instead of --url; without FILE those of `manage.py demo`",
+        )
         parser.add_argument("--speed", type=float, default=1.0, help="simulated seconds per second")
+        parser.add_argument(
+            "--since",
+            type=float,
+            default=0.0,
+            metavar="HOURS",
+            help="begin so long ago and catch up at --speed, so that energy and timestamps agree",
+        )
         parser.add_argument("--seed", type=int, help="the same seed gives the same stations and cars")
         parser.add_argument(
             "--sample", type=int, default=15, help="seconds between meter readings of a session"
@@ -70,6 +85,7 @@ class Command(BaseCommand):
             Options(
                 plans=plans,
                 speed=options["speed"],
+                since_hours=options["since"],
                 seed=options["seed"],
                 ramp_seconds=options["ramp"],
                 keep_trying=options["keep_trying"] or bool(demo),
