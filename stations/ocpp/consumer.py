@@ -75,13 +75,13 @@ class StationConsumer(AsyncConsumer):
         request = OpenRequest(
             found.station_id or 0, here.name, version.name, access.remote_address(scope), timezone.now()
         )
-        epoch = await here.writer.call(found.tenant_id, connections.open_many, request)
-        link = Link(here, send, version, found, identity, epoch)
+        opened = await here.writer.call(found.tenant_id, connections.open_many, request)
+        link = Link(here, send, version, found, identity, opened.epoch)
         link.task = asyncio.current_task()
         code, reason = 1006, ""
         try:
             await send({"type": "websocket.accept", "subprotocol": version.subprotocol})
-            here.add(link)
+            here.add(link, commands_wait=opened.commands_wait)
             code, reason = await self._read(link, receive)
         except Closed as closed:
             code, reason = closed.code, closed.reason

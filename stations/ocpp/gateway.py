@@ -59,13 +59,14 @@ class Gateway:
 
     # --- sockets ---
 
-    def add(self, link: Link) -> None:
+    def add(self, link: Link, *, commands_wait: bool) -> None:
         before = self.links.get(link.station_id)
         self.links[link.station_id] = link
         metrics.SOCKETS.set(len(self.links))
         if before is not None:
             before.close(1000, "Replaced by a newer connection.")
-        self.wake(link)
+        if commands_wait:
+            self.wake(link)
 
     async def remove(self, link: Link, code: int, reason: str) -> None:
         if self.links.get(link.station_id) is link:

@@ -1,7 +1,7 @@
 """Group commit: what many stations say at once becomes durable together.
 
-One thread holds one database connection. It takes all that has gathered, commits it (verbs one transaction a tenant,
-frames in one statement), and only then are the callers answered. A poison row fails alone: a failed batch is halved
+A thread with a database connection takes all that has gathered, commits it (verbs one transaction a tenant, frames in
+one statement), and only then are the callers answered. A poison row fails alone: a failed batch is halved
 until the culprit stands by itself. An unreachable database is waited for, up to PATIENCE_SECONDS.
 """
 
@@ -38,65 +38,44 @@ class Item:
         self.key, self.payload, self.future = key, payload, future
 
 
-class Writer:
-    def __init__(self, gateway: str) -> None:
-        self.gateway = gateway
-        self._waiting: list[Item] = []
+class Lane:
+    """A queue, and the thread that commits what has gathered in it."""
+
+    def __init__(self, name: str, commit_group: Callable[[tuple[int, Verb] | None, list[Any]], Sequence[Any]]) -> None:
+        self.waiting: list[Item] = []
+        self.closing = False
+        self._commit_group = commit_group
         self._room = asyncio.Event()
-        self._room.set()
         self._work = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._task = asyncio.create_task(self._run())
-        self._closing = False
 
-    async def call(self, tenant_id: int, verb: Verb, request: Any) -> Any:
-        """The verb's answer to this request, once it is committed."""
-        future = asyncio.get_running_loop().create_future()
-        await self._put(Item((tenant_id, verb), request, future))
-        return await future
-
-    async def frame(self, row: Sequence[Any]) -> None:
-        """Returns once the frame is durable."""
-        future = asyncio.get_running_loop().create_future()
-        await self._put(Item(None, row, future))
-        await future
-
-    def note_frame(self, row: Sequence[Any]) -> None:
-        """Keep a frame whose durability nobody waits for. Dropped, and counted, when the queue is full."""
-        if len(self._waiting) >= MAX_WAITING:
-            metrics.FRAMES_NOT_KEPT.inc()
-            return
-        self._waiting.append(Item(None, row, None))
+    def put(self, item: Item) -> None:
+        self.waiting.append(item)
         self._work.set()
 
-    async def run(self, function: Callable[[], Any]) -> Any:
-        """Something else that wants the writer's connection, in its turn."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+    async def room(self) -> None:
+        while len(self.waiting) >= MAX_WAITING:
+            self._room.clear()
+            await self._room.wait()
 
     async def close(self) -> None:
         """Commit what waits, then end the thread."""
-        self._closing = True
+        self.closing = True
         self._work.set()
         await self._task
-        await self.run(lambda: connection.close())  # bound on the thread whose connection it is
+        # The lambda, because `connection` means the one of the thread on which it is asked for.
+        await asyncio.get_running_loop().run_in_executor(self._thread, lambda: connection.close())
         self._thread.shutdown()
-
-    async def _put(self, item: Item) -> None:
-        while len(self._waiting) >= MAX_WAITING:
-            self._room.clear()
-            await self._room.wait()
-        self._waiting.append(item)
-        if not self._work.is_set():
-            self._work.set()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        while not (self._closing and not self._waiting):
+        while not (self.closing and not self.waiting):
             await self._work.wait()
-            if not self._closing:
+            if not self.closing:
                 await asyncio.sleep(LINGER_SECONDS)
-            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            if not self._waiting and not self._closing:
+            batch, self.waiting = self.waiting[:BATCH], self.waiting[BATCH:]
+            if not self.waiting and not self.closing:
                 self._work.clear()
             self._room.set()
             if not batch:
@@ -111,7 +90,7 @@ class Writer:
                 else:
                     item.future.set_result(outcome)
 
-    # --- on the writer's thread ---
+    # --- on the lane's thread ---
 
     def _commit(self, batch: list[Item]) -> list[Any]:
         """The outcome of each item, an exception where it failed."""
@@ -120,18 +99,18 @@ class Writer:
             groups.setdefault(item.key, []).append(place)
         outcomes: list[Any] = [None] * len(batch)
         for key, places in groups.items():
-            answers = self._commit_group(key, [batch[place].payload for place in places])
+            answers = self._stubbornly(key, [batch[place].payload for place in places])
             for place, answer in zip(places, answers, strict=True):
                 outcomes[place] = answer
         return outcomes
 
-    def _commit_group(self, key: tuple[int, Verb] | None, payloads: list[Any]) -> list[Any]:
+    def _stubbornly(self, key: tuple[int, Verb] | None, payloads: list[Any]) -> list[Any]:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                return list(self._frames(payloads) if key is None else self._verb(*key, payloads))
+                return list(self._commit_group(key, payloads))
             except (OperationalError, InterfaceError) as error:
-                if time.monotonic() > deadline or self._closing:
+                if time.monotonic() > deadline or self.closing:
                     return [error] * len(payloads)
                 log.warning("database away, trying again", extra={"error": str(error).splitlines()[0][:200]})
                 close_old_connections()
@@ -142,15 +121,51 @@ class Writer:
                     log.exception("not stored", extra={"verb": key[1].__name__ if key else "frame"})
                     return [error]
                 half = len(payloads) // 2
-                return self._commit_group(key, payloads[:half]) + self._commit_group(key, payloads[half:])
+                return self._stubbornly(key, payloads[:half]) + self._stubbornly(key, payloads[half:])
 
-    def _frames(self, rows: list[Any]) -> list[None]:
+
+class Writer:
+    """Two lanes: frames, which are many and alike, never wait for verbs, which think. Both keep a station's order."""
+
+    def __init__(self, gateway: str) -> None:
+        self.gateway = gateway
+        self._frame_lane = Lane("frames", self._store_frames)
+        self._verb_lane = Lane("verbs", self._run_verb)
+
+    async def call(self, tenant_id: int, verb: Verb, request: Any) -> Any:
+        """The verb's answer to this request, once it is committed. Tenant 0: before any tenant is known."""
+        return await self._wait(self._verb_lane, (tenant_id, verb), request)
+
+    async def frame(self, row: Sequence[Any]) -> None:
+        """Returns once the frame is durable."""
+        await self._wait(self._frame_lane, None, row)
+
+    async def _wait(self, lane: Lane, key: tuple[int, Verb] | None, payload: Any) -> Any:
+        if len(lane.waiting) >= MAX_WAITING:
+            await lane.room()
+        future = asyncio.get_running_loop().create_future()
+        lane.put(Item(key, payload, future))
+        return await future
+
+    def note_frame(self, row: Sequence[Any]) -> None:
+        """Keep a frame whose durability nobody waits for. Left out, and counted, when the queue is full."""
+        if len(self._frame_lane.waiting) >= MAX_WAITING:
+            metrics.FRAMES_NOT_KEPT.inc()
+            return
+        self._frame_lane.put(Item(None, row, None))
+
+    async def close(self) -> None:
+        await self._verb_lane.close()
+        await self._frame_lane.close()
+
+    def _store_frames(self, key: Any, rows: list[Any]) -> list[None]:
         with connection.cursor() as cursor:
             cursor.execute("SELECT stations_ingest_frames(%s, %s::json)", [self.gateway, orjson.dumps(rows).decode()])
         return [None] * len(rows)
 
-    def _verb(self, tenant_id: int, verb: Verb, requests: list[Any]) -> Sequence[Any]:
-        if not tenant_id:  # the search for a station, before any tenant is known
+    def _run_verb(self, key: Any, requests: list[Any]) -> Sequence[Any]:
+        tenant_id, verb = key
+        if not tenant_id:
             return verb(requests=requests)
         with tenant_scope(tenant_id):
             return verb(tenant_id=tenant_id, requests=requests)

@@ -54,8 +54,11 @@ def register(*, tenant_id: int, requests: Sequence[BootReport]) -> list[BootAnsw
             {"rows": json.dumps(rows), "tenant": tenant_id},
         )
         known = {row[0]: row[1:] for row in cursor.fetchall()}
-    for station_id, (_registration, _seconds, site_id) in known.items():
-        live.publish(tenant_id, kind="station", station_id=station_id, site_id=site_id, data={"booted": True})
+    events = [
+        live.event(kind="station", station_id=station_id, site_id=site_id, data={"booted": True})
+        for station_id, (_registration, _seconds, site_id) in known.items()
+    ]
+    live.publish_many(tenant_id, events)
     answers = []
     for report in requests:
         registration, seconds, _site = known.get(report.station_id, (Registration.REJECTED, None, None))

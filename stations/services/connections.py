@@ -16,7 +16,6 @@ from django.utils import timezone
 from stations import live
 from stations.models import GatewayProcess, QuarantinedStation, Station
 from tenants.context import current_alias
-from tenants.services import facts
 
 QUARANTINE_LIMIT = 500  # rows a tenant; beyond it only known rows are counted on
 TAKEN_CHANNEL = "station_taken"  # PostgreSQL NOTIFY, payload "<tenant id>:<station id>:<epoch>"
@@ -73,8 +72,14 @@ def find(*, requests: Sequence[tuple[str, str]]) -> list[FoundStation | None]:
     return found
 
 
-def open_many(*, tenant_id: int, requests: Sequence[OpenRequest]) -> list[int]:
-    """Epoch of each new socket. The station is online through it; older sockets are no longer routable."""
+@dataclass(frozen=True, slots=True)
+class Opened:
+    epoch: int
+    commands_wait: bool
+
+
+def open_many(*, tenant_id: int, requests: Sequence[OpenRequest]) -> list[Opened]:
+    """Each new socket's epoch. The station is online through it; older sockets are no longer routable."""
     rows = [
         [request.station_id, request.gateway, request.ocpp_version, request.remote_address, request.at.timestamp()]
         for request in requests
@@ -100,15 +105,20 @@ def open_many(*, tenant_id: int, requests: Sequence[OpenRequest]) -> list[int]:
                 FROM wanted w JOIN bumped b ON b.id = w.station_id
             )
             SELECT b.epoch - w.steps + w.step, b.site_id, w.station_id,
+                   EXISTS (SELECT 1 FROM stations_command c WHERE c.tenant_id = %(tenant)s
+                           AND c.station_id = w.station_id AND c.state = 'queued'),
                    pg_notify(%(channel)s, %(tenant)s || ':' || w.station_id || ':' || (b.epoch - w.steps + w.step))
             FROM wanted w JOIN bumped b ON b.id = w.station_id ORDER BY w.n
             """,
             {"rows": json.dumps(rows), "tenant": tenant_id, "channel": TAKEN_CHANNEL},
         )
         opened = cursor.fetchall()
-    for _epoch, site_id, station_id, _notified in opened:
-        live.publish(tenant_id, kind="station", station_id=station_id, site_id=site_id, data={"online": True})
-    return [epoch for epoch, *_rest in opened]
+    events = [
+        live.event(kind="station", station_id=station_id, site_id=site_id, data={"online": True})
+        for _epoch, site_id, station_id, *_rest in opened
+    ]
+    live.publish_many(tenant_id, events)
+    return [Opened(epoch, wait) for epoch, _site, _station, wait, _notified in opened]
 
 
 def close_many(*, tenant_id: int, requests: Sequence[CloseRequest]) -> list[bool]:
@@ -133,11 +143,13 @@ def close_many(*, tenant_id: int, requests: Sequence[CloseRequest]) -> list[bool
             {"rows": json.dumps(rows), "tenant": tenant_id},
         )
         offline = {(station_id, epoch): site_id for station_id, epoch, site_id in cursor.fetchall()}
-    for (station_id, _epoch), site_id in offline.items():
-        live.publish(tenant_id, kind="station", station_id=station_id, site_id=site_id, data={"online": False})
-        facts.publish(
-            tenant_id=tenant_id, kind="station.offline", subject_type="station", subject_id=station_id, payload={}
-        )
+    live.publish_many(
+        tenant_id,
+        [
+            live.event(kind="station", station_id=station_id, site_id=site_id, data={"online": False})
+            for (station_id, _epoch), site_id in offline.items()
+        ],
+    )
     return [(request.station_id, request.epoch) in offline for request in requests]
 
 
