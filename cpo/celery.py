@@ -25,6 +25,11 @@ SCHEDULE = {
     "tenants.tasks.dispatch_facts": 1,
     "tenants.tasks.deliver_webhooks": 2,
     "tenants.tasks.purge": 3600,
+    "stations.tasks.rate_ended": 2,
+    "stations.tasks.guard_sessions": 60,
+    "stations.tasks.take_offline_orphans": 10,
+    "stations.tasks.ensure_partitions": 3600,
+    "stations.tasks.drop_frames": 3600,
 }
 app.conf.beat_schedule = {
     task: {"task": task, "schedule": float(seconds), "options": {"expires": seconds}}

@@ -67,7 +67,8 @@ WITH told AS (
 ), locked AS (
     SELECT c.id, c.status, c.error_code, c.vendor_error_code, c.info, c.status_at, c.status_received_at
     FROM stations_connector c
-    WHERE c.tenant_id = %(tenant)s AND c.id IN (SELECT connector FROM told) ORDER BY c.id FOR NO KEY UPDATE
+    WHERE c.tenant_id = %(tenant)s AND c.id = ANY (ARRAY (SELECT connector FROM told))
+    ORDER BY c.id FOR NO KEY UPDATE
 ), ranked AS (
     SELECT told.*, locked.status_at AS known_at,
         max(told.at) OVER earlier AS newest_before,

@@ -37,6 +37,7 @@ PEAK_LIMIT_W = 1_000_000  # a power told above it is a unit confusion and proves
 # Two registers of one meter that differ by such a factor were told in different units; the second, where kWh was told
 # as Wh on one side and Wh as kWh on the other.
 _UNIT_FACTORS = ((300, 3_000), (300_000, 3_000_000))
+MOST_STATES = 100
 
 
 @dataclass(slots=True)
@@ -60,7 +61,7 @@ class Evidence:
     closed: Mark | None = None  # by the guardian: (when, register)
     notes: list[str] = field(default_factory=list)
     token: list[Any] | None = None  # [rank, milliseconds, uid]: a start's token before a later one's
-    charging: list[Any] | None = None  # [milliseconds, state]: the latest
+    states: list[list[Any]] = field(default_factory=list)  # [milliseconds, charging state], in order of time
     reason: list[Any] | None = None  # [milliseconds, why it stopped]
 
     @classmethod
@@ -112,7 +113,13 @@ class Evidence:
         self.token = min(self.token or [rank, at, uid], [rank, at, uid])
 
     def state(self, at: int, state: str) -> None:
-        self.charging = max(self.charging or [at, state], [at, state])
+        entry = [at, state]
+        if entry in self.states:
+            return
+        self.states = sorted([*self.states, entry])
+        if len(self.states) > MOST_STATES:  # a chatty station: what only repeats its predecessor goes first
+            changes = [one for n, one in enumerate(self.states) if n == 0 or one[1] != self.states[n - 1][1]]
+            self.states = changes[: MOST_STATES // 2] + changes[MOST_STATES // 2 :][-MOST_STATES // 2 :]
 
     def note(self, *flags: str) -> None:
         for flag in flags:

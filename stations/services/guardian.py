@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from stations.models import SessionState
-from stations.services import clock, evidence, holding, sheets
+from stations.services import chronicle, clock, evidence, holding, rows, sheets
 from stations.services.sheets import Sheet
 
 GUARDIAN_CLOSED = "guardian_closed"
@@ -49,9 +49,7 @@ def replace_older(older: Sheet, newer_started_at: datetime) -> bool:
 def running_on(tenant_id: int, evse_ids: list[int]) -> dict[int, list[Sheet]]:
     """Sessions that run on EVSEs, under lock."""
     found: dict[int, list[Sheet]] = {}
-    condition = """s.state = 'active' AND s.evse_id IN (
-        SELECT (r#>>'{}')::bigint FROM json_array_elements(%(rows)s::json) r)"""
-    for sheet in sheets.load(tenant_id, condition, sorted(set(evse_ids))) if evse_ids else ():
+    for sheet in sheets.load(tenant_id, sheets.RUNNING_ON_EVSE, sorted(set(evse_ids))):
         found.setdefault(sheet.evse_id, []).append(sheet)
     return found
 
@@ -68,3 +66,58 @@ def note_late_stop(sheet: Sheet) -> None:
         sheet.held_reason = holding.reason(
             [sheets.LATE_STOP], verdict=sheet.verdict, energy_wh=sheet.energy_wh
         )
+
+
+# What never ends. Each bound is longer than any honest reason to wait.
+REPLACED_GRACE = timedelta(minutes=5)  # the stop of the older one may be on its way from the offline queue
+FREE_GRACE = timedelta(
+    minutes=15
+)  # the connector is free, so no car is charging; its stop may still be queued
+IDLE_LIMIT = timedelta(hours=72)  # airport parking: a full car may stand for a long weekend
+OFFLINE_LIMIT = timedelta(hours=72)  # a site without a link for a weekend comes back with its queue
+
+# (session, why, when it must have been over), the surest sign first.
+_STRAYS = """
+SELECT DISTINCT ON (id) id, why, at FROM (
+    SELECT s.id, 1 AS rank, 'replaced' AS why, n.started_at AS at
+    FROM stations_session s CROSS JOIN LATERAL (
+        SELECT k.started_at FROM stations_session k
+        WHERE k.tenant_id = %(tenant)s AND k.evse_id = s.evse_id AND k.station_id = s.station_id
+          AND k.started_at > s.started_at AND k.started_received_at < %(replaced)s
+        ORDER BY k.started_at LIMIT 1) n
+    WHERE s.tenant_id = %(tenant)s AND s.state = 'active' AND s.started_received_at < %(replaced)s
+    UNION ALL
+    SELECT s.id, 2, 'connector_free', c.status_at
+    FROM stations_session s JOIN stations_connector c ON c.tenant_id = %(tenant)s AND c.id = s.connector_id
+    JOIN stations_station t ON t.tenant_id = %(tenant)s AND t.id = s.station_id
+    WHERE s.tenant_id = %(tenant)s AND s.state = 'active' AND t.online AND c.status = 'available'
+      AND c.status_at > s.started_at AND c.status_received_at < %(free)s AND s.started_received_at < %(free)s
+      AND coalesce(s.last_reading_at < c.status_at + interval '5 minutes', true)
+    UNION ALL
+    SELECT s.id, 3, 'station_gone', coalesce(t.last_seen_at, s.started_received_at)
+    FROM stations_session s JOIN stations_station t ON t.tenant_id = %(tenant)s AND t.id = s.station_id
+    WHERE s.tenant_id = %(tenant)s AND s.state = 'active' AND NOT t.online
+      AND greatest(coalesce(t.last_seen_at, s.started_received_at), s.started_received_at) < %(offline)s
+    UNION ALL
+    SELECT s.id, 4, 'no_energy', greatest(s.last_reading_at, s.started_at)
+    FROM stations_session s
+    WHERE s.tenant_id = %(tenant)s AND s.state = 'active'
+      AND greatest(s.last_progress_at, s.started_at) < %(idle)s AND s.started_received_at < %(replaced)s
+) strays ORDER BY id, rank LIMIT 500
+"""
+
+
+def sweep(*, tenant_id: int, now: datetime) -> int:
+    """Close what never ends. Returns how many sessions were closed."""
+    bounds = {
+        "replaced": now - REPLACED_GRACE, "free": now - FREE_GRACE, "idle": now - IDLE_LIMIT,
+        "offline": now - OFFLINE_LIMIT,
+    }  # fmt: skip
+    strays = {row[0]: row[1:] for row in rows.run(_STRAYS, tenant_id, [], **bounds)}
+    closed = [sheet for sheet in sheets.by_ids(tenant_id, strays).values() if sheet.is_active]
+    for sheet in closed:
+        why, at = strays[sheet.id]
+        close(sheet, at=at, why=why, sure=False if why == "station_gone" else None)
+    sheets.save(tenant_id, closed)
+    chronicle.announce(tenant_id, closed)
+    return len(closed)

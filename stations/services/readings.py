@@ -114,7 +114,7 @@ def record(*, tenant_id: int, reports: Sequence[MeterReport]) -> list[None]:
             (report.station_id, places.sane_number(report.evse), 0) for report in reports if report.evse > 0
         ],
     )
-    running = _sessions(tenant_id, reports)
+    running = _sessions(tenant_id, reports, where)
     kept: list[Row] = []
     touched: dict[int, Sheet] = {}
     latest: dict[int, Row] = {}  # connector id -> newest reading with a power
@@ -166,21 +166,24 @@ class _Running:
         return None
 
 
-_WANTED = """s.id IN (
-    SELECT x.id FROM json_array_elements(%(rows)s::json) r JOIN stations_evse n
-        ON n.tenant_id = %(tenant)s AND n.station_id = (r->>0)::bigint AND n.number = (r->>1)::int
-    JOIN stations_session x ON x.tenant_id = %(tenant)s AND x.evse_id = n.id AND x.state = 'active'
-    UNION
-    SELECT y.id FROM json_array_elements(%(rows)s::json) r JOIN stations_session y
-        ON y.tenant_id = %(tenant)s AND y.station_id = (r->>0)::bigint AND y.transaction_id = r->>2
-)"""
+_WANTED = """
+    SELECT x.id FROM json_array_elements(%(rows)s::json) r CROSS JOIN LATERAL (
+        (SELECT k.id FROM stations_session k
+         WHERE k.tenant_id = %(tenant)s AND k.state = 'active' AND k.evse_id = (r->>1)::bigint LIMIT 20)
+        UNION ALL
+        (SELECT k.id FROM stations_session k
+         WHERE k.tenant_id = %(tenant)s AND k.station_id = (r->>0)::bigint AND k.transaction_id = r->>2 LIMIT 1)) x
+"""
 
 
-def _sessions(tenant_id: int, reports: Sequence[MeterReport]) -> _Running:
-    wanted = {
-        (r.station_id, places.sane_number(r.evse) if r.evse > 0 else 0, str(r.transaction_number or ""))
-        for r in reports
-    }
+def _sessions(
+    tenant_id: int, reports: Sequence[MeterReport], where: dict[places.Wanted, places.Place]
+) -> _Running:
+    wanted = set()
+    for report in reports:
+        place = where.get((report.station_id, places.sane_number(report.evse), 0))
+        number = str(report.transaction_number or "")
+        wanted.add((report.station_id, place.evse_id if place and report.evse > 0 else 0, number))
     return _Running(sheets.load(tenant_id, _WANTED, sorted(wanted)))
 
 
@@ -189,8 +192,8 @@ WITH w AS (
     SELECT (r->>0)::bigint id, (r->>1)::float8 power, (r->>2)::timestamptz at
     FROM json_array_elements(%(rows)s::json) r
 ), held AS (
-    SELECT c.id FROM stations_connector c JOIN w ON w.id = c.id WHERE c.tenant_id = %(tenant)s
-    ORDER BY c.id FOR NO KEY UPDATE OF c
+    SELECT c.id FROM stations_connector c WHERE c.tenant_id = %(tenant)s AND c.id = ANY (ARRAY (SELECT w.id FROM w))
+    ORDER BY c.id FOR NO KEY UPDATE
 )
 UPDATE stations_connector c SET power_w = w.power, power_at = w.at
 FROM w JOIN held USING (id) WHERE c.tenant_id = %(tenant)s AND c.id = w.id AND coalesce(c.power_at <= w.at, true)

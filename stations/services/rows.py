@@ -1,6 +1,9 @@
 """Statements that take a whole batch as one JSON argument: the ORM costs 1.4 ms a message, this 20 us a row.
 
 (`unnest` arrays through psycopg cost three times as much; COPY FROM is refused on tables with row security.)
+
+How rows are found: `= ANY (ARRAY (SELECT ...))` over a LATERAL look-up with LIMIT 1 for each JSON element. A plain join
+with the JSON is planned by what the statistics say of the tenant, and a new tenant has none: all its rows were read.
 """
 
 from __future__ import annotations
@@ -12,7 +15,9 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+import psycopg
 from django.db import connections
+from psycopg.types.numeric import Int8
 
 from tenants.context import current_alias
 
@@ -37,6 +42,8 @@ def dump(value: Any) -> str:
 
 def run(statement: str, tenant_id: int, rows: Sequence[Any], **more: Any) -> list[tuple[Any, ...]]:
     """Execute with %(tenant)s and %(rows)s (JSON); the rows it returns, if it returns any."""
-    with connections[current_alias()].cursor() as cursor:
-        cursor.execute(statement, {"tenant": tenant_id, "rows": dump(rows), **more})
+    connection = connections[current_alias()]
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(statement, {"tenant": Int8(tenant_id), "rows": dump(rows), **more}, prepare=False)
         return cursor.fetchall() if cursor.description else []

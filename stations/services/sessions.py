@@ -66,10 +66,9 @@ SELECT e.id, (SELECT max(s.id) FROM stations_session s
 FROM (SELECT (r#>>'{}')::bigint id FROM json_array_elements(%(rows)s::json) r) e
 """
 _KNOWN = """
-SELECT s.station_id, s.start_key, s.transaction_number FROM stations_session s
-JOIN (SELECT (r->>0)::bigint station_id, r->>1 start_key FROM json_array_elements(%(rows)s::json) r) w
-    USING (station_id, start_key)
-WHERE s.tenant_id = %(tenant)s
+SELECT x.* FROM json_array_elements(%(rows)s::json) r CROSS JOIN LATERAL (
+    SELECT s.station_id, s.start_key, s.transaction_number FROM stations_session s
+    WHERE s.tenant_id = %(tenant)s AND s.station_id = (r->>0)::bigint AND s.start_key = r->>1 LIMIT 1) x
 """
 
 
@@ -173,7 +172,7 @@ def _told_start(one: _Start) -> Told:
 def stop(*, tenant_id: int, requests: Sequence[StopRequest]) -> list[StopAnswer]:
     """End the session of each StopTransaction. One that is unknown here is acknowledged and kept as an orphan, else
     the station repeats it for ever."""
-    found = _by_number(tenant_id, requests)
+    found = sheets.by_transaction(tenant_id, ((r.station_id, str(r.transaction_number)) for r in requests))
     judged = _judge_stops(tenant_id, requests, found)
     told: list[Told] = []
     kept: list[readings.Row] = []
@@ -194,15 +193,6 @@ def stop(*, tenant_id: int, requests: Sequence[StopRequest]) -> list[StopAnswer]
     )
     chronicle.announce(tenant_id, touched)
     return [StopAnswer() if j is None else StopAnswer(j.verdict, j.group, j.expires_at) for j in judged]
-
-
-def _by_number(tenant_id: int, requests: Sequence[StopRequest]) -> dict[tuple[int, str], Sheet]:
-    condition = """s.id IN (SELECT x.id FROM json_array_elements(%(rows)s::json) r JOIN stations_session x
-        ON x.tenant_id = %(tenant)s AND x.station_id = (r->>0)::bigint AND x.transaction_id = r->>1)"""
-    wanted = sorted({(request.station_id, str(request.transaction_number)) for request in requests})
-    return {
-        (sheet.station_id, sheet.transaction_id): sheet for sheet in sheets.load(tenant_id, condition, wanted)
-    }
 
 
 def _judge_stops(

@@ -82,7 +82,7 @@ class Sheet:
         if progress > self.energy_wh and known.last is not None:
             self.last_progress_at = clock.from_milliseconds(known.last[0])
         self._set_times()
-        self.charging_state = known.charging[1] if known.charging else self.charging_state
+        self.charging_state = known.states[-1][1] if known.states else self.charging_state
         self.stop_reason = known.reason[1][:40] if known.reason else self.stop_reason
         self.last_seq_no = known.seqs[-1][1] if known.seqs else None
         self.flags = sorted(figures.flags | set(known.notes))
@@ -134,22 +134,39 @@ _TABLES = """stations_session s
     LEFT JOIN stations_connector c ON c.tenant_id = %(tenant)s AND c.id = s.connector_id"""
 
 
-def load(tenant_id: int, condition: str, wanted: Sequence[Any], **more: Any) -> list[Sheet]:
+BY_TRANSACTION = """
+    SELECT x.id FROM json_array_elements(%(rows)s::json) r CROSS JOIN LATERAL (
+        SELECT k.id FROM stations_session k
+        WHERE k.tenant_id = %(tenant)s AND k.station_id = (r->>0)::bigint AND k.transaction_id = r->>1 LIMIT 1) x
+"""
+BY_ID = "SELECT (r#>>'{}')::bigint FROM json_array_elements(%(rows)s::json) r"
+RUNNING_ON_EVSE = """
+    SELECT x.id FROM json_array_elements(%(rows)s::json) r CROSS JOIN LATERAL (
+        SELECT k.id FROM stations_session k
+        WHERE k.tenant_id = %(tenant)s AND k.evse_id = (r#>>'{}')::bigint AND k.state = 'active' LIMIT 20) x
+"""
+
+
+def load(tenant_id: int, finder: str, wanted: Sequence[Any]) -> list[Sheet]:
     """Sheets under lock, in the order of their ids (which keeps two batches from waiting for each other in a circle).
 
-    `condition` is SQL of ours that names `s` and may read the JSON array %(rows)s.
+    `finder` is one of the statements above, which give ids for the JSON array `wanted`.
     """
-    statement = f"""SELECT {_COLUMNS} FROM {_TABLES} WHERE s.tenant_id = %(tenant)s AND {condition}
-                    ORDER BY s.id FOR UPDATE OF s"""
-    return [_sheet(row) for row in rows.run(statement, tenant_id, wanted, **more)]
+    if not wanted:
+        return []
+    statement = f"""SELECT {_COLUMNS} FROM {_TABLES}
+                    WHERE s.tenant_id = %(tenant)s AND s.id = ANY (ARRAY ({finder})) ORDER BY s.id FOR UPDATE OF s"""
+    return [_sheet(row) for row in rows.run(statement, tenant_id, wanted)]
+
+
+def by_transaction(tenant_id: int, wanted: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Sheet]:
+    """Sheets by (station id, transaction id as on the wire)."""
+    found = load(tenant_id, BY_TRANSACTION, sorted(set(wanted)))
+    return {(sheet.station_id, sheet.transaction_id): sheet for sheet in found}
 
 
 def by_ids(tenant_id: int, ids: Iterable[int]) -> dict[int, Sheet]:
-    listed = sorted(set(ids))
-    if not listed:
-        return {}
-    condition = "s.id IN (SELECT r::text::bigint FROM json_array_elements(%(rows)s::json) r)"
-    return {sheet.id: sheet for sheet in load(tenant_id, condition, listed)}
+    return {sheet.id: sheet for sheet in load(tenant_id, BY_ID, sorted(set(ids)))}
 
 
 def _sheet(row: tuple[Any, ...]) -> Sheet:

@@ -56,12 +56,7 @@ def _place_key(event: TransactionEvent) -> places.Wanted:
 
 
 def _known(tenant_id: int, events: Sequence[TransactionEvent]) -> dict[Key, Sheet]:
-    condition = """s.id IN (SELECT x.id FROM json_array_elements(%(rows)s::json) r JOIN stations_session x
-        ON x.tenant_id = %(tenant)s AND x.station_id = (r->>0)::bigint AND x.transaction_id = r->>1)"""
-    wanted = sorted({_key(event) for event in events})
-    return {
-        (sheet.station_id, sheet.transaction_id): sheet for sheet in sheets.load(tenant_id, condition, wanted)
-    }
+    return sheets.by_transaction(tenant_id, (_key(event) for event in events))
 
 
 def _open(

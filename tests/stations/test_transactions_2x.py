@@ -137,7 +137,7 @@ def test_two_stops_that_differ_are_held(speaker: Speaker) -> None:
 
 def test_days_later_from_the_offline_queue(speaker: Speaker) -> None:
     speaker.began -= timedelta(days=5)
-    speaker.tell(*[event for event in whole_session(speaker)])
+    speaker.tell(*whole_session(speaker))
     assert_whole(speaker)
 
 

@@ -1,0 +1,65 @@
+"""Sweeps over rows that wait. Each loops over tenants, is safe to run twice and at the same time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from celery import shared_task
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from stations.services import connections, guardian, rating
+from tenants.context import tenant_scope
+from tenants.models import Tenant
+
+log = logging.getLogger("voltyard.sweeps")
+
+
+def _for_each_tenant(what: str, sweep: Callable[[int], int]) -> int:
+    """Tenant by tenant in a transaction of its own: the trouble of one is not the next one's."""
+    done = 0
+    for tenant_id in Tenant.objects.order_by("id").values_list("id", flat=True):
+        try:
+            with tenant_scope(tenant_id):
+                done += sweep(tenant_id)
+        except Exception:
+            log.exception("sweep failed", extra={"sweep": what, "tenant": tenant_id})
+    return done
+
+
+@shared_task
+def rate_ended() -> int:
+    """Give sessions that have ended their price."""
+    return _for_each_tenant("rate", lambda tenant_id: rating.rate_ended(tenant_id=tenant_id))
+
+
+@shared_task
+def guard_sessions() -> int:
+    """Close sessions that never end by themselves."""
+    now = timezone.now()
+    return _for_each_tenant("guard", lambda tenant_id: guardian.sweep(tenant_id=tenant_id, now=now))
+
+
+@shared_task
+def take_offline_orphans() -> int:
+    """Stations whose gateway has fallen silent are offline."""
+    return _for_each_tenant(
+        "offline", lambda tenant_id: connections.take_offline_orphans(tenant_id=tenant_id)
+    )
+
+
+@shared_task
+def ensure_partitions() -> None:
+    """Tomorrow's frames and next month's readings have a place."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT stations_ensure_partitions()")
+
+
+@shared_task
+def drop_frames() -> int:
+    """Frames older than FRAME_RETENTION_DAYS go, a day's partition at a time."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT stations_drop_frames(%s)", [settings.FRAME_RETENTION_DAYS])
+        return int(cursor.fetchone()[0])
