@@ -22,7 +22,9 @@ class Tariff(TenantModel):
     elements = models.JSONField(_("elements"), default=list)
     tax_included = models.BooleanField(_("prices include tax"), default=False)
     min_price = models.DecimalField(_("least price"), max_digits=12, decimal_places=4, null=True, blank=True)
-    max_price = models.DecimalField(_("highest price"), max_digits=12, decimal_places=4, null=True, blank=True)
+    max_price = models.DecimalField(
+        _("highest price"), max_digits=12, decimal_places=4, null=True, blank=True
+    )
     is_default = models.BooleanField(_("used where nothing else is set"), default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -68,7 +70,8 @@ class Charge(TenantModel):
     state = models.CharField(max_length=8, choices=ChargeState.choices, default=ChargeState.RATED)
     tariff = models.JSONField()
     usage = models.JSONField()
-    lines = models.JSONField(default=list)  # [{"component", "quantity", "unit", "unit_price", "excl", "tax", "incl", "vat"}]
+    # [{"component", "quantity", "measured", "unit", "unit_price", "vat", "excl", "tax", "incl"}], numbers as text
+    lines = models.JSONField(default=list)
     currency = models.CharField(max_length=3)
     energy_wh = models.DecimalField(max_digits=14, decimal_places=3)
     excl_tax = models.DecimalField(max_digits=14, decimal_places=4)

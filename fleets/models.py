@@ -29,7 +29,9 @@ class FleetScope(TenantModel):
     fleet = TenantForeignKey(Fleet, on_delete=models.CASCADE, related_name="+")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["tenant", "membership", "fleet"], name="fleet_scope_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "membership", "fleet"], name="fleet_scope_unique")
+        ]
 
 
 class Driver(TenantModel):
@@ -50,7 +52,9 @@ class Driver(TenantModel):
 
 class Vehicle(TenantModel):
     fleet = TenantForeignKey(Fleet, null=True, blank=True, on_delete=models.PROTECT, related_name="vehicles")
-    driver = TenantForeignKey(Driver, null=True, blank=True, on_delete=models.SET_NULL, related_name="vehicles")
+    driver = TenantForeignKey(
+        Driver, null=True, blank=True, on_delete=models.SET_NULL, related_name="vehicles"
+    )
     plate = models.CharField(_("plate"), max_length=20)
     model = models.CharField(_("make and model"), max_length=80, blank=True)
     vin = models.CharField(_("VIN"), max_length=17, blank=True)
@@ -94,7 +98,9 @@ class Token(TenantModel):
     visual_number = models.CharField(_("printed number"), max_length=64, blank=True)
     driver = TenantForeignKey(Driver, null=True, blank=True, on_delete=models.PROTECT, related_name="tokens")
     fleet = TenantForeignKey(Fleet, null=True, blank=True, on_delete=models.PROTECT, related_name="tokens")
-    group = models.CharField(_("parent group"), max_length=36, blank=True)  # 1.6 parentIdTag, 2.x groupIdToken
+    group = models.CharField(
+        _("parent group"), max_length=36, blank=True
+    )  # 1.6 parentIdTag, 2.x groupIdToken
     valid_from = models.DateTimeField(_("valid from"), null=True, blank=True)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     blocked = models.BooleanField(_("blocked"), default=False)
@@ -105,7 +111,9 @@ class Token(TenantModel):
     class Meta:
         ordering = ["visual_number", "uid"]
         constraints = [models.UniqueConstraint(fields=["tenant", "uid"], name="token_uid_unique")]
-        indexes = [models.Index(fields=["tenant", "group"], name="token_group", condition=~models.Q(group=""))]
+        indexes = [
+            models.Index(fields=["tenant", "group"], name="token_group", condition=~models.Q(group=""))
+        ]
 
     def __str__(self) -> str:
         return self.visual_number or self.uid

@@ -40,4 +40,6 @@ class SecretField(models.TextField):
         try:
             return secrets.decrypt(value)
         except InvalidToken:
-            raise ValueError(f"{self.name} cannot be decrypted: is its key missing from ENCRYPTION_KEYS?") from None
+            raise ValueError(
+                f"{self.name} cannot be decrypted: is its key missing from ENCRYPTION_KEYS?"
+            ) from None

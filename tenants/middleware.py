@@ -35,7 +35,9 @@ def client_address(direct: str, forwarded_for: str) -> str:
             return False
         return any(address in network for network in settings.TRUSTED_PROXIES)
 
-    for hop in reversed([direct] if not forwarded_for else [*map(str.strip, forwarded_for.split(",")), direct]):
+    for hop in reversed(
+        [direct] if not forwarded_for else [*map(str.strip, forwarded_for.split(",")), direct]
+    ):
         if not trusted(hop):
             return hop
     return direct

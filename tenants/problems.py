@@ -71,7 +71,9 @@ def from_exception(error: Exception) -> DomainError | None:
     if isinstance(error, PermissionDenied | exceptions.PermissionDenied):
         return Forbidden()
     if isinstance(error, IntegrityError) and getattr(error.__cause__, "sqlstate", "") == UNIQUE_VIOLATION:
-        return Conflict("Something with these values exists already. Read it, then change it or choose others.")
+        return Conflict(
+            "Something with these values exists already. Read it, then change it or choose others."
+        )
     if isinstance(error, RequestDataTooBig):
         return _told("The body is too large.", "too_large", 413, "The body is too large")
     if isinstance(error, exceptions.ValidationError):

@@ -42,7 +42,9 @@ def membership(tenant_id: int, user_id: int) -> Membership | None:
 def site_scope(member: Membership) -> frozenset[int] | None:
     """Sites that a member is limited to; None for all."""
     listed = frozenset(
-        MembershipSite.objects.filter(tenant_id=member.tenant_id, membership=member).values_list("site_id", flat=True)
+        MembershipSite.objects.filter(tenant_id=member.tenant_id, membership=member).values_list(
+            "site_id", flat=True
+        )
     )
     return listed if listed or member.role in SITE_SCOPED else None
 

@@ -14,7 +14,11 @@ from django.conf import settings
 def _ring() -> MultiFernet:
     keys = [key.encode() for key in settings.ENCRYPTION_KEYS]
     if not keys:  # demo and tests only: production refuses to start without keys
-        keys = [base64.urlsafe_b64encode(hashlib.sha256(f"stored secrets {settings.SECRET_KEY}".encode()).digest())]
+        keys = [
+            base64.urlsafe_b64encode(
+                hashlib.sha256(f"stored secrets {settings.SECRET_KEY}".encode()).digest()
+            )
+        ]
     return MultiFernet([Fernet(key) for key in keys])
 
 

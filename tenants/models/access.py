@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
@@ -45,7 +45,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     objects = UserManager()
     USERNAME_FIELD = "email"
-    REQUIRED_FIELDS: list[str] = []
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
 
     def __str__(self) -> str:
         return self.name or self.email
@@ -73,7 +73,9 @@ class MembershipSite(TenantModel):
     site = TenantForeignKey("tenants.Site", on_delete=models.CASCADE, related_name="+")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["tenant", "membership", "site"], name="membership_site_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "membership", "site"], name="membership_site_unique")
+        ]
 
 
 class ApiKey(TenantModel):

@@ -18,8 +18,12 @@ class AuditRecord(TenantModel):
     object_type = models.CharField(max_length=40, blank=True)
     object_id = models.CharField(max_length=40, blank=True)
     object_label = models.CharField(max_length=160, blank=True)
-    site = TenantForeignKey("tenants.Site", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
-    detail = models.JSONField(default=dict)  # {"changed": {field: [before, after]}} or the arguments; no secrets
+    site = TenantForeignKey(
+        "tenants.Site", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    detail = models.JSONField(
+        default=dict
+    )  # {"changed": {field: [before, after]}} or the arguments; no secrets
 
     class Meta:
         ordering = ["-id"]
@@ -41,7 +45,9 @@ class Fact(TenantModel):
 
     class Meta:
         indexes = [
-            models.Index(fields=["tenant", "id"], name="fact_pending", condition=models.Q(dispatched_at__isnull=True)),
+            models.Index(
+                fields=["tenant", "id"], name="fact_pending", condition=models.Q(dispatched_at__isnull=True)
+            ),
             models.Index(fields=["tenant", "subject_type", "subject_id"], name="fact_subject"),
         ]
 
@@ -57,7 +63,9 @@ class FactDelivery(TenantModel):
     last_error = models.TextField(blank=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["tenant", "fact", "subscriber"], name="fact_delivery_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "fact", "subscriber"], name="fact_delivery_unique")
+        ]
 
 
 class Webhook(TenantModel):

@@ -6,7 +6,9 @@ from django.utils.translation import gettext_lazy as _
 
 from tenants.models.base import TenantModel
 
-slug_rule = RegexValidator(r"^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?$", _("Use lower-case letters, digits and hyphens."))
+slug_rule = RegexValidator(
+    r"^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?$", _("Use lower-case letters, digits and hyphens.")
+)
 country_rule = RegexValidator(r"^[A-Z]{2}$", _("Use the two letters of ISO 3166-1, such as DE."))
 currency_rule = RegexValidator(r"^[A-Z]{3}$", _("Use the three letters of ISO 4217, such as EUR."))
 colour_rule = RegexValidator(r"^#[0-9a-fA-F]{6}$", _("Use a colour such as #206bc4."))
@@ -64,7 +66,9 @@ class Site(TenantModel):
         validators=[MinValueValidator(-180), MaxValueValidator(180)],
     )
     time_zone = models.CharField(_("time zone"), max_length=64, default="Europe/Berlin")
-    access = models.CharField(_("access"), max_length=10, choices=SiteAccess.choices, default=SiteAccess.PUBLIC)
+    access = models.CharField(
+        _("access"), max_length=10, choices=SiteAccess.choices, default=SiteAccess.PUBLIC
+    )
     host = models.CharField(_("site host"), max_length=120, blank=True)
     grid_limit_amps = models.DecimalField(
         _("grid limit per phase (A)"), max_digits=8, decimal_places=1, null=True, blank=True

@@ -40,7 +40,7 @@ def used(energy_wh: str = "10000") -> Usage:
 
 
 def make(tenant: Tenant, site: Site | None = None, **changed: Any) -> Charge:
-    values = {"subject": "session:1", "tariff": TARIFF, "usage": used()} | changed
+    values: dict[str, Any] = {"subject": "session:1", "tariff": TARIFF, "usage": used()} | changed
     return charges.charge(tenant_id=tenant.pk, site_id=site.pk if site else None, **values)
 
 

@@ -14,7 +14,7 @@ from tenants.models import Role, Site, Tenant
 from tenants.permissions import system
 
 PRICE = {"currency": "EUR", "elements": [{"price_components": [{"type": "FLAT", "price": "2.00"}]}]}
-SPAN = {"start": datetime(2026, 3, 1, tzinfo=UTC), "end": datetime(2026, 3, 9, tzinfo=UTC)}
+SPAN: dict[str, Any] = {"start": datetime(2026, 3, 1, tzinfo=UTC), "end": datetime(2026, 3, 9, tzinfo=UTC)}
 
 
 def charge(tenant: Tenant, subject: str, ended_at: datetime, site: Site, **price: Any) -> Any:

@@ -105,7 +105,7 @@ def test_a_change_is_audited_with_before_and_after(tenant: Tenant) -> None:
 
 def names(tenant: Tenant, *requests: tuple[int, int | None]) -> list[str | None]:
     found = tariffs.snapshot_for(tenant_id=tenant.pk, requests=requests)
-    return [one and one["name"] for one in found]
+    return [None if one is None else str(one["name"]) for one in found]
 
 
 def test_the_station_s_tariff_counts_before_the_site_s_before_the_default(
