@@ -6,13 +6,16 @@ import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 
+# A world that only `advance` moves begins in the past, so that hours may pass in it without its stamps
+# running ahead of wall time.
+MANUAL_START = timedelta(hours=6)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock:
     """Simulated seconds for the physics, and timestamps for the frames.
 
-    speed      simulated seconds per real second. 0: only `advance()` moves time (tests).
+    speed      simulated seconds per real second. 0: only `advance()` moves time (tests); it begins six hours ago.
     since      the station's world starts at this past moment and runs at `speed` until it has caught
                up with wall time, then at wall speed. Without it timestamps are wall time at any speed,
                so that with speed 60 energy grows sixty times as fast as the timestamps tell.
@@ -36,7 +39,7 @@ class Clock:
         self.zone = zone
         self._advanced = 0.0
         self._real_start = time.monotonic()
-        self._start = since or datetime.now(UTC)
+        self._start = since or datetime.now(UTC) - (MANUAL_START if speed == 0 else timedelta(0))
         self._backlog = max(0.0, (datetime.now(UTC) - self._start).total_seconds()) if since else 0.0
 
     @property

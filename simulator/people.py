@@ -102,12 +102,12 @@ class People:
             return
         station, number = self.station, connector.number
         await station.plug_in(number, any_car(self.rng, connector.kind))
-        await asyncio.sleep(self.rng.uniform(1, 4))
+        await station.clock.sleep(self.rng.uniform(1, 4))
         if connector.transaction is None:
             transaction = await station.start(number, self.rng.choice(self.tokens))
             if transaction is None:
                 self.tally.refused += 1
-                await asyncio.sleep(self.rng.uniform(3, 8))
+                await station.clock.sleep(self.rng.uniform(3, 8))
                 await station.unplug(number)
                 return
         self.tally.sessions += 1

@@ -10,10 +10,12 @@ import signal
 import sys
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any, TextIO
 
+from simulator.clock import Clock
 from simulator.people import Pattern, People, Tally, break_now_and_then, charge_before_connecting
 from simulator.station import SimulatedStation
 
@@ -44,6 +46,7 @@ class Options:
     keep_trying: bool = False  # go on when every station was refused at the start
     finish: bool = True  # end running sessions before stopping
     idle: bool = False  # no cars come
+    since_hours: float = 0.0  # the stations' world begins in the past and catches up at `speed`
     history: bool = False  # some stations come online with a charge under way
     faults: bool = False
     sample_seconds: int = 15
@@ -78,7 +81,7 @@ class Run:
             kind=plan.kind,
             connectors=plan.connectors,
             max_power_w=plan.max_power_w,
-            speed=self.options.speed,
+            clock=self._clock(),
             seed=self.options.seed,
             settings={"MeterValueSampleInterval": str(self.options.sample_seconds)},
             back_off=(1.0, 60.0),
@@ -86,6 +89,11 @@ class Run:
             keep_frames=20,
             auto_plug=4.0,
         )
+
+    def _clock(self) -> Clock:
+        hours, speed = self.options.since_hours, self.options.speed
+        since = datetime.now(UTC) - timedelta(hours=hours) if hours else None
+        return Clock(speed, since=since)
 
     async def run(self) -> int:
         """Until a signal comes or the time is over. The exit code."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from random import Random
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,9 @@ class Says2:
         return str(answer.id_token_info["status"])
 
     def new_transaction_id(self, station: SimulatedStation) -> str:
-        text = str(uuid.UUID(int=station.rng.getrandbits(128), version=4))
+        # The same for the same seed and moment, yet another one when a seeded simulation is run again later.
+        chance = Random(f"{station.rng.getrandbits(64)}:{station.clock.stamp()}")
+        text = str(uuid.UUID(int=chance.getrandbits(128), version=4))
         return text.replace("-", "") + "vy" if station.quirks.long_transaction_ids else text
 
     def state_word(self, state: str) -> str:
