@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from stations.models import Station
+from stations.models import JournalCursor, JournalHead, Station
 from tenants.context import tenant_scope
 from tenants.models import Tenant
 from tests.servers import Role, Roles
@@ -57,3 +57,18 @@ async def rows(tenant: Tenant, read: Callable[[], Any]) -> Any:
             return read()
 
     return await in_thread(inside)
+
+
+async def applied(tenant: Tenant, seconds: float = 30) -> None:
+    """Returns once the applier beside the gateway has applied all that this tenant's stations told."""
+
+    def behind() -> bool:
+        done = dict(JournalCursor.objects.filter(tenant=tenant).values_list("gateway", "applied_id"))
+        heads = JournalHead.objects.filter(tenant=tenant).values_list("gateway", "last_id")
+        return any(done.get(gateway, 0) < last for gateway, last in heads)
+
+    for _try in range(int(seconds / 0.1)):
+        if not await rows(tenant, behind):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("the journal was not applied")

@@ -12,12 +12,11 @@ from websockets.asyncio.client import connect
 
 from billing.models import Charge, SiteTariff
 from stations.models import Command, CommandState, Connector, Frame, Reading, Session, Station
-from stations.ocpp.applier import sweep
 from stations.services import commands, rating
 from tenants.models import Site, Tenant
 from tests.servers import Role
 from tests.stations.ocpp.charger import SUBPROTOCOL, VERSIONS, basic
-from tests.stations.ocpp.conftest import in_thread, rows
+from tests.stations.ocpp.conftest import applied, in_thread, rows
 from tests.stations.ocpp.package_client import CHARGE, CLIENTS, METER_STOP_WH
 
 
@@ -62,8 +61,7 @@ async def test_a_foreign_client_charges_is_stopped_and_is_billed(
         await client.end(token.uid, began + CHARGE)
         reader.cancel()
 
-    while await in_thread(sweep):
-        pass
+    await applied(tenant)
     await rows(tenant, lambda: rating.rate_ended(tenant_id=tenant.pk, limit=10))
 
     session = await rows(tenant, lambda: Session.objects.get(tenant=tenant, station=station))
