@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from stations.views import commands, configuration, frames, lists, onboarding, sessions, station, timeline
+from stations.views import commands, configuration, frames, lists, onboarding, review, sessions, station, timeline
 
 urlpatterns = [
     path("stations/", lists.stations, name="stations"),
@@ -28,5 +28,7 @@ urlpatterns = [
     path("sessions/", lists.sessions, name="sessions"),
     path("sessions/<int:session_id>/", sessions.session, name="session"),
     path("sessions/<int:session_id>/now/", sessions.now, name="session-now"),
+    path("sessions/<int:session_id>/release/", review.release, name="session-release"),
+    path("sessions/<int:session_id>/void/", review.void, name="session-void"),
     path("sessions/<int:session_id>/curve.json", sessions.curve, name="session-curve"),
 ]

@@ -1,0 +1,164 @@
+"""A browser clicks through the main job: sign in, see the network, steer a station, read the session and its price."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simulator.thread import StationThread
+from stations.models import Session, SessionState
+from stations.services.rating import rate_ended
+from tenants.context import tenant_scope
+from tenants.models import Site, Tenant
+from tests.servers import Role, Roles
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+Make = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def web(session_roles: Roles) -> Role:
+    return session_roles.start("web")
+
+
+@pytest.fixture(scope="session")
+def gateway(session_roles: Roles) -> Role:
+    return session_roles.start("gateway")
+
+
+@pytest.fixture
+def quiet(page: Page) -> Iterator[Page]:
+    """A page on which nothing may complain: no script error, no policy violation, no missing file."""
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    assert not complaints, complaints
+
+
+def sign_in(page: Page, web: Role, email: str, password: str) -> None:
+    page.goto(f"{web.url}/login/")
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(re.compile("/t/"))
+
+
+def test_the_main_job(
+    quiet: Page, web: Role, gateway: Role, tenant: Tenant, site: Site, make_station: Make, make_member: Make,
+    make_token: Make, make_tariff: Make,
+) -> None:  # fmt: skip
+    page = quiet
+    make_tariff(is_default=True)
+    token = make_token()
+    station = make_station(site=site, name="Ramp 1")
+    user, password = make_member("operator")
+    sign_in(page, web, user.email, password)
+    page.get_by_role("link", name="Stations").first.click()
+    page.get_by_role("link", name="Ramp 1").click()
+    assert page.get_by_text("Waiting for its first connection").is_visible()
+
+    url = f"{gateway.ws_url}/ocpp/{tenant.slug}"
+    with StationThread(
+        url=url, identity=station.identity, password=station.password, speed=60, auto_plug=0
+    ) as own:
+        # It comes online on the open page, without a reload.
+        page.locator("#station-head").get_by_text("Online").wait_for()
+        page.locator("article").get_by_text("Available").wait_for()
+
+        page.get_by_role("link", name="Start charging").click()
+        page.locator("#offer-start").get_by_label("Token").fill(token.uid)
+        page.locator("#offer-start").get_by_role("button", name="Start charging").click()
+        page.get_by_role("heading", name="Start charging: accepted").wait_for()
+        assert page.get_by_text("Sent to the station").is_visible()
+
+        page.get_by_role("link", name="Live", exact=True).click()
+        page.locator("article").get_by_text("Charging", exact=True).wait_for()
+        page.locator("article").get_by_text(re.compile(r"Session #\d+")).wait_for()
+        page.locator("article svg.meter").wait_for()
+        page.locator("article").get_by_role("button", name="Stop charging").click()
+        page.get_by_role("heading", name="Stop charging: accepted").wait_for()
+        own.do(own.station.settled())
+
+    page.get_by_role("link", name="Sessions").first.click()
+    page.get_by_role("link", name=re.compile(r"^#\d+$")).first.click()
+    page.locator("#session-state").get_by_text(re.compile("Ended|Completed")).wait_for()
+    with tenant_scope(tenant.pk):
+        rate_ended(tenant_id=tenant.pk)
+        session = Session.objects.get(tenant=tenant)
+        assert session.state == SessionState.RATED, session.held_reason
+    page.reload()
+    page.get_by_role("heading", name="Power and energy").wait_for()
+    page.locator(".chart canvas").wait_for()
+    assert page.locator("section[aria-labelledby=price-title]").get_by_text("total").is_visible()
+    assert page.get_by_text("Charging ended").is_visible()
+
+
+def test_a_lost_connection_is_said_and_caught_up(
+    page: Page, roles: Roles, tenant: Tenant, site: Site, make_station: Make, make_member: Make
+) -> None:
+    web = roles.start("web")
+    station = make_station(site=site, name="Ramp 2", online=True)
+    user, password = make_member("operator")
+    sign_in(page, web, user.email, password)
+    page.goto(f"{web.url}/t/{tenant.slug}/stations/{station.pk}/")
+    page.locator(".live", has_text="Live").first.wait_for()
+    web.stop()
+    page.get_by_text("Connection lost. What you see is from").wait_for()
+    with tenant_scope(tenant.pk):
+        station.evses.get().connectors.update(status="faulted")
+    roles.start("web", port=web.port)
+    page.locator("article").get_by_text("Faulted").wait_for(timeout=60_000)
+    assert page.get_by_text("Connection lost. What you see is from").is_hidden()
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_fits_its_screen_and_breaks_no_rule(
+    quiet: Page, web: Role, tenant: Tenant, site: Site, make_station: Make, make_session: Make, make_token: Make,
+    make_tariff: Make, make_driver: Make, make_member: Make, width: int, scheme: str,
+) -> None:  # fmt: skip
+    station = make_station(
+        site=site, name="A station with quite a long name, second level", evses=4, online=True
+    )
+    session, tariff, driver = make_session(station), make_tariff(), make_driver()
+    token = make_token(driver=driver)
+    user, password = make_member("owner")
+    page = quiet
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.set_viewport_size({"width": width, "height": 900})
+    sign_in(page, web, user.email, password)
+    own = f"stations/{station.pk}/"
+    for path in (
+        "", "sites/", f"sites/{site.pk}/", "sites/new/", "stations/", own, f"{own}commands/?open=reset",
+        f"{own}configuration/", f"{own}frames/", f"{own}timeline/", f"{own}sessions/", f"{own}edit/",
+        "stations/connect/",        "quarantine/", "sessions/", f"sessions/{session.pk}/", "tokens/", f"tokens/{token.pk}/", "tokens/import/",
+        "drivers/", f"drivers/{driver.pk}/", "tariffs/", f"tariffs/{tariff.pk}/", "tariffs/new/", "members/",
+        "members/new/", "api-keys/", "audit/", "search/?q=level", "me/",
+    ):  # fmt: skip
+        page.goto(f"{web.url}/t/{tenant.slug}/{path}")
+        assert page.locator("h1").count() == 1, path
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{path} is {wide} px too wide"
+
+
+def test_the_keyboard_reaches_search_and_shows_its_keys(
+    quiet: Page, web: Role, site: Site, make_station: Make, make_member: Make
+) -> None:
+    make_station(site=site, name="Needle")
+    user, password = make_member("operator")
+    page = quiet
+    sign_in(page, web, user.email, password)
+    page.keyboard.press("?")
+    page.get_by_role("heading", name="Keys").wait_for()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("needle")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Needle").wait_for()

@@ -1,0 +1,274 @@
+"""What people see on the portal's pages, by role and by state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from stations.models import Connector, ConnectorStatus, Station
+from tenants.context import tenant_scope
+from tenants.models import AuditRecord, Site, Tenant
+from tests.portal.conftest import Visitor
+
+Make = Callable[..., Any]
+
+
+def test_the_empty_overview_teaches_the_first_step(visitor: Callable[..., Visitor], tenant: Tenant) -> None:
+    text = visitor().text()
+    assert "No station is connected yet" in text
+    assert f"/t/{tenant.slug}/stations/connect/" in text
+
+
+def test_all_is_well_when_nothing_needs_anybody(
+    visitor: Callable[..., Visitor], site: Site, make_station: Make
+) -> None:
+    make_station(site=site, online=True)
+    assert "All is well" in visitor().text()
+
+
+def test_a_fault_comes_first_and_leads_to_its_station(
+    visitor: Callable[..., Visitor], tenant: Tenant, site: Site, make_station: Make
+) -> None:
+    station = make_station(site=site, online=True, name="Ramp 7")
+    with tenant_scope(tenant.pk):
+        Connector.objects.filter(tenant=tenant).update(
+            status=ConnectorStatus.FAULTED, error_code="GroundFailure"
+        )
+    text = visitor().text()
+    assert "1 thing needs you" in text
+    assert "Ramp 7, connector 1 is faulted" in text
+    assert "GroundFailure" in text
+    assert f"/t/{tenant.slug}/stations/{station.pk}/" in text
+
+
+def test_an_offline_station_shows_no_stale_connector_state(
+    visitor: Callable[..., Visitor], tenant: Tenant, site: Site, make_station: Make
+) -> None:
+    station = make_station(site=site, online=False)
+    with tenant_scope(tenant.pk):
+        Connector.objects.filter(tenant=tenant).update(status=ConnectorStatus.CHARGING)
+    text = visitor().text(f"stations/{station.pk}/now/")
+    assert 'data-state="offline"' in text
+    assert 'data-state="charging"' not in text
+
+
+def test_a_facility_manager_sees_only_their_sites(
+    visitor: Callable[..., Visitor], make_site: Make, make_station: Make
+) -> None:
+    own, other = make_site(name="Own depot"), make_site(name="Other depot")
+    make_station(site=own, name="Own station")
+    hidden = make_station(site=other, name="Hidden station")
+    manager = visitor("facility_manager", [own])
+    for page in ("", "sites/", "stations/", "sessions/"):
+        text = manager.text(page)
+        assert "Hidden station" not in text
+        assert "Other depot" not in text
+    assert manager.get(f"stations/{hidden.pk}/").status_code == 404
+    assert manager.get(f"sites/{other.pk}/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("role", "page"),
+    [
+        ("technician", "tariffs/"),
+        ("technician", "members/"),
+        ("billing", "api-keys/"),
+        ("fleet_manager", "stations/"),
+        ("facility_manager", "tokens/"),
+        ("driver", "sessions/"),
+        ("auditor", "stations/connect/"),
+    ],
+)
+def test_pages_beyond_a_role_are_refused_and_not_offered(
+    visitor: Callable[..., Visitor], role: str, page: str
+) -> None:
+    member = visitor(role)
+    assert member.get(page).status_code == 403
+    assert f'class="item" href="/t/{member.slug}/{page}"' not in member.text("me/")
+
+
+def test_a_technician_sees_no_money(
+    visitor: Callable[..., Visitor], site: Site, make_station: Make, make_session: Make
+) -> None:
+    session = make_session(make_station(site=site))
+    technician, owner = visitor("technician"), visitor()
+    assert "Price" in owner.text(f"sessions/{session.pk}/")
+    assert "Price" not in technician.text(f"sessions/{session.pk}/")
+    assert "Revenue" not in technician.text()
+
+
+def test_filters_of_the_station_list_live_in_the_address(
+    visitor: Callable[..., Visitor], tenant: Tenant, site: Site, make_station: Make
+) -> None:
+    make_station(site=site, name="Good one", online=True)
+    bad = make_station(site=site, name="Broken one", online=True)
+    with tenant_scope(tenant.pk):
+        Connector.objects.filter(tenant=tenant, evse__station=bad).update(status=ConnectorStatus.FAULTED)
+    text = visitor().text("stations/", state="faulted")
+    assert "Broken one" in text
+    assert "Good one" not in text
+
+
+def test_an_unknown_sort_or_page_is_no_error(
+    visitor: Callable[..., Visitor], site: Site, make_station: Make
+) -> None:
+    make_station(site=site, name="Here I am")
+    assert "Here I am" in visitor().text(
+        "stations/", sort="password_hash", page="900", state="nonsense", site="x"
+    )
+
+
+def test_a_refused_form_keeps_what_was_typed(visitor: Callable[..., Visitor], site: Site) -> None:
+    answer = visitor().post(
+        "stations/connect/", identity="bad:colon", site=site.pk, evses=1, plug="ac22", name="My name"
+    )
+    assert answer.status_code == 422
+    text = answer.content.decode()
+    assert "bad:colon" in text
+    assert "My name" in text
+    assert "without colon" in text
+
+
+def test_a_new_station_shows_its_three_values_once(
+    visitor: Callable[..., Visitor], tenant: Tenant, site: Site
+) -> None:
+    owner = visitor()
+    answer = owner.post("stations/connect/", identity="CP-77", site=site.pk, evses=2, plug="dc150")
+    text = answer.content.decode()
+    assert f"/ocpp/{tenant.slug}/" in text
+    with tenant_scope(tenant.pk):
+        station = Station.objects.get(tenant=tenant, identity="CP-77")
+        assert (
+            Connector.objects.filter(tenant=tenant, evse__station=station, max_power_w=150_000).count() == 2
+        )
+    assert "no-store" in answer["Cache-Control"]
+    assert "Type this into the station" not in owner.text(f"stations/{station.pk}/")
+
+
+def test_a_reset_says_how_many_sessions_it_ends(
+    visitor: Callable[..., Visitor], site: Site, make_station: Make, make_session: Make
+) -> None:
+    station = make_station(site=site, evses=2, online=True)
+    make_session(station)
+    assert "A reset now ends 1 running session." in visitor().text(f"stations/{station.pk}/commands/")
+
+
+def test_a_command_from_the_portal_carries_its_origin(
+    visitor: Callable[..., Visitor], tenant: Tenant, site: Site, make_station: Make
+) -> None:
+    station = make_station(site=site)
+    answer = visitor().post(f"stations/{station.pk}/commands/send/", kind="unlock", evse=1)
+    assert answer.status_code == 302
+    with tenant_scope(tenant.pk):
+        command = station.commands.get(tenant=tenant)
+        assert (command.kind, command.arguments) == ("unlock", {"evse": 1, "connector": 1})
+        assert command.origin_kind == "user"
+        assert AuditRecord.objects.filter(tenant=tenant, action="command.unlock").exists()
+    page = visitor().text(f"stations/{station.pk}/commands/{command.pk}/")
+    assert "waiting for the station" in page
+    assert "The station is offline." in page
+
+
+def test_cells_that_a_spreadsheet_would_run_are_made_text(
+    visitor: Callable[..., Visitor], site: Site, make_station: Make
+) -> None:
+    make_station(site=site, name="=HYPERLINK(1)")
+    assert "'=HYPERLINK(1)" in visitor().text("stations/", format="csv")
+
+
+def test_names_are_escaped(visitor: Callable[..., Visitor], site: Site, make_station: Make) -> None:
+    make_station(site=site, name="<script>alert(1)</script>")
+    assert "<script>alert(1)" not in visitor().text("stations/")
+
+
+def test_the_frames_of_a_station_are_searched_and_exported(
+    visitor: Callable[..., Visitor], tenant: Tenant, site: Site, make_station: Make
+) -> None:
+    from django.utils import timezone
+
+    from stations.models import Frame
+
+    station = make_station(site=site)
+    with tenant_scope(tenant.pk):
+        for number, (action, payload) in enumerate(
+            [("Heartbeat", "{}"), ("StatusNotification", '{"status":"Faulted"}')]
+        ):
+            Frame.objects.create(
+                id=station.pk * 10 + number, tenant=tenant, station=station, received_at=timezone.now(), gateway="g",
+                outbound=False, message_type=2, message_id=f"m{number}", action=action, ocpp_version="1.6",
+                apply=False, payload=payload,
+            )  # fmt: skip
+    owner = visitor()
+    text = owner.text(f"stations/{station.pk}/frames/", q="faulted")
+    assert "StatusNotification" in text
+    assert 'class="strong action">Heartbeat' not in text
+    lines = owner.text(f"stations/{station.pk}/frames.jsonl").splitlines()
+    assert len(lines) == 2
+    assert '"action": "Heartbeat"' in lines[0]
+
+
+def test_a_blocked_token_can_be_unblocked(
+    visitor: Callable[..., Visitor], make_token: Make, tenant: Tenant
+) -> None:
+    token = make_token(uid="04AABBCC")
+    owner = visitor()
+    owner.post(f"tokens/{token.pk}/block/", reason="lost")
+    assert "lost" in owner.text(f"tokens/{token.pk}/")
+    owner.post(f"tokens/{token.pk}/block/", undo="1")
+    with tenant_scope(tenant.pk):
+        token.refresh_from_db()
+    assert not token.blocked
+
+
+def test_a_tariff_form_becomes_ocpi_elements_and_a_price(
+    visitor: Callable[..., Visitor], tenant: Tenant
+) -> None:
+    from billing.models import Tariff
+
+    owner = visitor()
+    answer = owner.post("tariffs/new/", name="Night", currency="eur", energy="0.40", parking="6", vat="19")
+    assert answer.status_code == 302
+    with tenant_scope(tenant.pk):
+        tariff = Tariff.objects.get(tenant=tenant, name="Night")
+    kinds = [component["type"] for component in tariff.elements[0]["price_components"]]
+    assert kinds == ["ENERGY", "PARKING_TIME"]
+    # 10 kWh x 0.40 = 4.00, half an hour x 6 = 3.00, plus 19 % of 7.00
+    text = owner.text(f"tariffs/{tariff.pk}/", kwh="10", charging="60", parked="30")
+    assert "8.33\xa0EUR" in text
+
+
+def test_an_api_key_is_shown_once(visitor: Callable[..., Visitor]) -> None:
+    owner = visitor()
+    answer = owner.post("api-keys/", name="ERP", scopes=["station.view"])
+    assert "vy_" in answer.content.decode()
+    secret = answer.context["secret"]
+    assert secret not in owner.text("api-keys/")
+
+
+def test_the_last_owner_stays_owner(visitor: Callable[..., Visitor], tenant: Tenant) -> None:
+    from tenants.models import Membership
+
+    owner = visitor()
+    with tenant_scope(tenant.pk):
+        member = Membership.objects.get(tenant=tenant)
+    answer = owner.post(f"members/{member.pk}/", role="driver", active="on")
+    assert answer.status_code == 422
+    assert "last owner" in answer.content.decode()
+
+
+def test_the_accent_is_readable_on_both_grounds(visitor: Callable[..., Visitor], tenant: Tenant) -> None:
+    from tenants.context import as_platform
+
+    with as_platform():
+        Tenant.objects.filter(pk=tenant.pk).update(accent="#0b3d91")
+    text = visitor().get("theme.css").content.decode()
+    assert "#0b3d91" in text
+    assert "light-dark(#ffffff," in text
+
+
+def test_strangers_are_asked_to_sign_in(tenant: Tenant, client: Any) -> None:
+    answer = client.get(f"/t/{tenant.slug}/stations/")
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/login/?next=")
