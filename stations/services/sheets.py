@@ -170,7 +170,7 @@ def by_ids(tenant_id: int, ids: Iterable[int]) -> dict[int, Sheet]:
 
 
 def _sheet(row: tuple[Any, ...]) -> Sheet:
-    sheet = Sheet(*row[:-1], evidence=Evidence.from_json(orjson.loads(row[-1])))
+    sheet = Sheet(*row[:-1], Evidence.from_json(orjson.loads(row[-1])))
     sheet.state_before = sheet.state
     return sheet
 
@@ -229,7 +229,7 @@ def insert(tenant_id: int, sheets: Sequence[Sheet], *, numbered: bool) -> list[b
     if not sheets:
         return []
     listed = []
-    for n, sheet in enumerate(sheets):
+    for n, sheet in enumerate(sorted(sheets, key=lambda one: (one.station_id, one.start_key))):
         row = _row(sheet)
         row |= {
             "n": n, "numbered": numbered, "station_id": sheet.station_id, "site_id": sheet.site_id,

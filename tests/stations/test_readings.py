@@ -32,7 +32,7 @@ def test_readings_bring_a_running_session_up_to_date(speaker: Speaker) -> None:
     assert (session.energy_wh, session.power_w, session.soc_percent) == (Decimal(1000), 11000.0, 55.0)
     assert session.last_reading_at == session.last_progress_at == minutes(speaker, 10)
     with tenant_scope(speaker.tenant_id):
-        assert Connector.objects.get(pk=session.connector_id).power_w == 11000.0
+        assert Connector.objects.get(evse=session.evse_id).power_w == 11000.0
 
 
 def test_a_report_told_twice_is_kept_once(speaker: Speaker) -> None:
