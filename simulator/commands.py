@@ -19,6 +19,7 @@ class Commands(Charging):
     """Mixed into SimulatedStation, above Charging."""
 
     operative: bool
+    booted: bool
     align_anew: Callable[[], None]
     password_bytes: bytes | None
 
@@ -26,6 +27,8 @@ class Commands(Charging):
 
     def connector_for_start(self, number: int | None, token: str) -> int | None:
         """Where a remote start may go: the connector named, else the first that is free."""
+        if not self.booted:  # B02.FR.05: a station that is not accepted yet starts nothing
+            return None
         wanted = [number] if number else list(self.connectors)
         free = [
             self.connectors[n]

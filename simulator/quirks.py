@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 
 @dataclass
@@ -31,3 +32,20 @@ class Quirks:
     starts_anyway: bool = False  # starts a transaction although the token was refused
     forgets_password: bool = False  # connects without credentials (security profile 0)
     silent: bool = False  # never answers a CALL from the other side
+
+
+def read_quirks(texts: Iterable[str]) -> Quirks:
+    """From the command line: "bare_stop", "repeat_stop=5", ... ValueError names one that does not exist."""
+    defaults = {field.name: field.default for field in fields(Quirks)}
+    chosen: dict[str, Any] = {}
+    for text in texts:
+        name, given, value = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if name not in defaults:
+            raise ValueError(f"There is no quirk {name}; choose from {', '.join(defaults)}")
+        default = defaults[name]
+        if isinstance(default, bool):
+            chosen[name] = value.lower() not in ("no", "false", "0") if given else True
+        else:
+            chosen[name] = int(value) if isinstance(default, int) else value
+    return Quirks(**chosen)

@@ -9,7 +9,7 @@ import logging
 import signal
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 from simulator.clock import Clock
 from simulator.people import Pattern, People, Tally, break_now_and_then, charge_before_connecting
+from simulator.quirks import Quirks
 from simulator.station import SimulatedStation
 
 FINISH_SECONDS = 5.0  # how long sessions may take to end when the simulator stops
@@ -50,6 +51,8 @@ class Options:
     history: bool = False  # some stations come online with a charge under way
     faults: bool = False
     sample_seconds: int = 15
+    quirks: Quirks = field(default_factory=Quirks)
+    clock_offset_hours: float = 0.0
     for_seconds: float | None = None
     out: TextIO = sys.stdout
 
@@ -82,6 +85,7 @@ class Run:
             connectors=plan.connectors,
             max_power_w=plan.max_power_w,
             clock=self._clock(),
+            quirks=replace(self.options.quirks),
             seed=self.options.seed,
             settings={"MeterValueSampleInterval": str(self.options.sample_seconds)},
             back_off=(1.0, 60.0),
@@ -93,7 +97,7 @@ class Run:
     def _clock(self) -> Clock:
         hours, speed = self.options.since_hours, self.options.speed
         since = datetime.now(UTC) - timedelta(hours=hours) if hours else None
-        return Clock(speed, since=since)
+        return Clock(speed, since=since, offset=timedelta(hours=self.options.clock_offset_hours))
 
     async def run(self) -> int:
         """Until a signal comes or the time is over. The exit code."""

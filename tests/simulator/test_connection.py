@@ -183,12 +183,13 @@ async def test_power_loss_ends_the_charge_and_tells_it_after_the_boot(
         assert csms.of("TransactionEvent")[-1]["transactionInfo"]["stoppedReason"] == "PowerLoss"
 
 
-async def test_a_thousand_idle_stations_live_in_one_process(csms: ScriptedCsms) -> None:
+@pytest.mark.parametrize("count", [200, pytest.param(1000, marks=pytest.mark.long)])
+async def test_many_idle_stations_live_in_one_process(csms: ScriptedCsms, count: int) -> None:
     stations = [
         SimulatedStation(url=csms.url, identity=f"CP {number}", seed=1, keep_frames=5, validate=False)
-        for number in range(1000)
+        for number in range(count)
     ]
     for station in stations:
         station.begin()
-    await csms.until(lambda: len(csms.of("BootNotification")) == 1000, timeout=60)
+    await csms.until(lambda: len(csms.of("BootNotification")) == count, timeout=60)
     await asyncio.gather(*(station.close() for station in stations))

@@ -63,6 +63,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--history", action="store_true", help="some stations bring a running charge along"
         )
+        parser.add_argument("--quirk", action="append", default=[], help="a bad habit, such as repeat_stop=5")
+        parser.add_argument("--clock-offset", type=float, default=0.0, metavar="HOURS", help="wrong clocks")
         parser.add_argument(
             "--keep-trying", action="store_true", help="go on when nobody could connect at first"
         )
@@ -71,6 +73,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        from simulator.quirks import read_quirks
         from simulator.run import Options, Plan, read_plans, run
 
         demo = options["demo"]
@@ -81,6 +84,10 @@ class Command(BaseCommand):
                 raise CommandError(f"Cannot read stations from {demo}: {error}.") from error
         else:
             plans = [Plan(**row) for row in self._rows(options)]
+        try:
+            quirks = read_quirks(options["quirk"])
+        except ValueError as error:
+            raise CommandError(f"{error}.") from error
         code = run(
             Options(
                 plans=plans,
@@ -93,6 +100,8 @@ class Command(BaseCommand):
                 idle=options["idle"],
                 history=options["history"] or bool(demo),
                 faults=options["faults"] or bool(demo),
+                quirks=quirks,
+                clock_offset_hours=options["clock_offset"],
                 sample_seconds=options["sample"],
                 for_seconds=options["for_seconds"],
             )
