@@ -34,6 +34,7 @@ class Revenue:
 def tariffs(tenant_id: int, actor: Actor, *, archived: bool = False) -> QuerySet[Tariff]:
     """Tariffs in use, with the number of sites they are the tariff of as `site_count`."""
     found = Tariff.objects.filter(tenant_id=tenant_id).annotate(site_count=Count("site_tariffs"))
+    found = found.order_by("name", "pk")  # stated: counting drops the order of the model
     return found if archived else found.filter(archived_at=None)
 
 

@@ -11,14 +11,14 @@ from tenants.permissions import FLEET_SCOPED, Actor
 
 
 def fleets(tenant_id: int, actor: Actor) -> QuerySet[Fleet]:
-    found = Fleet.objects.filter(tenant_id=tenant_id)
+    found = Fleet.objects.filter(tenant_id=tenant_id).order_by("name", "pk")
     if actor.driver_ids is not None:
         return found.filter(drivers__id__in=actor.driver_ids).distinct()
     return found if actor.fleet_ids is None else found.filter(id__in=actor.fleet_ids)
 
 
 def drivers(tenant_id: int, actor: Actor) -> QuerySet[Driver]:
-    found = Driver.objects.filter(tenant_id=tenant_id).select_related("fleet")
+    found = Driver.objects.filter(tenant_id=tenant_id).select_related("fleet").order_by("name", "pk")
     if actor.driver_ids is not None:
         found = found.filter(id__in=actor.driver_ids)
     return found if actor.fleet_ids is None else found.filter(fleet_id__in=actor.fleet_ids)
@@ -26,6 +26,7 @@ def drivers(tenant_id: int, actor: Actor) -> QuerySet[Driver]:
 
 def vehicles(tenant_id: int, actor: Actor) -> QuerySet[Vehicle]:
     found = Vehicle.objects.filter(tenant_id=tenant_id).select_related("fleet", "driver")
+    found = found.order_by("plate", "pk")
     if actor.driver_ids is not None:
         found = found.filter(driver_id__in=actor.driver_ids)
     if actor.fleet_ids is None:
@@ -37,6 +38,7 @@ def tokens(tenant_id: int, actor: Actor) -> QuerySet[Token]:
     """Tokens with their driver and fleet. `of_fleet` is the token's own fleet, else its driver's."""
     found = Token.objects.filter(tenant_id=tenant_id).select_related("driver", "fleet")
     found = found.annotate(of_fleet=Coalesce("fleet_id", "driver__fleet_id"))
+    found = found.order_by("visual_number", "uid")
     if actor.driver_ids is not None:
         found = found.filter(driver_id__in=actor.driver_ids)
     return found if actor.fleet_ids is None else found.filter(of_fleet__in=actor.fleet_ids)
