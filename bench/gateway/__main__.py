@@ -80,13 +80,13 @@ class Bench:
     async def _closed_round(self, service: Service) -> Round:
         target = self.target(service)
         stations = await self._connected(target, self.options.stations)
-        before, began = self._cpu(service), time.monotonic()
-        # CPU counts the warm-up too, so both are set against all calls of the round.
+        before = self._cpu(service)
         result = await closed_loop(stations, self.options.seconds, warm_up=self.options.warm_up)
-        used = {who: seconds - before[who] for who, seconds in self._cpu(service).items()}
-        window = time.monotonic() - began
-        calls = int(result.rate * window)
+        calls = sum(station.answered for station in stations)
         self._drop(stations)
+        lag = await self._let_settle(service)
+        # All the CPU of all the calls: that of the warm-up, and what is done behind the answers.
+        used = {who: seconds - before[who] for who, seconds in self._cpu(service).items()}
         done = Round(
             calls, result.rate, result.percentile(0.5), result.percentile(0.99), _errors(result), used
         )
@@ -95,8 +95,9 @@ class Bench:
             f"{target.name:<8} closed loop, {len(stations)} stations: {done.rate:8.0f} calls/s, "
             f"p50 {done.p50_ms:.1f} ms, p99 {done.p99_ms:.1f} ms, CPU-s per 1,000 calls: {parts}; errors {done.errors}"
         )
+        if lag > 1:
+            self.report.say(f"         and {lag:.0f} s until the work behind the answers was done")
         self._show_errors(result)
-        await self._let_settle(service)
         return done
 
     def _cpu(self, service: Service) -> dict[str, float]:
@@ -108,17 +109,18 @@ class Bench:
             found |= {who: processes.cpu_seconds(pid) for who, pid in self.setup["pids"].items()}
         return found
 
-    async def _let_settle(self, service: Service) -> None:
-        """What the gateway does after its answers must not weigh on the next round."""
+    async def _let_settle(self, service: Service) -> float:
+        """Wait for what the gateway does behind its answers; the seconds it took."""
         if service is not self.gateway:
-            return
+            return 0.0
         before = sum(self._cpu(service).values())
-        for _ in range(self.options.settle):
+        for second in range(self.options.settle):
             await asyncio.sleep(1)
             now = sum(self._cpu(service).values())
             if now - before < 0.1:
-                return
+                return second
             before = now
+        return self.options.settle
 
     # -- latency
 

@@ -51,6 +51,7 @@ class Station:
         self.socket: Socket | None = None
         self.result: Result | None = None
         self.looping = False
+        self.answered = 0  # calls in all, measured or not
         self._step = ""
         self._begun = 0.0
         self._due: deque[float] = deque()
@@ -106,6 +107,7 @@ class Station:
     def _settle(self, text: bytes) -> None:
         name, self._step = self._step, ""
         self.script.answered(name, text)
+        self.answered += 1
         if self.result is not None:
             self.result.calls += 1
             self.result.latencies.append(time.perf_counter() - self._begun)
@@ -140,9 +142,9 @@ async def connect_all(stations: list[Station], *, at_once: int = 200, timeout: f
         pause = 0.05
         while True:
             try:
-                async with gate:
+                async with gate, asyncio.timeout(30):
                     return await station.connect()
-            except (OSError, Refused):
+            except (OSError, Refused, TimeoutError):
                 if time.perf_counter() > end:
                     raise
                 await asyncio.sleep(pause)

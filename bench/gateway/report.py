@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 class Round:
     """One closed-loop round of one server."""
 
-    calls: int
+    calls: int  # all of the round, the warm-up too
     rate: float
     p50_ms: float
     p99_ms: float
