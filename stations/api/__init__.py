@@ -7,7 +7,14 @@ from stations.api.events import ConnectionList, EventList
 from stations.api.frames import FrameExport, FrameList
 from stations.api.orphans import OrphanList, OrphanOne
 from stations.api.quarantine import QuarantineAdopt, QuarantineList, QuarantineOne
-from stations.api.sessions import SessionEvents, SessionList, SessionOne, SessionReadings
+from stations.api.sessions import (
+    SessionEvents,
+    SessionList,
+    SessionOne,
+    SessionReadings,
+    SessionRelease,
+    SessionVoid,
+)
 from stations.api.stations import StationList, StationOne, StationPassword
 from stations.api.variables import VariableList
 
@@ -31,6 +38,8 @@ urlpatterns = [
     path("orphans/<int:orphan_id>", OrphanOne.as_view(), name="orphan"),
     path("sessions", SessionList.as_view(), name="sessions"),
     path("sessions/<int:session_id>", SessionOne.as_view(), name="session"),
+    path("sessions/<int:session_id>/release", SessionRelease.as_view(), name="session-release"),
+    path("sessions/<int:session_id>/void", SessionVoid.as_view(), name="session-void"),
     path("sessions/<int:session_id>/readings", SessionReadings.as_view(), name="session-readings"),
     path("sessions/<int:session_id>/events", SessionEvents.as_view(), name="session-events"),
 ]

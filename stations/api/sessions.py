@@ -15,8 +15,9 @@ from billing.models import Charge
 from fleets.models import Verdict
 from stations import history, visible
 from stations.models import Reading, Session, SessionEvent, SessionState
+from stations.services import review
 from tenants.permissions import Permission
-from tenants.rest import Filters, IdFilter, Out, TenantView, Verb
+from tenants.rest import Filters, IdFilter, In, Out, TenantView, Verb
 
 MONEY = ("cost_incl_tax", "currency", "charge")
 
@@ -116,6 +117,16 @@ class SessionEventOut(Out):
         ]
 
 
+class ReleaseIn(In):
+    energy_wh = serializers.DecimalField(
+        16, 3, min_value=0, allow_null=True, required=False, help_text="Left out: its own figures"
+    )
+
+
+class VoidIn(In):
+    reason = serializers.CharField(max_length=200)
+
+
 class SessionFilter(Filters):
     state = django_filters.MultipleChoiceFilter(choices=SessionState.choices)
     station_id = IdFilter()
@@ -159,6 +170,30 @@ class SessionOne(SessionView):
 
     def get(self, request: Request, session_id: int) -> Response:
         return self.answer(self.session())
+
+
+class SessionRelease(SessionView):
+    """Let a held session be priced, with its own figures or with the energy that a person has found out."""
+
+    verbs = {
+        "POST": Verb(
+            Permission.SESSION_REVIEW, takes=ReleaseIn, gives=SessionDetail, says="Release a held session"
+        )
+    }
+
+    def post(self, request: Request, session_id: int) -> Response:
+        return self.answer(review.release_held(session=self.session(), actor=self.actor, **self.given()))
+
+
+class SessionVoid(SessionView):
+    """This session is never billed; a charge that was made for it is taken back."""
+
+    verbs = {
+        "POST": Verb(Permission.SESSION_REVIEW, takes=VoidIn, gives=SessionDetail, says="Void a session")
+    }
+
+    def post(self, request: Request, session_id: int) -> Response:
+        return self.answer(review.void(session=self.session(), actor=self.actor, **self.given()))
 
 
 class SessionReadings(SessionView):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import django_filters
 from django.db.models import QuerySet
 from rest_framework.request import Request
@@ -9,6 +11,7 @@ from rest_framework.response import Response
 
 from stations.api.common import BelowStation
 from stations.models import Variable
+from stations.services.commands import masked
 from tenants.permissions import Permission
 from tenants.rest import Filters, Out, Verb
 
@@ -36,6 +39,10 @@ class VariableOut(Out):
             "read_at",
             "source",
         ]
+
+    def to_representation(self, variable: Variable) -> Any:
+        """Passwords and keys that a station tells of stay here."""
+        return masked(super().to_representation(variable))
 
 
 class VariableFilter(Filters):

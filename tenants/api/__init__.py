@@ -7,6 +7,7 @@ from tenants.api.audit import AuditList
 from tenants.api.keys import KeyList, KeyOne
 from tenants.api.members import MemberList, MemberOne
 from tenants.api.sites import SiteList, SiteOne
+from tenants.api.webhooks import WebhookList, WebhookOne, WebhookSecret
 
 urlpatterns = [
     path("me", Account.as_view(), name="api-me"),
@@ -16,5 +17,8 @@ urlpatterns = [
     path("members/<int:member_id>", MemberOne.as_view(), name="api-member"),
     path("api-keys", KeyList.as_view(), name="api-keys-rest"),
     path("api-keys/<int:key_id>", KeyOne.as_view(), name="api-key-rest"),
+    path("webhooks", WebhookList.as_view(), name="webhooks"),
+    path("webhooks/<int:webhook_id>", WebhookOne.as_view(), name="webhook"),
+    path("webhooks/<int:webhook_id>/secret", WebhookSecret.as_view(), name="webhook-secret"),
     path("audit", AuditList.as_view(), name="api-audit"),
 ]

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
@@ -22,8 +24,12 @@ class StrictJSONParser(BaseParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = stream.read(most + 1)
+        if len(body) > most:
+            raise RequestDataTooBig
         try:
-            text = stream.read().decode("utf-8")
+            text = body.decode("utf-8")
             value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
         except (ValueError, RecursionError) as error:
             raise ParseError(f"The body is no valid JSON: {_reason(error)}") from None
