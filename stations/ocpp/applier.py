@@ -11,10 +11,12 @@ import logging
 import signal
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import orjson
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
 from stations.models import Frame, JournalCursor
 from stations.neutral import EventReport, MeterReport, StatusReport, VariableReport
@@ -26,6 +28,7 @@ from tenants.context import tenant_scope
 log = logging.getLogger("voltyard.gateway.applier")
 
 IDLE_SECONDS = 0.1
+LAG = timedelta(days=2)  # a journal that waited longer is left to a person; its frames stay in the log
 BATCH = 2_000
 
 
@@ -69,7 +72,13 @@ def apply_batch(tenant_id: int, gateway: str) -> int:
                 return 0
         cursor_row, _created = JournalCursor.objects.get_or_create(tenant_id=tenant_id, gateway=gateway)
         waiting = list(
-            Frame.objects.filter(tenant_id=tenant_id, gateway=gateway, apply=True, id__gt=cursor_row.applied_id)
+            Frame.objects.filter(
+                tenant_id=tenant_id,
+                gateway=gateway,
+                apply=True,
+                id__gt=cursor_row.applied_id,
+                received_at__gt=timezone.now() - LAG,  # spares looking into the partitions of other days
+            )
             .order_by("id")
             .values_list("id", "station_id", "received_at", "action", "message_type", "ocpp_version", "payload")[:BATCH]
         )

@@ -122,6 +122,13 @@ def error(message_id: str, code: str, description: str, kind: int = ERROR) -> st
     return orjson.dumps([kind, message_id, code, description[:255], {}]).decode()
 
 
+def fragment(payload_json: bytes) -> orjson.Fragment:
+    """A payload for PostgreSQL, which holds no NUL: made visible."""
+    if b"\\u0000" in payload_json:
+        payload_json = payload_json.replace(b"\\u0000", b"\\u2400")
+    return orjson.Fragment(payload_json)
+
+
 def storable(text: str) -> str:
     """Text that PostgreSQL can hold: NUL made visible."""
     return text.replace("\x00", "\u2400").replace("\\u0000", "\\u2400")

@@ -214,24 +214,27 @@ class Link:
 
     def _row(
         self, frame: frames.Incoming, now: float, reply_type: int | None, reply: bytes | None, apply: bool
-    ) -> list[Any]:
-        payload = frame.payload_json
-        if b"\\u0000" in payload:
-            payload = payload.replace(b"\\u0000", b"\\u2400")
-        return [
-            self.tenant_id, self.station_id, now, False, frame.kind, frames.storable(frame.message_id),
-            frames.storable(frame.action), self.version.name, apply, orjson.Fragment(payload), reply_type,
-            orjson.Fragment(reply) if reply is not None else None,
-        ]  # fmt: skip
+    ) -> dict[str, Any]:
+        """A row of `stations_ingest_frames`."""
+        return {
+            "tenant": self.tenant_id,
+            "station": self.station_id,
+            "at": now,
+            "outbound": False,
+            "type": frame.kind,
+            "id": frames.storable(frame.message_id),
+            "action": frames.storable(frame.action),
+            "version": self.version.name,
+            "apply": apply,
+            "payload": frames.fragment(frame.payload_json),
+            "reply_type": reply_type,
+            "reply": None if reply is None else orjson.Fragment(reply),
+        }
 
     def _note(
         self, kind: int, message_id: str, action: str, payload: bytes, now: float, *, outbound: bool = False
     ) -> None:
-        if b"\\u0000" in payload:
-            payload = payload.replace(b"\\u0000", b"\\u2400")
-        self.gateway.writer.note_frame(
-            [
-                self.tenant_id, self.station_id, now, outbound, kind, frames.storable(message_id), action,
-                self.version.name, False, orjson.Fragment(payload), None, None,
-            ]
-        )  # fmt: skip
+        """Keep a frame that is no CALL with an answer of ours; nobody waits for it to be durable."""
+        row = self._row(frames.Incoming(kind, message_id, action, None, payload), now, None, None, False)
+        row["outbound"] = outbound
+        self.gateway.writer.note_frame(row)

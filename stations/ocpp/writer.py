@@ -136,7 +136,7 @@ class Writer:
         """The verb's answer to this request, once it is committed. Tenant 0: before any tenant is known."""
         return await self._wait(self._verb_lane, (tenant_id, verb), request)
 
-    async def frame(self, row: Sequence[Any]) -> None:
+    async def frame(self, row: dict[str, Any]) -> None:
         """Returns once the frame is durable."""
         await self._wait(self._frame_lane, None, row)
 
@@ -147,7 +147,7 @@ class Writer:
         lane.put(Item(key, payload, future))
         return await future
 
-    def note_frame(self, row: Sequence[Any]) -> None:
+    def note_frame(self, row: dict[str, Any]) -> None:
         """Keep a frame whose durability nobody waits for. Left out, and counted, when the queue is full."""
         if len(self._frame_lane.waiting) >= MAX_WAITING:
             metrics.FRAMES_NOT_KEPT.inc()
