@@ -17,5 +17,6 @@ urlpatterns = [
     path("drivers/<int:driver_id>/delete/", drivers.delete, name="driver-delete"),
     path("fleets/new/", fleets.new, name="fleet-new"),
     path("fleets/<int:fleet_id>/", fleets.fleet, name="fleet"),
+    path("fleets/<int:fleet_id>/managers/", fleets.managers, name="fleet-managers"),
     path("fleets/<int:fleet_id>/delete/", fleets.delete, name="fleet-delete"),
 ]

@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages import Catalog
@@ -28,6 +29,7 @@ KEYWORDS = DEFAULT_KEYWORDS | {
     "pgettext_lazy": ((1, "c"), 2),
 }
 DOMAIN = "django"
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 _TEXT = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
 _CALL = re.compile(
     rf"\b(n?p?gettext|_)\(\s*u?({_TEXT})(?:\s*,\s*u?({_TEXT}))?(?:\s*,\s*u?({_TEXT}))?", re.DOTALL
@@ -89,6 +91,10 @@ def update(language: str) -> tuple[int, int]:
     else:
         merged = Catalog(locale=language, project="Voltyard", charset="utf-8", fuzzy=False)
         merged.update(template)
+    # A date of each run would make every run a change.
+    merged.creation_date = merged.revision_date = _EPOCH
+    merged.header_comment = "# Texts of Voltyard; collected and compiled by `manage.py translations`."
+    merged.last_translator = merged.language_team = "Voltyard"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         write_po(

@@ -53,9 +53,12 @@ def chromium() -> Path:
     pytest.skip(HOW_TO_GET_ONE)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: Path) -> Iterator[Browser]:
-    """One headless browser for the session; take `page` for a fresh, empty profile."""
+    """One headless browser for a file of tests; take `page` for a fresh, empty profile.
+
+    Not for the session: Playwright's loop runs in this thread as long as the browser, and no async test could.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

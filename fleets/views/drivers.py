@@ -17,6 +17,7 @@ from fleets import queries
 from fleets.models import Driver, Fleet, Token
 from fleets.services import drivers as service
 from tenants.errors import DomainError, NotFound
+from tenants.models import Role, User
 from tenants.pages import Column, PageRequest, PortalForm, csv_response, go, listing, page
 from tenants.permissions import Permission
 
@@ -37,12 +38,21 @@ class DriverForm(PortalForm):
     fleet = forms.ModelChoiceField(
         label=_("Fleet"), queryset=Fleet.objects.none(), required=False, empty_label=_("None")
     )
+    user = forms.ModelChoiceField(
+        label=_("Signs in as"),
+        queryset=User.objects.none(),
+        required=False,
+        empty_label=_("Nobody"),
+        help_text=_("A member with the role of a driver, who then sees their own sessions and tokens."),
+    )
     blocked = forms.BooleanField(label=_("Blocked: all tokens of this driver are refused"), required=False)
 
     def __init__(self, *args: Any, request: PageRequest, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         fleets = queries.fleets(request.tenant.pk, request.actor)
         self.fields["fleet"].queryset = fleets  # type: ignore[attr-defined]
+        users = User.objects.filter(memberships__tenant_id=request.tenant.pk, memberships__role=Role.DRIVER)
+        self.fields["user"].queryset = users.order_by("name", "email")  # type: ignore[attr-defined]
 
 
 @page(Permission.DRIVER_VIEW)
@@ -94,7 +104,7 @@ def new(request: PageRequest) -> HttpResponse:
 @page(Permission.DRIVER_VIEW)
 def driver(request: PageRequest, driver_id: int) -> HttpResponse:
     found = _driver(request, driver_id)
-    start = {name: getattr(found, name) for name in ("name", "email", "phone", "fleet", "blocked")}
+    start = {name: getattr(found, name) for name in ("name", "email", "phone", "fleet", "user", "blocked")}
     form = DriverForm(request.POST or None, request=request, initial=start)
     if request.method == "POST" and request.actor.may(Permission.DRIVER_EDIT) and form.is_valid():
         try:

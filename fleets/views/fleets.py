@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django import forms
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _t
@@ -11,9 +12,11 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from fleets import queries
-from fleets.models import Fleet
+from fleets.models import Fleet, FleetScope
 from fleets.services import fleets as service
+from fleets.services import scopes
 from tenants.errors import DomainError, NotFound
+from tenants.models import Membership, Role
 from tenants.pages import PageRequest, PortalForm, go, page
 from tenants.permissions import Permission
 
@@ -54,10 +57,41 @@ def fleet(request: PageRequest, fleet_id: int) -> HttpResponse:
     context = {
         "form": form,
         "fleet": found,
+        "managers": _managers(request),
+        "manager_ids": set(_scopes(found).values_list("membership_id", flat=True)),
         "drivers": queries.drivers(request.tenant.pk, request.actor).filter(fleet=found)[:200],
         "vehicles": queries.vehicles(request.tenant.pk, request.actor).filter(fleet=found)[:200],
     }
     return render(request, "fleets/fleet.html", context, status=422 if form.errors else 200)
+
+
+def _managers(request: PageRequest) -> QuerySet[Membership]:
+    """Members whose role is limited to fleets."""
+    found = Membership.objects.filter(tenant_id=request.tenant.pk, role=Role.FLEET_MANAGER)
+    return found.select_related("user").order_by("user__name", "user__email")
+
+
+def _scopes(fleet: Fleet) -> QuerySet[FleetScope]:
+    return FleetScope.objects.filter(tenant_id=fleet.tenant_id, fleet=fleet)
+
+
+@require_POST
+@page(Permission.MEMBER_EDIT)
+def managers(request: PageRequest, fleet_id: int) -> HttpResponse:
+    """Who of the fleet managers acts for this fleet: those ticked do, those unticked do not."""
+    found = _fleet(request, fleet_id)
+    wanted = set(request.POST.getlist("member"))
+    for member in _managers(request):
+        own = set(
+            FleetScope.objects.filter(tenant_id=member.tenant_id, membership=member).values_list(
+                "fleet_id", flat=True
+            )
+        )
+        own = own | {found.pk} if str(member.pk) in wanted else own - {found.pk}
+        fleets = Fleet.objects.filter(tenant_id=member.tenant_id, pk__in=own)
+        scopes.limit_to_fleets(member=member, fleets=fleets, actor=request.actor)
+    messages.success(request, _t("Saved. They see %(name)s at once.") % {"name": found})
+    return go(request, "fleet", found.pk)
 
 
 @require_POST

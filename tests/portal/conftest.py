@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from tenants.models import Site, Tenant
@@ -21,13 +21,13 @@ class Visitor:
     client: Client
     slug: str
 
-    def get(self, page: str = "", **query: str) -> HttpResponse:
+    def get(self, page: str = "", /, **query: str) -> Any:
         return self.client.get(f"/t/{self.slug}/{page}", query)
 
-    def post(self, page: str, **data: object) -> HttpResponse:
+    def post(self, page: str, /, **data: object) -> Any:
         return self.client.post(f"/t/{self.slug}/{page}", data)
 
-    def text(self, page: str = "", **query: str) -> str:
+    def text(self, page: str = "", /, **query: str) -> str:
         answer = self.get(page, **query)
         assert answer.status_code == 200, f"{page}: {answer.status_code}"
         return answer.content.decode()

@@ -138,7 +138,8 @@ def test_every_page_fits_its_screen_and_breaks_no_rule(
     for path in (
         "", "sites/", f"sites/{site.pk}/", "sites/new/", "stations/", own, f"{own}commands/?open=reset",
         f"{own}configuration/", f"{own}frames/", f"{own}timeline/", f"{own}sessions/", f"{own}edit/",
-        "stations/connect/",        "quarantine/", "sessions/", f"sessions/{session.pk}/", "tokens/", f"tokens/{token.pk}/", "tokens/import/",
+        "stations/connect/", "quarantine/", "sessions/", f"sessions/{session.pk}/",
+        "tokens/", f"tokens/{token.pk}/", "tokens/import/",
         "drivers/", f"drivers/{driver.pk}/", "tariffs/", f"tariffs/{tariff.pk}/", "tariffs/new/", "members/",
         "members/new/", "api-keys/", "audit/", "search/?q=level", "me/",
     ):  # fmt: skip
