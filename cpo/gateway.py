@@ -34,6 +34,7 @@ def run(host: str, port: int) -> None:
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,  # `stations.ocpp.access` believes trusted proxies alone
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
     finally:
