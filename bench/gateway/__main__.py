@@ -95,6 +95,8 @@ class Bench:
             f"{target.name:<8} closed loop, {len(stations)} stations: {done.rate:8.0f} calls/s, "
             f"p50 {done.p50_ms:.1f} ms, p99 {done.p99_ms:.1f} ms, CPU-s per 1,000 calls: {parts}; errors {done.errors}"
         )
+        if service is self.gateway:
+            self.report.say(f"         p99 by kind, ms: {result.kinds(0.99)}")
         if lag > 1:
             self.report.say(f"         and {lag:.0f} s until the work behind the answers was done")
         self._show_errors(result)
@@ -137,6 +139,7 @@ class Bench:
                 f"worst {result.percentile(1):.1f} ms; "
                 f"errors {_errors(result)}"
             )
+            self.report.say(f"         p99 by kind, ms: {result.kinds(0.99)}")
             self._show_errors(result)
             await self._let_settle(self.gateway)
             if rate == 2000:

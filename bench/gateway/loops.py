@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from array import array
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 
 from bench.gateway.mix import Script
@@ -29,6 +29,7 @@ class Result:
     calls: int = 0
     seconds: float = 0.0
     latencies: array[float] = field(default_factory=lambda: array("d"))
+    by_kind: dict[str, array[float]] = field(default_factory=lambda: defaultdict(lambda: array("d")))
     errors: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -37,8 +38,18 @@ class Result:
 
     def percentile(self, share: float) -> float:
         """Milliseconds."""
-        values = sorted(self.latencies)
-        return values[min(len(values) - 1, int(len(values) * share))] * 1000 if values else float("nan")
+        return _percentile(self.latencies, share)
+
+    def kinds(self, share: float) -> str:
+        """The same for each kind of call, in words."""
+        return ", ".join(
+            f"{kind} {_percentile(self.by_kind[kind], share):.1f}" for kind in sorted(self.by_kind)
+        )
+
+
+def _percentile(latencies: array[float], share: float) -> float:
+    values = sorted(latencies)
+    return values[min(len(values) - 1, int(len(values) * share))] * 1000 if values else float("nan")
 
 
 class Station:
@@ -110,7 +121,9 @@ class Station:
         self.answered += 1
         if self.result is not None:
             self.result.calls += 1
-            self.result.latencies.append(time.perf_counter() - self._begun)
+            took = time.perf_counter() - self._begun
+            self.result.latencies.append(took)
+            self.result.by_kind[name].append(took)
         if self._due:
             self.call(self._due.popleft())
         elif self.looping:
