@@ -109,8 +109,9 @@ class Installation(Collector):
         yield up
 
 
-if settings.PROCESS in ("web", "manage"):
-    REGISTRY.register(Installation())
+INSTALLATION = Installation()
+if settings.PROCESS in ("web", "manage"):  # a gateway counts its own doings alone
+    REGISTRY.register(INSTALLATION)
 
 
 class RequestMetricsMiddleware:

@@ -35,6 +35,22 @@ def _stars(found: re.Match[str]) -> str:
     return found.group(1) + "***" + (found.group(2) if found.lastindex == 2 else "")
 
 
+_SECRET_NAME = re.compile(r"(?i)password|secret|authorization|api_?key|token$")
+
+
+def _clean(value: Any, name: str = "") -> Any:
+    """The value as JSON with secrets masked, by what they are called and by how they look."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if name and _SECRET_NAME.search(name):
+        return "***"
+    if isinstance(value, dict):
+        return {str(key): _clean(part, str(key)) for key, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(part) for part in value]
+    return masked(str(value))
+
+
 class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         event: dict[str, Any] = {
@@ -49,8 +65,8 @@ class JsonFormatter(logging.Formatter):
             # Django hands over the whole request, whose text holds the query string.
             event["request_id"] = getattr(event.pop("request"), "request_id", None)
         if record.exc_info:
-            event["traceback"] = masked("".join(traceback.format_exception(*record.exc_info)))
-        return json.dumps(event, default=lambda value: masked(str(value)), ensure_ascii=False)
+            event["traceback"] = "".join(traceback.format_exception(*record.exc_info))
+        return json.dumps(_clean(event), ensure_ascii=False)
 
 
 log = logging.getLogger("voltyard.request")

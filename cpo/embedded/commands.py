@@ -52,9 +52,11 @@ def _django(argv: list[str]) -> int:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
+    from cpo.env import SettingError
+
     try:
         execute_from_command_line(argv)
-    except ImproperlyConfigured as error:
+    except (ImproperlyConfigured, SettingError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
