@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -80,6 +81,38 @@ def test_many_at_once_make_one_charge_and_one_fact(tenant: Tenant) -> None:
         assert found == set(Charge.objects.filter(tenant=tenant).values_list("pk", flat=True))
         assert len(found) == 1
         assert Fact.objects.filter(tenant=tenant, kind="charge.rated").count() == 1
+
+
+def test_a_second_process_that_comes_in_mid_charge_gets_the_first_one_s(tenant: Tenant) -> None:
+    """It saw no charge, then waits for the database to decide: the moment in which doubles are made."""
+    found: list[int] = []
+
+    def second() -> None:
+        try:
+            found.append(make(tenant, tariff=DEARER).pk)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=second)
+    with tenant_scope(tenant.pk):
+        first = make(tenant)
+        thread.start()
+        _until_somebody_waits_for_a_lock()
+    thread.join()
+    assert found == [first.pk]
+
+
+def _until_somebody_waits_for_a_lock() -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with connections["owner"].cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.02)
+    raise AssertionError("nobody waits: the second charge was not held up by the first")
 
 
 def test_nothing_is_stored_when_the_tariff_cannot_be_priced(tenant: Tenant) -> None:
