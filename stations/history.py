@@ -11,6 +11,7 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from stations import flags
 from stations.models import (
     Authorization,
     Command,
@@ -118,7 +119,7 @@ def of_session(session: Session, charge_at: datetime | None = None) -> list[Happ
         found.append(Happening(charge_at, "rated", _("Price calculated"), icon="receipt"))
     if session.held_reason:
         at = told or session.started_at
-        found.append(Happening(at, "held", _("Held for review"), session.held_reason))
+        found.append(Happening(at, "held", _("Held for review"), flags.reason(session.held_reason)))
     return sorted(found, key=lambda happening: happening.at)
 
 

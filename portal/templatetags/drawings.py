@@ -167,6 +167,9 @@ def audit_action(action: str) -> str:
         "member": _("Member"),
         "session": _("Session"),
         "orphan": _("Unknown session"),
+        "charge": _("Charge"),
+        "vehicle": _("Vehicle"),
+        "webhook": _("Webhook"),
     }
     verbs = {
         "create": _("created"),
@@ -182,7 +185,15 @@ def audit_action(action: str) -> str:
         "dismiss": _("dismissed"),
         "set_default": _("made the default"),
         "set_tariff": _("given a tariff"),
+        "limit_to_fleets": _("limited to fleets"),
+        "remove": _("removed"),
+        "void": _("taken back"),
+        "release": _("released for billing"),
+        "import": _("imported"),
+        "secret": _("new secret"),
     }
+    if action == "command.cancel":
+        return _("Command taken back")
     if noun == "command":
         known = verb in CommandKind.values
         return _("Command: %(name)s") % {"name": CommandKind(verb).label if known else verb}

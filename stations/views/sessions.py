@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from billing.models import Charge
 from billing.services import rating
-from stations import history
+from stations import flags, history
 from stations.models import Session, SessionState
 from stations.views.common import get_session
 from tenants.pages import PageRequest, page
@@ -41,6 +41,7 @@ def _render(request: PageRequest, session_id: int, template: str) -> HttpRespons
         else None
     )
     readings = history.readings(found)
+    held = flags.reason(found.held_reason)
     context = {
         "session": found,
         "station": found.station,
@@ -50,7 +51,8 @@ def _render(request: PageRequest, session_id: int, template: str) -> HttpRespons
         "average_w": _average(found),
         "so_far": _price_so_far(found) if found.state == SessionState.ACTIVE else None,
         "stop_reason": history.trigger_text(found.stop_reason),
-        "flags": [flag_text(flag) for flag in found.flags],
+        "held_reason": held,
+        "flags": flags.texts(found.flags, beside=held),
     }
     with timezone.override(ZoneInfo(found.site.time_zone)):
         return render(request, template, context)
@@ -77,22 +79,6 @@ def _average(session: Session) -> float | None:
     if end is None or end <= session.started_at:
         return None
     return float(session.energy_wh) * 3600 / (end - session.started_at).total_seconds()
-
-
-def flag_text(flag: str) -> str:
-    """What a flag of a session means, in words; an unknown flag speaks for itself."""
-    texts = {
-        "token_refused": _("The station charged although the card was refused."),
-        "meter_rollback": _("The meter ran backwards."),
-        "unit_mismatch": _("The meter's unit contradicts its numbers; kWh and Wh were told apart by size."),
-        "bad_timestamp": _("The station's clock is wrong; the time of receipt is used."),
-        "energy_absurd": _("More energy than this connector could give in the time."),
-        "seq_gap": _("Messages of this session are missing."),
-        "stop_missing": _("The station never told of the end."),
-        "start_missing": _("The station never told of the beginning."),
-        "guardian_closed": _("Closed here, because nothing was heard of it any more."),
-    }
-    return texts.get(flag, flag.replace("_", " "))
 
 
 @page(Permission.SESSION_VIEW)
