@@ -60,9 +60,12 @@ def spawn(
     cwd: Path | None = None,
     output: IO[Any] | int | None = None,
     stdin: IO[Any] | int | None = subprocess.DEVNULL,
-    death_signal: int = signal.SIGTERM,
+    death_signal: int = signal.SIGKILL,
 ) -> subprocess.Popen[bytes]:
-    """Start a child of the calling thread, which must be the main one: the child ends when that thread does."""
+    """Start a child of the calling thread, which must be the main one: the child ends when that thread does.
+
+    By SIGKILL unless told otherwise: with us, the servers go too, and there is nothing to drain into.
+    """
     drop: dict[str, Any] = {}
     if account is not None and not account.is_ours:
         drop = {"user": account.uid, "group": account.gid, "extra_groups": []}
@@ -114,7 +117,7 @@ class Ledger:
     def close(self) -> None:
         self.path.unlink(missing_ok=True)
 
-    def end_leftovers(self, patience_s: float = 20) -> list[str]:
+    def end_leftovers(self, patience_s: float = 10) -> list[str]:
         """End the children that an earlier run left; their names. The caller holds that run's lock."""
         left = {name: row for name, row in self._read().items() if _is_same(*row)}
         for pid, _ in left.values():

@@ -75,7 +75,6 @@ class Redis:
                 env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
                 stdin=subprocess.PIPE,
                 output=log,
-                death_signal=signal.SIGTERM,
             )
         assert self.process.stdin is not None
         self.process.stdin.write(_CONFIG.format(port=self.port, password=self.password).encode())

@@ -140,6 +140,8 @@ class Supervisor:
         ):
             time.sleep(0.05)
         for service in services:
+            if service.is_running:
+                self._say(f"{service.name} did not end when told and was ended by force; see its log")
             if service.process is not None:
                 processes.signal_group(service.process.pid, signal.SIGKILL)
                 service.process.wait()

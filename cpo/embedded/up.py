@@ -27,7 +27,7 @@ from cpo.embedded.terminal import Progress
 _READY_TIMEOUT_S = 120
 _FALLS_ALLOWED = 3
 _FIRST_PORTS = {"web": environment.WEB_PORT, "gateway": environment.GATEWAY_PORT}
-_STAGE_CHARGERS, _STAGE_DOORS, _STAGE_TASKS, _STAGE_REDIS, _STAGE_POSTGRES = range(5)
+_STAGE_CHARGERS, _STAGE_ROLES, _STAGE_REDIS, _STAGE_POSTGRES = range(4)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -230,17 +230,17 @@ class _Up:
         if not self.options.no_chargers:
             with self.progress.step("Starting the simulated chargers"):
                 stations = str(self.where.data / "demo.json")
-                self._keep("chargers", _STAGE_CHARGERS, "simulate", "--demo", stations)
+                self._keep("chargers", _STAGE_CHARGERS, "simulate", "--demo", stations, patience_s=10)
 
     def _serve(self, name: str) -> Service:
-        if name in _FIRST_PORTS:
-            return self._keep(name, _STAGE_DOORS, "serve", name, "--port", str(self.ports.get(name)))
-        return self._keep(name, _STAGE_TASKS, "serve", name)
+        port = ["--port", str(self.ports.get(name))] if name in _FIRST_PORTS else []
+        return self._keep(name, _STAGE_ROLES, "serve", name, *port)
 
-    def _keep(self, name: str, stage: int, *command: str) -> Service:
+    def _keep(self, name: str, stage: int, *command: str, patience_s: float = 15) -> Service:
         words = [sys.executable, "manage.py", *command]
         log = self.where.logs / f"{name}.log"
         service = Service(name, stage, lambda: logged(words, log, self.env, self.where.checkout))
+        service.patience_s = patience_s
         self.supervisor.add(service)
         return service
 
