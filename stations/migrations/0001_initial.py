@@ -430,11 +430,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='session',
-            constraint=models.UniqueConstraint(fields=('tenant', 'station', 'start_key'), name='session_start_once'),
+            constraint=models.UniqueConstraint(fields=('tenant', 'start_key', 'station'), name='session_start_once'),
         ),
         migrations.AddConstraint(
             model_name='session',
-            constraint=models.UniqueConstraint(fields=('tenant', 'station', 'transaction_id'), name='session_transaction_once'),
+            constraint=models.UniqueConstraint(fields=('tenant', 'transaction_id', 'station'), name='session_transaction_once'),
         ),
         migrations.AddConstraint(
             model_name='orphanmessage',

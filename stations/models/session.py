@@ -68,9 +68,11 @@ class Session(TenantModel):
 
     class Meta:
         ordering = ["-started_at", "-id"]
+        # The telling column comes before the station: with (tenant, station) first the planner takes either index for
+        # the other's question and reads all sessions of the station.
         constraints = [
-            models.UniqueConstraint(fields=["tenant", "station", "start_key"], name="session_start_once"),
-            models.UniqueConstraint(fields=["tenant", "station", "transaction_id"], name="session_transaction_once"),
+            models.UniqueConstraint(fields=["tenant", "start_key", "station"], name="session_start_once"),
+            models.UniqueConstraint(fields=["tenant", "transaction_id", "station"], name="session_transaction_once"),
         ]
         indexes = [
             models.Index(fields=["tenant", "-started_at"], name="session_recent"),

@@ -52,10 +52,10 @@ def rows_of(
 _INSERT = """
 INSERT INTO stations_reading (tenant_id, station_id, evse_number, session_id, sampled_at, raw_timestamp, received_at,
     context, digest, energy_wh, power_w, current_a, voltage_v, soc_percent, offered_w, values, flags)
-SELECT %(tenant)s, (r->>0)::bigint, (r->>1)::smallint, (r->>2)::bigint, (r->>3)::timestamptz, r->>4,
-    (r->>5)::timestamptz, r->>6, r->>7, (r->>8)::numeric, (r->>9)::float8, (r->>10)::float8, (r->>11)::float8,
-    (r->>12)::float8, (r->>13)::float8, (r->14)::jsonb, (r->15)::jsonb
-FROM json_array_elements(%(rows)s::json) r
+SELECT %(tenant)s, w.* FROM json_to_recordset(%(rows)s::json) AS w(
+    station bigint, evse smallint, session bigint, sampled timestamptz, raw text, received timestamptz, context text,
+    digest text, energy_wh numeric, power_w float8, current_a float8, voltage_v float8, soc float8, offered_w float8,
+    told jsonb, flags jsonb)
 ON CONFLICT (tenant_id, station_id, evse_number, sampled_at, digest) DO NOTHING
 """
 
@@ -64,16 +64,27 @@ def store(tenant_id: int, readings: Sequence[Row]) -> None:
     """Keep the rows; what is there already stays as it is."""
     if not readings:
         return
-    listed = []
-    for reading in readings:
-        m = reading.measured
-        listed.append(
-            [
-                reading.station_id, reading.evse_number, reading.session_id, reading.sampled_at,
-                reading.raw_timestamp, reading.received_at, reading.context, reading.digest, m.energy_wh, m.power_w,
-                m.current_a, m.voltage_v, m.soc_percent, m.offered_w, reading.told, reading.flags,
-            ]
-        )  # fmt: skip
+    listed = [
+        {
+            "station": reading.station_id,
+            "evse": reading.evse_number,
+            "session": reading.session_id,
+            "sampled": reading.sampled_at,
+            "raw": reading.raw_timestamp,
+            "received": reading.received_at,
+            "context": reading.context,
+            "digest": reading.digest,
+            "energy_wh": reading.measured.energy_wh,
+            "power_w": reading.measured.power_w,
+            "current_a": reading.measured.current_a,
+            "voltage_v": reading.measured.voltage_v,
+            "soc": reading.measured.soc_percent,
+            "offered_w": reading.measured.offered_w,
+            "told": reading.told,
+            "flags": reading.flags,
+        }
+        for reading in readings
+    ]
     rows.run(_INSERT, tenant_id, listed)
 
 
@@ -138,7 +149,7 @@ def record(*, tenant_id: int, reports: Sequence[MeterReport]) -> list[None]:
     store(tenant_id, kept)
     for sheet in touched.values():
         sheet.conclude()
-    sheets.save(tenant_id, touched.values())
+    sheets.save_progress(tenant_id, touched.values())
     _set_power(tenant_id, latest)
     _tell(tenant_id, touched.values())
     return [None] * len(reports)
