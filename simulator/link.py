@@ -98,6 +98,9 @@ class Link:
                 failures += 1
                 self.last_error = error
                 self.station.link_failed(error)
+            except Exception as error:  # whatever it was, the station connects anew
+                failures += 1
+                self.station.complaints.append(error)
             if self.wanted:
                 await asyncio.sleep(self._pause or self._back_off(failures))
                 self._pause = 0.0

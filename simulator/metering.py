@@ -208,7 +208,10 @@ class Metering:
                 continue
             self.outbox.drop(entry)
             entry.settle(answer)
-            self._answered(entry, answer)
+            try:
+                self._answered(entry, answer)
+            except Exception as error:  # the other messages must go on
+                self.complaints.append(error)
             self.notify()
 
     async def _attempt(self, entry: Entry) -> Any:

@@ -83,6 +83,14 @@ class People:
         await self.station.clock.sleep(self._pick(span))
 
     async def _come_and_go(self, connector: Connector) -> None:
+        with contextlib.suppress(*LOST):
+            await self._first_visit(connector)
+        while True:
+            with contextlib.suppress(*LOST):
+                await self._visit(connector)
+            await self._pause(self.pattern.gap)
+
+    async def _first_visit(self, connector: Connector) -> None:
         if connector.transaction is not None:
             self.tally.sessions += 1
             await self._charge_and_leave(connector)
@@ -91,13 +99,11 @@ class People:
             await self._visit(connector)
         else:
             await self._pause(self.pattern.first_arrival)
-        while True:
-            with contextlib.suppress(*LOST):
-                await self._visit(connector)
-            await self._pause(self.pattern.gap)
 
     async def _visit(self, connector: Connector) -> None:
         """One driver: plug in, present the card, charge, leave."""
+        if connector.car is not None and connector.transaction is None:
+            await self.station.unplug(connector.number)  # left behind when the line was lost
         if connector.state != "available" or not self.tokens or not self.station.booted:
             return
         station, number = self.station, connector.number

@@ -19,11 +19,13 @@ import ocpp.messages
 from ocpp.charge_point import remove_nones, serialize_as_dict, snake_to_camel_case
 from ocpp.exceptions import (
     FormatViolationError,
+    GenericError,
     NotImplementedError,
     NotSupportedError,
     OCPPError,
 )
 from ocpp.messages import Call, CallError, CallResult, unpack
+from websockets.exceptions import WebSocketException
 
 if TYPE_CHECKING:
     from simulator.station import SimulatedStation
@@ -71,7 +73,10 @@ class Wire:
         """Read until the connection ends."""
         async for text in self._connection:
             self.station.remember("in", text)
-            await self.route_message(text)
+            try:
+                await self.route_message(text)
+            except OCPPError as error:  # a result or error that is none
+                LOG.warning("%s: cannot read %.200s: %s", self.id, text, error)
 
     async def route_message(self, text: str) -> None:
         frame = _parse(text)
@@ -139,6 +144,10 @@ class Wire:
         except OCPPError as error:
             await self._complain(error)
             raise
+        except (OSError, WebSocketException, TimeoutError):
+            raise
+        except Exception as error:  # an error code or a result that the package cannot read
+            raise GenericError(details={"cause": repr(error)}) from error
 
     async def _complain(self, error: OCPPError) -> None:
         """2.1: a CALLRESULT that breaks the schema is answered with CALLRESULTERROR."""

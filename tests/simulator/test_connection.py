@@ -193,3 +193,38 @@ async def test_many_idle_stations_live_in_one_process(csms: ScriptedCsms, count:
         station.begin()
     await csms.until(lambda: len(csms.of("BootNotification")) == count, timeout=60)
     await asyncio.gather(*(station.close() for station in stations))
+
+
+async def test_nonsense_from_the_other_side_does_not_end_the_station(
+    csms: ScriptedCsms, connected: Stations, version: str
+) -> None:
+    station = await connected(version)
+    for text in (
+        "",
+        "[]",
+        "[2]",
+        '[3,"x"]',
+        '[4,"x"]',
+        '[9,"x",{}]',
+        "{}",
+        "nul",
+        "[" * 5000,
+        '[3,"who",{}]',
+    ):
+        await csms.last.connection.send(text)
+    assert await csms.last.ask("ClearCache") == {"status": "Accepted"}
+    assert station.connected and len(csms.sessions) == 1
+
+
+async def test_an_unknown_error_code_is_survived(
+    csms: ScriptedCsms, connected: Stations, version: str
+) -> None:
+    csms.script["Authorize"] = [[4, "NoSuchCode", "", {}]]
+    action = "StartTransaction" if version == "1.6" else "TransactionEvent"
+    csms.script[action] = [[4, "NoSuchCode", "", {}]]
+    station = await connected(version)
+    assert await station.authorize("04A1") == "Invalid"
+    await station.plug_in(1, Car())
+    await station.start(1, "04A1")
+    assert len(csms.of(action)) >= 2  # tried again, and acknowledged
+    assert station.connectors[1].state == "charging"
