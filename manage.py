@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Voltyard's one command. Needs a bare Python 3.11 to 3.13; everything else it fetches itself.
 
-    python3 manage.py up      the whole product with demo data, on this machine
-    python3 manage.py test    all checks and tests
-    python3 manage.py help    everything else
+python3 manage.py up      the whole product with demo data, on this machine
+python3 manage.py test    all checks and tests
+python3 manage.py help    everything else
 """
 
 import sys

@@ -43,5 +43,7 @@ async def gateway(scope: dict[str, Any], receive: Any, send: Any) -> None:
     else:
         body = b"This is the OCPP gateway. Stations connect by WebSocket to /ocpp/<tenant>/<identity>.\n"
         headers = [(b"content-type", b"text/plain")]
-        await send({"type": "http.response.start", "status": 426, "headers": [*headers, (b"upgrade", b"websocket")]})
+        await send(
+            {"type": "http.response.start", "status": 426, "headers": [*headers, (b"upgrade", b"websocket")]}
+        )
         await send({"type": "http.response.body", "body": body})

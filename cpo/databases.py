@@ -43,7 +43,11 @@ def _role(owner: dict[str, Any], role: str) -> dict[str, Any]:
     own_url = env.read(f"DATABASE_URL_{role.upper()}")
     if own_url:
         return parse(own_url)
-    return owner | {"USER": role_name(role), "PASSWORD": derived_password(role), "OPTIONS": dict(owner["OPTIONS"])}
+    return owner | {
+        "USER": role_name(role),
+        "PASSWORD": derived_password(role),
+        "OPTIONS": dict(owner["OPTIONS"]),
+    }
 
 
 def _pooled(database: dict[str, Any], process: str) -> dict[str, Any]:

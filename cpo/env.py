@@ -58,7 +58,17 @@ SETTINGS: tuple[Setting, ...] = (
 )  # fmt: skip
 
 _TABLE = {setting.name: setting for setting in SETTINGS}
-_FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False, "": False}
+_FLAGS = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+    "": False,
+}
 
 
 def _flag(name: str, text: str) -> bool:
@@ -78,7 +88,12 @@ def _list(name: str, text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-_READERS: dict[str, Callable[[str, str], Any]] = {"flag": _flag, "count": _count, "seconds": _count, "list": _list}
+_READERS: dict[str, Callable[[str, str], Any]] = {
+    "flag": _flag,
+    "count": _count,
+    "seconds": _count,
+    "list": _list,
+}
 
 
 def read(name: str, environ: Mapping[str, str] = os.environ) -> Any:

@@ -16,7 +16,9 @@ GRACE_SECONDS = 15
 def run(host: str, port: int) -> None:
     """Serve stations until SIGTERM or SIGINT, then drain."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "cpo.journal"], cwd=settings.BASE_DIR, env=os.environ | {"VOLTYARD_PROCESS": "gateway"}
+        [sys.executable, "-m", "cpo.journal"],
+        cwd=settings.BASE_DIR,
+        env=os.environ | {"VOLTYARD_PROCESS": "gateway"},
     )
     try:
         uvicorn.run(

@@ -78,7 +78,9 @@ class _Sender(threading.Thread):
         for tenant_id, events in gathered.items():
             try:
                 if layer is not None:
-                    await layer.group_send(group(tenant_id), {"type": "live.events", "events": _newest(events)})
+                    await layer.group_send(
+                        group(tenant_id), {"type": "live.events", "events": _newest(events)}
+                    )
             except Exception as error:  # Redis away in any of its ways: pages catch up when they load again
                 log.warning("live update not sent", extra={"error": str(error)[:200]})
 

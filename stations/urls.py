@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from stations.views import commands, configuration, frames, lists, onboarding, review, sessions, station, timeline
+from stations.views import (
+    commands,
+    configuration,
+    frames,
+    lists,
+    onboarding,
+    review,
+    sessions,
+    station,
+    timeline,
+)
 
 urlpatterns = [
     path("stations/", lists.stations, name="stations"),
@@ -10,12 +20,16 @@ urlpatterns = [
     path("stations/<int:station_id>/", station.live, name="station"),
     path("stations/<int:station_id>/now/", station.now, name="station-now"),
     path("stations/<int:station_id>/sessions/", station.sessions, name="station-sessions"),
-    path("stations/<int:station_id>/configuration/", configuration.configuration, name="station-configuration"),
+    path(
+        "stations/<int:station_id>/configuration/", configuration.configuration, name="station-configuration"
+    ),
     path("stations/<int:station_id>/commands/", commands.commands, name="station-commands"),
     path("stations/<int:station_id>/commands/send/", commands.send, name="command-send"),
     path("stations/<int:station_id>/commands/latest/", commands.latest, name="commands-latest"),
     path("stations/<int:station_id>/commands/<int:command_id>/", commands.command, name="command"),
-    path("stations/<int:station_id>/commands/<int:command_id>/cancel/", commands.cancel, name="command-cancel"),
+    path(
+        "stations/<int:station_id>/commands/<int:command_id>/cancel/", commands.cancel, name="command-cancel"
+    ),
     path("stations/<int:station_id>/frames/", frames.frames, name="station-frames"),
     path("stations/<int:station_id>/frames.jsonl", frames.export, name="station-frames-export"),
     path("stations/<int:station_id>/timeline/", timeline.timeline, name="station-timeline"),

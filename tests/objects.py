@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from billing.models import Tariff
-from fleets.models import Driver, Fleet, Token
-from stations.models import Connector, ConnectorStatus, Evse, Session, Station
+from fleets.models import Driver, Fleet, Token, Vehicle
+from stations.models import Command, Connector, ConnectorStatus, Evse, Session, Station
 from stations.services.stations import password_hash
 from tenants.context import tenant_scope
 from tenants.models import Site, Tenant
@@ -74,6 +74,25 @@ def create_token(tenant: Tenant, *, uid: str = "", **values: Any) -> Token:
 def create_driver(tenant: Tenant, **values: Any) -> Driver:
     with tenant_scope(tenant.pk):
         return Driver.objects.create(tenant=tenant, **({"name": "Dora Drake"} | values))
+
+
+def create_vehicle(tenant: Tenant, **values: Any) -> Vehicle:
+    with tenant_scope(tenant.pk):
+        return Vehicle.objects.create(tenant=tenant, **({"plate": "HH-VY 123"} | values))
+
+
+def create_command(tenant: Tenant, station: Station, *, note: str = "") -> Command:
+    """A command that waits."""
+    with tenant_scope(tenant.pk):
+        return Command.objects.create(
+            tenant=tenant,
+            station=station,
+            kind="reset",
+            arguments={"note": note},
+            origin_kind="user",
+            origin_label="Olga",
+            expires_at=datetime.now(UTC) + timedelta(minutes=5),
+        )
 
 
 def create_fleet(tenant: Tenant, **values: Any) -> Fleet:

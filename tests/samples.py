@@ -180,15 +180,7 @@ def _rows(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str
     now = datetime.now(UTC)
     money = {"excl_tax": Decimal("5.90"), "tax": Decimal("1.12"), "incl_tax": Decimal("7.02")}
     return {
-        "command": Command.objects.create(
-            tenant=tenant,
-            station=station,
-            kind="reset",
-            arguments={"note": marker},
-            origin_kind="user",
-            origin_label="Olga",
-            expires_at=now + timedelta(minutes=5),
-        ),
+        "command": objects.create_command(tenant, station, note=marker),
         "quarantined": QuarantinedStation.objects.create(
             tenant=tenant, identity=f"Q-{marker}", first_seen_at=now, last_seen_at=now
         ),

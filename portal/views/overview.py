@@ -9,13 +9,19 @@ from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from portal import attention, queries
+from portal import attention, onboarding, queries
 from tenants.pages import PageRequest, page
 from tenants.permissions import Permission
 
 
 @page(Permission.STATION_VIEW)
 def overview(request: PageRequest) -> HttpResponse:
+    if steps := onboarding.steps(request.tenant, request.actor):
+        return render(
+            request,
+            "portal/first_steps.html",
+            {"steps": steps, "next_step": next(s for s in steps if not s.done)},
+        )
     context = _now(request) | {"tiles": settings.MAP_TILE_URL, "attribution": settings.MAP_ATTRIBUTION}
     return render(request, "portal/overview.html", context)
 

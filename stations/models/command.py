@@ -40,7 +40,9 @@ class Command(TenantModel):
 
     station = TenantForeignKey(Station, on_delete=models.CASCADE, related_name="commands")
     kind = models.CharField(max_length=24, choices=CommandKind.choices)
-    arguments = models.JSONField(default=dict)  # neutral: {"evse": 1, "connector": 1, "token_uid": "...", ...}
+    arguments = models.JSONField(
+        default=dict
+    )  # neutral: {"evse": 1, "connector": 1, "token_uid": "...", ...}
     state = models.CharField(max_length=10, choices=CommandState.choices, default=CommandState.QUEUED)
     urgent = models.BooleanField(default=False)  # stops and decreases overtake
     origin_kind = models.CharField(max_length=10)
@@ -63,7 +65,9 @@ class Command(TenantModel):
         indexes = [
             models.Index(fields=["tenant", "station", "-id"], name="command_recent"),
             models.Index(
-                fields=["tenant", "station"], name="command_open", condition=models.Q(state__in=["queued", "sent"])
+                fields=["tenant", "station"],
+                name="command_open",
+                condition=models.Q(state__in=["queued", "sent"]),
             ),
         ]
 

@@ -16,12 +16,16 @@ class Frame(models.Model):
     """
 
     id = models.BigIntegerField(primary_key=True)
-    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.DO_NOTHING, related_name="+", db_constraint=False)
+    tenant = models.ForeignKey(
+        "tenants.Tenant", on_delete=models.DO_NOTHING, related_name="+", db_constraint=False
+    )
     station = TenantForeignKey(Station, on_delete=models.DO_NOTHING, related_name="+")
     received_at = models.DateTimeField()
     gateway = models.CharField(max_length=64)
     outbound = models.BooleanField()
-    message_type = models.SmallIntegerField()  # 2 CALL, 3 CALLRESULT, 4 CALLERROR, 5 CALLRESULTERROR, 6 SEND, 0 unreadable
+    message_type = (
+        models.SmallIntegerField()
+    )  # 2 CALL, 3 RESULT, 4 ERROR, 5 RESULT_ERROR, 6 SEND, 0 unreadable
     message_id = models.CharField(max_length=64)
     action = models.CharField(max_length=64)
     ocpp_version = models.CharField(max_length=8)
@@ -72,7 +76,9 @@ class Reading(models.Model):
     """
 
     id = models.BigIntegerField(primary_key=True)
-    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.DO_NOTHING, related_name="+", db_constraint=False)
+    tenant = models.ForeignKey(
+        "tenants.Tenant", on_delete=models.DO_NOTHING, related_name="+", db_constraint=False
+    )
     station = TenantForeignKey(Station, on_delete=models.DO_NOTHING, related_name="+")
     evse_number = models.SmallIntegerField()
     session_id = models.BigIntegerField(null=True)
@@ -107,7 +113,9 @@ class StationEvent(TenantModel):
     station = TenantForeignKey(Station, on_delete=models.CASCADE, related_name="events")
     evse_number = models.SmallIntegerField(null=True)
     connector_number = models.SmallIntegerField(null=True)
-    kind = models.CharField(max_length=24)  # boot | status | firmware | log | security | monitor | vendor | note
+    kind = models.CharField(
+        max_length=24
+    )  # boot | status | firmware | log | security | monitor | vendor | note
     severity = models.CharField(max_length=8, choices=Severity.choices, default=Severity.INFO)
     text = models.CharField(max_length=200)
     detail = models.JSONField(default=dict)

@@ -29,7 +29,9 @@ class Session(TenantModel):
     connector = TenantForeignKey(Connector, null=True, on_delete=models.PROTECT, related_name="+")
     site = TenantForeignKey(Site, on_delete=models.PROTECT, related_name="+")  # as it was at the start
     transaction_number = models.BigIntegerField(null=True)  # 1.6: the integer that we gave
-    transaction_id = models.CharField(max_length=64)  # as on the wire: 2.x the station's, 1.6 our number as text
+    transaction_id = models.CharField(
+        max_length=64
+    )  # as on the wire: 2.x the station's, 1.6 our number as text
     start_key = models.CharField(max_length=64)  # recognises a repeated start: digest of what identifies it
     state = models.CharField(max_length=8, choices=SessionState.choices, default=SessionState.ACTIVE)
     # Who
@@ -72,14 +74,20 @@ class Session(TenantModel):
         # the other's question and reads all sessions of the station.
         constraints = [
             models.UniqueConstraint(fields=["tenant", "start_key", "station"], name="session_start_once"),
-            models.UniqueConstraint(fields=["tenant", "transaction_id", "station"], name="session_transaction_once"),
+            models.UniqueConstraint(
+                fields=["tenant", "transaction_id", "station"], name="session_transaction_once"
+            ),
         ]
         indexes = [
             models.Index(fields=["tenant", "-started_at"], name="session_recent"),
             models.Index(fields=["tenant", "station", "-started_at"], name="session_station"),
-            models.Index(fields=["tenant", "evse"], name="session_running", condition=models.Q(state="active")),
+            models.Index(
+                fields=["tenant", "evse"], name="session_running", condition=models.Q(state="active")
+            ),
             models.Index(fields=["tenant", "id"], name="session_unrated", condition=models.Q(state="ended")),
-            models.Index(fields=["tenant", "token_uid"], name="session_token", condition=models.Q(state="active")),
+            models.Index(
+                fields=["tenant", "token_uid"], name="session_token", condition=models.Q(state="active")
+            ),
         ]
 
     def __str__(self) -> str:
@@ -102,7 +110,9 @@ class SessionEvent(TenantModel):
 
     class Meta:
         ordering = ["occurred_at", "id"]
-        constraints = [models.UniqueConstraint(fields=["tenant", "session", "content_hash"], name="session_event_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "session", "content_hash"], name="session_event_once")
+        ]
 
 
 class Authorization(TenantModel):
@@ -132,4 +142,6 @@ class OrphanMessage(TenantModel):
 
     class Meta:
         ordering = ["-id"]
-        constraints = [models.UniqueConstraint(fields=["tenant", "station", "content_hash"], name="orphan_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "station", "content_hash"], name="orphan_once")
+        ]

@@ -22,7 +22,9 @@ class Station(TenantModel):
     name = models.CharField(_("name"), max_length=120, blank=True)
     # Access
     password_hash = models.CharField(max_length=64, blank=True)
-    allow_unauthenticated = models.BooleanField(_("may connect without password (security profile 0)"), default=False)
+    allow_unauthenticated = models.BooleanField(
+        _("may connect without password (security profile 0)"), default=False
+    )
     strict = models.BooleanField(_("refuse messages that bend the specification"), default=False)
     registration = models.CharField(
         _("registration"), max_length=10, choices=Registration.choices, default=Registration.ACCEPTED
@@ -47,7 +49,9 @@ class Station(TenantModel):
     ocpp_version = models.CharField(_("OCPP version"), max_length=8, blank=True)  # 1.6, 2.0.1, 2.1
     remote_address = models.CharField(max_length=64, blank=True)
     clock_offset_s = models.FloatField(_("clock runs ahead by (s)"), null=True, blank=True)
-    notes = models.JSONField(default=dict, blank=True)  # tolerated deviations: {code: {"count": n, "last": iso}}
+    notes = models.JSONField(
+        default=dict, blank=True
+    )  # tolerated deviations: {code: {"count": n, "last": iso}}
     created_at = models.DateTimeField(auto_now_add=True)
     archived_at = models.DateTimeField(null=True, blank=True)
 
@@ -122,7 +126,9 @@ class Connector(TenantModel):
 
     class Meta:
         ordering = ["number"]
-        constraints = [models.UniqueConstraint(fields=["tenant", "evse", "number"], name="connector_number_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "evse", "number"], name="connector_number_unique")
+        ]
 
 
 class Connection(TenantModel):
@@ -140,7 +146,9 @@ class Connection(TenantModel):
 
     class Meta:
         ordering = ["-id"]
-        constraints = [models.UniqueConstraint(fields=["tenant", "station", "epoch"], name="connection_epoch_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "station", "epoch"], name="connection_epoch_unique")
+        ]
 
 
 class QuarantinedStation(TenantModel):
@@ -156,7 +164,9 @@ class QuarantinedStation(TenantModel):
 
     class Meta:
         ordering = ["-last_seen_at"]
-        constraints = [models.UniqueConstraint(fields=["tenant", "identity"], name="quarantine_identity_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "identity"], name="quarantine_identity_unique")
+        ]
 
     def __str__(self) -> str:
         return self.identity

@@ -102,7 +102,9 @@ class Throttle:
         self._failures[remote] = (count + 1, since)
         if self._waiting.get(remote, 0) >= MOST_WAITING:
             return None
-        return 0.0 if count < FREE_TRIES else min(MOST_DELAY_SECONDS, 0.1 * 2.0 ** min(count - FREE_TRIES, 10))
+        return (
+            0.0 if count < FREE_TRIES else min(MOST_DELAY_SECONDS, 0.1 * 2.0 ** min(count - FREE_TRIES, 10))
+        )
 
     def enter(self, remote: str) -> None:
         self._waiting[remote] = self._waiting.get(remote, 0) + 1

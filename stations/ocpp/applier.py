@@ -66,7 +66,8 @@ def apply_batch(tenant_id: int, gateway: str) -> int:
     with tenant_scope(tenant_id):
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, %s))", [f"journal {gateway}", tenant_id]
+                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, %s))",
+                [f"journal {gateway}", tenant_id],
             )
             if not cursor.fetchone()[0]:
                 return 0
@@ -80,11 +81,15 @@ def apply_batch(tenant_id: int, gateway: str) -> int:
                 received_at__gt=timezone.now() - LAG,  # spares looking into the partitions of other days
             )
             .order_by("id")
-            .values_list("id", "station_id", "received_at", "action", "message_type", "ocpp_version", "payload")[:BATCH]
+            .values_list(
+                "id", "station_id", "received_at", "action", "message_type", "ocpp_version", "payload"
+            )[:BATCH]
         )
         if waiting:
             _apply(tenant_id, waiting)
-            JournalCursor.objects.filter(tenant_id=tenant_id, pk=cursor_row.pk).update(applied_id=waiting[-1][0])
+            JournalCursor.objects.filter(tenant_id=tenant_id, pk=cursor_row.pk).update(
+                applied_id=waiting[-1][0]
+            )
         else:  # the frames were dropped with their partition: nothing is left to wait for
             with connection.cursor() as cursor:
                 cursor.execute(

@@ -39,7 +39,12 @@ class StationConsumer(AsyncConsumer):
         await self._serve(here, scope, receive, send, found, address[1])
 
     async def _unauthorised(
-        self, here: gateway.Gateway, scope: dict[str, Any], send: Any, found: FoundStation | None, identity: str
+        self,
+        here: gateway.Gateway,
+        scope: dict[str, Any],
+        send: Any,
+        found: FoundStation | None,
+        identity: str,
     ) -> None:
         metrics.REFUSED.labels("credentials").inc()
         remote = access.remote_address(scope)
@@ -63,7 +68,13 @@ class StationConsumer(AsyncConsumer):
                 log.exception("refused station not listed")
 
     async def _serve(
-        self, here: gateway.Gateway, scope: dict[str, Any], receive: Any, send: Any, found: FoundStation, identity: str
+        self,
+        here: gateway.Gateway,
+        scope: dict[str, Any],
+        receive: Any,
+        send: Any,
+        found: FoundStation,
+        identity: str,
     ) -> None:
         version = versions.choose(scope.get("subprotocols") or ())
         if version is None:

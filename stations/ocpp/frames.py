@@ -93,7 +93,9 @@ def _checked(frame: Any, compact: bytes) -> Incoming:
     if not message_id or len(frame[1]) > 64:
         raise BadFrame("bad_id", "The message id must be text of 1 to 36 characters.", message_id)
     if len(frame) not in _LENGTHS[kind]:
-        raise BadFrame("wrong_length", f"A message of type {kind} has {_LENGTHS[kind][0]} elements.", message_id)
+        raise BadFrame(
+            "wrong_length", f"A message of type {kind} has {_LENGTHS[kind][0]} elements.", message_id
+        )
     if kind in (CALL, SEND):
         action, payload = frame[2], frame[3]
         if not isinstance(action, str) or not 0 < len(action) <= 64:
@@ -102,7 +104,9 @@ def _checked(frame: Any, compact: bytes) -> Incoming:
             raise BadFrame("bad_payload", "The payload must be a JSON object.", message_id)
         head = 8 + len(message_id) + len(action)  # [2,"id","action",
         plain = compact[2:3] == b"," and compact[head - 1 : head + 1] == b",{"
-        return Incoming(kind, message_id, action, payload, compact[head:-1] if plain else orjson.dumps(payload))
+        return Incoming(
+            kind, message_id, action, payload, compact[head:-1] if plain else orjson.dumps(payload)
+        )
     if kind == RESULT:
         if not isinstance(frame[2], dict):
             raise BadFrame("bad_payload", "The payload must be a JSON object.", message_id)

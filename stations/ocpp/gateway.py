@@ -129,7 +129,9 @@ class Gateway:
                 except Invalid as error:
                     self._settle(link, command, CommandState.FAILED, "invalid", str(error))
                     continue
-                commands.mark_encoded(command=command, action=say.action, message_id=message_id, request=payload)
+                commands.mark_encoded(
+                    command=command, action=say.action, message_id=message_id, request=payload
+                )
                 return command, message_id, say.action, payload
 
     async def _deliver(
@@ -166,7 +168,9 @@ class Gateway:
         state = CommandState.ACCEPTED if word in say.accepted else CommandState.REJECTED
         return state, word, f"The answer bends the specification: {wrong[1]}" if wrong else "", answer.payload
 
-    def _conclude(self, link: Link, command: Command, state: str, word: str, detail: str, response: Any) -> None:
+    def _conclude(
+        self, link: Link, command: Command, state: str, word: str, detail: str, response: Any
+    ) -> None:
         with tenant_scope(link.tenant_id):
             settled = self._settle(link, command, state, word, detail, response)
             say = link.version.says[command.kind]
@@ -183,7 +187,12 @@ class Gateway:
         self, link: Link, command: Command, state: str, word: str, detail: str, response: Any = None
     ) -> Command | None:
         return commands.settle(
-            tenant_id=link.tenant_id, command_id=command.pk, state=state, answer=word, detail=detail, response=response
+            tenant_id=link.tenant_id,
+            command_id=command.pk,
+            state=state,
+            answer=word,
+            detail=detail,
+            response=response,
         )
 
     # --- loops ---
@@ -203,7 +212,9 @@ class Gateway:
             try:
                 await function()
             except Exception as error:
-                log.warning("gateway loop failed", extra={"loop": function.__name__, "error": str(error)[:200]})
+                log.warning(
+                    "gateway loop failed", extra={"loop": function.__name__, "error": str(error)[:200]}
+                )
             await asyncio.sleep(seconds)
 
     async def _tell_alive(self) -> None:
@@ -276,8 +287,6 @@ class Gateway:
         self._threads.shutdown(wait=False)
 
 
-
-
 _current: Gateway | None = None
 
 
@@ -300,4 +309,3 @@ async def lifespan(scope: dict[str, Any], receive: Any, send: Any) -> None:
             await current().drain()
             await send({"type": "lifespan.shutdown.complete"})
             return
-

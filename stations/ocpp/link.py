@@ -42,8 +42,16 @@ class Link:
         "wake_again",
     )  # fmt: skip
 
-    def __init__(self, gateway: Gateway, send: Send, version: Version, found: Any, identity: str, epoch: int) -> None:
-        self.gateway, self.send, self.version, self.identity, self.epoch = gateway, send, version, identity, epoch
+    def __init__(
+        self, gateway: Gateway, send: Send, version: Version, found: Any, identity: str, epoch: int
+    ) -> None:
+        self.gateway, self.send, self.version, self.identity, self.epoch = (
+            gateway,
+            send,
+            version,
+            identity,
+            epoch,
+        )
         self.tenant_id, self.station_id, self.site_id = found.tenant_id, found.station_id, found.site_id
         self.strict, self.registration = found.strict, found.registration
         self.last_seen = self.allowance_at = time.time()
@@ -83,9 +91,9 @@ class Link:
     async def _pace(self, now: float) -> None:
         """A token bucket: who sends faster than agreed is read slower, and TCP tells him."""
         rate = settings.OCPP_FRAMES_PER_SECOND
-        self.allowance = min(
-            float(settings.OCPP_FRAME_BURST), self.allowance + (now - self.allowance_at) * rate
-        ) - 1.0
+        self.allowance = (
+            min(float(settings.OCPP_FRAME_BURST), self.allowance + (now - self.allowance_at) * rate) - 1.0
+        )
         self.allowance_at = now
         if self.allowance < 0:
             metrics.BAD_FRAMES.labels("too_fast").inc()
@@ -101,7 +109,9 @@ class Link:
         if self.version.errors_unreadable:  # 2.0.1 part 4, 4.2.3: "-1" where no id could be read
             code = "MessageTypeNotSupported" if error.reason == "unknown_type" else "RpcFrameworkError"
             await self._text(frames.error(error.message_id or "-1", code, error.detail))
-        elif error.message_id and error.reason != "unknown_type":  # OCPP-J 1.6 4.2.2: unknown types are ignored
+        elif (
+            error.message_id and error.reason != "unknown_type"
+        ):  # OCPP-J 1.6 4.2.2: unknown types are ignored
             await self._text(frames.error(error.message_id, "FormationViolation", error.detail))
 
     async def _on_call(self, frame: frames.Incoming, now: float) -> None:
@@ -110,7 +120,9 @@ class Link:
         if answer is None:
             known = schemas.validator(version.name, action, False) is not None
             metrics.BAD_FRAMES.labels("not_supported").inc()
-            await self._fail(frame, "NotSupported" if known else "NotImplemented", f"{action[:40]} is not served.", now)
+            await self._fail(
+                frame, "NotSupported" if known else "NotImplemented", f"{action[:40]} is not served.", now
+            )
             return
         metrics.CALLS.labels(version.name, action).inc()
         compiled = schemas.validator(version.name, action, False)
@@ -127,7 +139,9 @@ class Link:
         try:
             if isinstance(answer, Journal):
                 reply = orjson.dumps(answer.reply(asked))
-                await self.gateway.writer.frame(self._row(frame, now, frames.RESULT, reply, answer.decode is not None))
+                await self.gateway.writer.frame(
+                    self._row(frame, now, frames.RESULT, reply, answer.decode is not None)
+                )
             else:
                 reply = await self._ask(answer, asked)
                 self.gateway.writer.note_frame(self._row(frame, now, frames.RESULT, reply, False))

@@ -46,7 +46,9 @@ def violation(version: str, error: Any) -> tuple[str, str]:
     return words[0 if version == "1.6" else 1], f"{place}: {error.message}"[:255]
 
 
-def check(version: str, action: str, payload: dict[str, Any], *, response: bool = False) -> tuple[str, str] | None:
+def check(
+    version: str, action: str, payload: dict[str, Any], *, response: bool = False
+) -> tuple[str, str] | None:
     """None if the payload is valid (or the schema unknown), else the first violation."""
     compiled = validator(version, action, response)
     if compiled is None or compiled.is_valid(payload):

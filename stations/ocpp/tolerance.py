@@ -60,7 +60,9 @@ def accept(version: str, action: str, payload: dict[str, Any]) -> tuple[tuple[st
     for error in compiled.iter_errors(payload) if compiled is not None else ():
         if not harmless(error):
             return schemas.violation(version, error), notes
-        notes.append(f"{error.instance_path[-1]}: {'odd time' if 'format' in error.schema_path else 'too long'}")
+        notes.append(
+            f"{error.instance_path[-1]}: {'odd time' if 'format' in error.schema_path else 'too long'}"
+        )
     return None, notes
 
 

@@ -206,7 +206,9 @@ def current_time(asked: Asked) -> Payload:
 ANSWERS: dict[str, Journal | Ask] = {
     "Authorize": Ask(
         sessions.authorize,
-        lambda asked: AuthorizeRequest(asked.station_id, TokenShown(asked.payload["idTag"]), asked.received_at),
+        lambda asked: AuthorizeRequest(
+            asked.station_id, TokenShown(asked.payload["idTag"]), asked.received_at
+        ),
         lambda answer, asked: {"idTagInfo": _tag_info(answer)},
     ),
     "BootNotification": Ask(boot.register, _boot, booted),
@@ -275,7 +277,10 @@ def _say_read(arguments: Payload, command_id: int) -> Payload:
 
 
 def _say_write(arguments: Payload, command_id: int) -> Payload:
-    return {"key": wanted(arguments, "name", str), "value": str(wanted(arguments, "value", (str, int, float, bool)))}
+    return {
+        "key": wanted(arguments, "name", str),
+        "value": str(wanted(arguments, "value", (str, int, float, bool))),
+    }
 
 
 def _say_trigger(arguments: Payload, command_id: int) -> Payload:
@@ -316,7 +321,9 @@ SAYS: dict[str, Say] = {
     CommandKind.RESET: Say(
         "Reset", lambda arguments, command_id: {"type": "Hard" if arguments.get("hard") else "Soft"}
     ),
-    CommandKind.SET_AVAILABILITY: Say("ChangeAvailability", _say_availability, frozenset({"Accepted", "Scheduled"})),
+    CommandKind.SET_AVAILABILITY: Say(
+        "ChangeAvailability", _say_availability, frozenset({"Accepted", "Scheduled"})
+    ),
     CommandKind.START: Say("RemoteStartTransaction", _say_start),
     CommandKind.STOP: Say("RemoteStopTransaction", _say_stop),
     CommandKind.TRIGGER: Say("TriggerMessage", _say_trigger),

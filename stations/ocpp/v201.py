@@ -125,7 +125,9 @@ def _status(asked: Asked) -> list[StatusReport]:
 
 def _meter_values(asked: Asked) -> list[MeterReport]:
     told = asked.payload
-    return [MeterReport(asked.station_id, told["evseId"], asked.received_at, wire.samples_2x(told["meterValue"]))]
+    return [
+        MeterReport(asked.station_id, told["evseId"], asked.received_at, wire.samples_2x(told["meterValue"]))
+    ]
 
 
 def _report(asked: Asked) -> list[Any]:
@@ -138,7 +140,9 @@ def _report(asked: Asked) -> list[Any]:
             component_instance=entry["component"].get("instance", ""),
             evse=(entry["component"].get("evse") or {}).get("id", 0),
             connector=(entry["component"].get("evse") or {}).get("connectorId", 0),
-            attribute={"Target": "target", "MinSet": "min", "MaxSet": "max"}.get(attribute.get("type", ""), "actual"),
+            attribute={"Target": "target", "MinSet": "min", "MaxSet": "max"}.get(
+                attribute.get("type", ""), "actual"
+            ),
             value=attribute.get("value"),
             mutability={"ReadOnly": "read_only", "WriteOnly": "write_only"}.get(
                 attribute.get("mutability", ""), "read_write"
@@ -160,7 +164,9 @@ def _monitor(asked: Asked) -> list[EventReport]:
             station_id=asked.station_id,
             kind="monitor",
             severity="warning" if entry.get("trigger") == "Alerting" and not entry.get("cleared") else "info",
-            text=f"{entry['component']['name']}.{entry['variable']['name']} is {entry.get('actualValue', '')}"[:200],
+            text=f"{entry['component']['name']}.{entry['variable']['name']} is {entry.get('actualValue', '')}"[
+                :200
+            ],
             raw_timestamp=entry.get("timestamp", ""),
             received_at=asked.received_at,
             detail=entry,
@@ -172,7 +178,9 @@ def _monitor(asked: Asked) -> list[EventReport]:
 
 
 ANSWERS: dict[str, Journal | Ask] = {
-    "Authorize": Ask(sessions.authorize, _authorize, lambda answer, asked: {"idTokenInfo": token_info(answer)}),
+    "Authorize": Ask(
+        sessions.authorize, _authorize, lambda answer, asked: {"idTokenInfo": token_info(answer)}
+    ),
     "BootNotification": Ask(boot.register, _boot, v16.booted),
     "DataTransfer": Journal(lambda asked: {"status": "UnknownVendorId"}, v16.vendor_message),
     "FirmwareStatusNotification": Journal(v16.nothing, v16.notice("firmware", "Firmware")),
@@ -340,7 +348,9 @@ SAYS: dict[str, Say] = {
     ),
     CommandKind.READ_REPORT: Say("GetBaseReport", _say_report),
     CommandKind.RESET: Say("Reset", _say_reset, frozenset({"Accepted", "Scheduled"})),
-    CommandKind.SET_AVAILABILITY: Say("ChangeAvailability", _say_availability, frozenset({"Accepted", "Scheduled"})),
+    CommandKind.SET_AVAILABILITY: Say(
+        "ChangeAvailability", _say_availability, frozenset({"Accepted", "Scheduled"})
+    ),
     CommandKind.START: Say("RequestStartTransaction", _say_start),
     CommandKind.STOP: Say(
         "RequestStopTransaction",

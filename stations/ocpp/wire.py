@@ -110,7 +110,9 @@ def samples_2x(meter_values: Iterable[dict[str, Any]]) -> tuple[Sample, ...]:
 def token_2x(told: dict[str, Any] | None, group: str = "") -> TokenShown | None:
     if not told:
         return None
-    return TokenShown(uid=str(told.get("idToken", "")), kind=TOKEN_KIND.get(told.get("type", ""), ""), group=group)
+    return TokenShown(
+        uid=str(told.get("idToken", "")), kind=TOKEN_KIND.get(told.get("type", ""), ""), group=group
+    )
 
 
 def wanted(arguments: dict[str, Any], name: str, kind: type | tuple[type, ...]) -> Any:

@@ -34,14 +34,18 @@ class Item:
 
     __slots__ = ("future", "key", "payload")
 
-    def __init__(self, key: tuple[int, Verb] | None, payload: Any, future: asyncio.Future[Any] | None) -> None:
+    def __init__(
+        self, key: tuple[int, Verb] | None, payload: Any, future: asyncio.Future[Any] | None
+    ) -> None:
         self.key, self.payload, self.future = key, payload, future
 
 
 class Lane:
     """A queue, and the thread that commits what has gathered in it."""
 
-    def __init__(self, name: str, commit_group: Callable[[tuple[int, Verb] | None, list[Any]], Sequence[Any]]) -> None:
+    def __init__(
+        self, name: str, commit_group: Callable[[tuple[int, Verb] | None, list[Any]], Sequence[Any]]
+    ) -> None:
         self.waiting: list[Item] = []
         self.closing = False
         self._commit_group = commit_group
@@ -160,7 +164,9 @@ class Writer:
 
     def _store_frames(self, key: Any, rows: list[Any]) -> list[None]:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT stations_ingest_frames(%s, %s::json)", [self.gateway, orjson.dumps(rows).decode()])
+            cursor.execute(
+                "SELECT stations_ingest_frames(%s, %s::json)", [self.gateway, orjson.dumps(rows).decode()]
+            )
         return [None] * len(rows)
 
     def _run_verb(self, key: Any, requests: list[Any]) -> Sequence[Any]:

@@ -39,7 +39,8 @@ def _with_secrets(arguments: Any, replace: Callable[[Any], Any]) -> Any:
         hides = any(word in name for word in SECRET_NAMES)
         return {
             key: replace(value)
-            if any(word in key.lower() for word in SECRET_NAMES) or (hides and key in ("value", "attributeValue"))
+            if any(word in key.lower() for word in SECRET_NAMES)
+            or (hides and key in ("value", "attributeValue"))
             else _with_secrets(value, replace)
             for key, value in arguments.items()
         }
@@ -129,9 +130,11 @@ def cancel(*, command: Command, actor: Actor) -> Command:
 def claim_next(*, tenant_id: int, station_id: int, epoch: int) -> Command | None:
     """The next command of a station, marked as sent; None when nothing waits or the socket is not the newest."""
     now = timezone.now()
-    station = Station.objects.select_for_update(no_key=True).filter(
-        tenant_id=tenant_id, pk=station_id, epoch=epoch
-    ).first()
+    station = (
+        Station.objects.select_for_update(no_key=True)
+        .filter(tenant_id=tenant_id, pk=station_id, epoch=epoch)
+        .first()
+    )
     if station is None:
         return None
     waiting = Command.objects.filter(tenant_id=tenant_id, station_id=station_id, state=CommandState.QUEUED)
@@ -217,7 +220,10 @@ def expire(*, tenant_id: int) -> int:
     ended = 0
     for command in overdue[:500]:
         if command.state == CommandState.QUEUED:
-            state, detail = CommandState.EXPIRED, "The station was not connected in time. Send it again once it is."
+            state, detail = (
+                CommandState.EXPIRED,
+                "The station was not connected in time. Send it again once it is.",
+            )
         else:
             state, detail = CommandState.TIMED_OUT, "The connection ended before the station answered."
         ended += settle(tenant_id=tenant_id, command_id=command.pk, state=state, detail=detail) is not None

@@ -62,7 +62,9 @@ class RefusedRequest:
 def find(*, requests: Sequence[tuple[str, str]]) -> list[FoundStation | None]:
     """Stations by (tenant slug, identity), before any tenant is entered. None: no such tenant."""
     with connections[current_alias()].cursor() as cursor:
-        cursor.execute("SELECT * FROM stations_find(%s::json)", [json.dumps([list(pair) for pair in requests])])
+        cursor.execute(
+            "SELECT * FROM stations_find(%s::json)", [json.dumps([list(pair) for pair in requests])]
+        )
         rows = cursor.fetchall()
     found: list[FoundStation | None] = [None] * len(requests)
     for place, tenant_id, station_id, site_id, stored, open_door, strict, registration in rows:
@@ -81,7 +83,13 @@ class Opened:
 def open_many(*, tenant_id: int, requests: Sequence[OpenRequest]) -> list[Opened]:
     """Each new socket's epoch. The station is online through it; older sockets are no longer routable."""
     rows = [
-        [request.station_id, request.gateway, request.ocpp_version, request.remote_address, request.at.timestamp()]
+        [
+            request.station_id,
+            request.gateway,
+            request.ocpp_version,
+            request.remote_address,
+            request.at.timestamp(),
+        ]
         for request in requests
     ]
     with connections[current_alias()].cursor() as cursor:
@@ -202,12 +210,16 @@ def gone(*, gateway: str) -> None:
 def take_offline_orphans(*, tenant_id: int) -> int:
     """Stations whose gateway has been silent are offline since it was last alive."""
     living = list(
-        GatewayProcess.objects.filter(alive_at__gte=timezone.now() - GATEWAY_SILENT).values_list("name", flat=True)
+        GatewayProcess.objects.filter(alive_at__gte=timezone.now() - GATEWAY_SILENT).values_list(
+            "name", flat=True
+        )
     )
     orphans = Station.objects.filter(tenant_id=tenant_id, online=True).exclude(gateway__in=living)
     now = timezone.now()
     requests = [
-        CloseRequest(station.pk, station.epoch, station.last_seen_at or now, 1006, "The gateway process ended.")
+        CloseRequest(
+            station.pk, station.epoch, station.last_seen_at or now, 1006, "The gateway process ended."
+        )
         for station in orphans[:2000]
     ]
     if not requests:

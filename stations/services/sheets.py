@@ -201,6 +201,36 @@ def save(tenant_id: int, sheets: Iterable[Sheet]) -> None:
         rows.run(_SAVE, tenant_id, listed)
 
 
+# What a reading can change while a session runs: the bulk of all writes.
+_SAVE_PROGRESS = """
+UPDATE stations_session s SET
+    meter_start_wh = (w.r->>1)::numeric, meter_last_wh = (w.r->>2)::numeric, energy_wh = (w.r->>3)::numeric,
+    power_w = (w.r->>4)::float8, soc_percent = (w.r->>5)::float8, last_reading_at = (w.r->>6)::timestamptz,
+    last_progress_at = (w.r->>7)::timestamptz, flags = (w.r->8)::jsonb, evidence = (w.r->9)::jsonb
+FROM json_array_elements(%(rows)s::json) AS w(r)
+WHERE s.tenant_id = %(tenant)s AND s.id = (w.r->>0)::bigint
+"""
+
+
+def save_progress(tenant_id: int, sheets: Iterable[Sheet]) -> None:
+    """Write back sheets into which readings were entered."""
+    running, others = [], []
+    for sheet in sheets:
+        if sheet.is_active and sheet.state == sheet.state_before:
+            running.append(
+                [
+                    sheet.id, sheet.meter_start_wh, sheet.meter_last_wh, sheet.energy_wh, sheet.power_w,
+                    sheet.soc_percent, sheet.last_reading_at, sheet.last_progress_at, sheet.flags,
+                    sheet.evidence.to_json(),
+                ]
+            )  # fmt: skip
+        else:
+            others.append(sheet)
+    if running:
+        rows.run(_SAVE_PROGRESS, tenant_id, running)
+    save(tenant_id, others)
+
+
 _INSERT = """
 INSERT INTO stations_session (tenant_id, station_id, evse_id, connector_id, site_id, transaction_number,
     transaction_id, start_key, state, token_uid, token_id, driver_id, fleet_id, verdict, stop_token_uid, started_at,

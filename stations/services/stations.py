@@ -111,7 +111,11 @@ def renew_password(*, station: Station, actor: Actor, password: str = "") -> str
     station.password_hash = password_hash(password)
     station.save(update_fields=["password_hash"])
     audit.record(
-        tenant_id=station.tenant_id, actor=actor, action="station.password", subject=station, site_id=station.site_id
+        tenant_id=station.tenant_id,
+        actor=actor,
+        action="station.password",
+        subject=station,
+        site_id=station.site_id,
     )
     return password
 
@@ -129,7 +133,13 @@ def archive_station(*, station: Station, actor: Actor) -> None:
 
 
 def adopt_quarantined(
-    *, quarantined: QuarantinedStation, site: Site, actor: Actor, name: str = "", evses: int = 1, password: str = ""
+    *,
+    quarantined: QuarantinedStation,
+    site: Site,
+    actor: Actor,
+    name: str = "",
+    evses: int = 1,
+    password: str = "",
 ) -> tuple[Station, str]:
     """Make a station of a refused unknown one. It is let in with the new password at its next attempt."""
     station, password = create_station(

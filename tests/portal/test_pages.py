@@ -10,15 +10,19 @@ import pytest
 from stations.models import Connector, ConnectorStatus, Station
 from tenants.context import tenant_scope
 from tenants.models import AuditRecord, Site, Tenant
+from tests.objects import create_site
 from tests.portal.conftest import Visitor
 
 Make = Callable[..., Any]
 
 
 def test_the_empty_overview_teaches_the_first_step(visitor: Callable[..., Visitor], tenant: Tenant) -> None:
-    text = visitor().text()
+    owner = visitor()
+    text = owner.text()
     assert "No station is connected yet" in text
-    assert f"/t/{tenant.slug}/stations/connect/" in text
+    assert f'class="btn btn-primary" href="/t/{tenant.slug}/sites/new/"' in text
+    create_site(tenant)
+    assert f'class="btn btn-primary" href="/t/{tenant.slug}/tariffs/new/"' in owner.text()
 
 
 def test_all_is_well_when_nothing_needs_anybody(

@@ -14,6 +14,7 @@ from tests.samples import BODIES, FORMS, SAMPLES, World
 API = "api/v1/"
 PORTAL = "t/<slug:tenant_slug>/"
 ADMIN = "admin/"
+FORM = "application/x-www-form-urlencoded"
 # Addresses that belong to no company. Each was read: it shows nothing of any.
 GLOBAL = {
     "": "the way to one's own companies",

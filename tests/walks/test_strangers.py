@@ -13,13 +13,12 @@ from django.test import Client
 
 from tests import samples
 from tests.samples import World
-from tests.walks.addresses import ADMIN, GLOBAL, Address, addresses
+from tests.walks.addresses import ADMIN, FORM, GLOBAL, Address, addresses
 
 ALL = addresses()
 REST = [address for address in ALL if address.is_api]
 PAGES = [address for address in ALL if address.is_portal]
 ADMIN_PAGES = [address for address in ALL if address.route.startswith(ADMIN)]
-FORM = "application/x-www-form-urlencoded"
 # Lists that show nothing of what the sample company holds, each with the reason.
 WITHOUT_MARKER: dict[str, str] = {}
 
