@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Count, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -74,10 +75,11 @@ def _offline(tenant: Tenant, actor: Actor) -> Iterator[Need]:
         .filter(online=False, last_seen_at__isnull=False)
         .exclude(online_changed_at__gt=timezone.now() - GRACE)
         .select_related("site")
+        .annotate(running=Count("sessions", filter=Q(sessions__state=SessionState.ACTIVE)))
         .order_by("online_changed_at")
     )
     for station in silent[:20]:
-        running = station.sessions.filter(tenant_id=tenant.pk, state=SessionState.ACTIVE).count()
+        running = station.running
         effect = (
             ngettext(
                 "%(count)s session runs there unseen; its readings arrive once it is back.",
