@@ -56,7 +56,7 @@ class ProxyMiddleware:
             request.META["REMOTE_ADDR"] = client
             if request.META.get("HTTP_X_FORWARDED_PROTO") == "https":
                 request.META["wsgi.url_scheme"] = "https"
-                request._get_scheme = lambda: "https"  # type: ignore[method-assign]
+                request._get_scheme = lambda: "https"  # type: ignore[attr-defined]
         return self.get_response(request)
 
 
@@ -112,7 +112,7 @@ class TenantMiddleware:
         if tenant is None:
             raise NotFound
         with tenant_scope(tenant.pk):
-            member = queries.membership(tenant.pk, request.user.pk)
+            member = queries.membership(tenant.pk, request.user.pk or 0)
             if member is None:
                 raise NotFound
             request.actor = actors.of_member(member)  # type: ignore[attr-defined]

@@ -225,7 +225,7 @@ def _evse(arguments: Payload) -> Payload | None:
 
 
 def _say_start(arguments: Payload, command_id: int) -> Payload:
-    kind = _TOKEN_TYPE.get(arguments.get("token_kind") or TokenKind.CENTRAL, "Central")  # type: ignore[call-overload]
+    kind = _TOKEN_TYPE.get(arguments.get("token_kind") or TokenKind.CENTRAL, "Central")
     return optional(
         idToken={"idToken": wanted(arguments, "token_uid", str), "type": kind},
         remoteStartId=command_id % 2_147_483_647,

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 SUBPROTOCOL = {"1.6": "ocpp1.6", "2.0.1": "ocpp2.0.1", "2.1": "ocpp2.1"}
 VERSIONS = tuple(SUBPROTOCOL)
-BOOT = {
+BOOT: dict[str, dict[str, Any]] = {
     "1.6": {"chargePointVendor": "Acme", "chargePointModel": "One", "firmwareVersion": "1.2.3"},
     "2.0.1": {
         "reason": "PowerUp",
@@ -104,12 +104,12 @@ async def charger(
     sent = dict(headers or {})
     if password is not None:
         sent["Authorization"] = basic(user or identity, password)
-    protocols = [SUBPROTOCOL.get(version, version)] if version else None
+    protocols: Any = [SUBPROTOCOL.get(version, version)] if version else None
     async with connect(
         ws_url + path,
         subprotocols=protocols,
         additional_headers=sent,
         open_timeout=30,
-        max_size=None,  # type: ignore[arg-type]
+        max_size=None,
     ) as socket:
         yield Charger(socket)

@@ -10,6 +10,7 @@ import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -115,7 +116,7 @@ async def _rounds(rounds: int, tenant: Tenant, chargers: list[StubbornCharger], 
     await asyncio.wait(running, timeout=30)
     assert all(task.done() for task in running)
     for one in chargers:
-        await rows(tenant, lambda one=one: check(tenant, one))
+        await rows(tenant, partial(check, tenant, one))
     assert sum(len(one.stops) for one in chargers) > rounds * len(chargers), "hardly anything was tried"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from stations.models import CommandKind
@@ -29,7 +31,7 @@ SAYS = {
     },
 }  # fmt: skip
 SAYS["2.1"] = SAYS["2.0.1"]
-ARGUMENTS = {
+ARGUMENTS: dict[str, dict[str, Any]] = {
     CommandKind.RESET: {"hard": True},
     CommandKind.START: {"evse": 1, "token_uid": "04A2B3", "token_kind": "iso14443"},
     CommandKind.STOP: {"transaction_id": "12"},
