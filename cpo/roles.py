@@ -27,9 +27,9 @@ def web(options: Options) -> None:
 
 def gateway(options: Options) -> None:
     """The OCPP listener. SIGTERM drains its sockets."""
-    from cpo import gateway as listener
+    from cpo.gateway import run
 
-    listener.run(options.host, options.port or 9000)
+    run(options.host, options.port or 9000)
 
 
 def worker(options: Options) -> None:
