@@ -6,10 +6,12 @@ from stations import visible
 from stations.models import Session, Station
 from tenants.errors import NotFound
 from tenants.pages import PageRequest
+from tenants.permissions import Permission
 
 
 def get_station(request: PageRequest, station_id: int) -> Station:
-    """The station, if the reader may see it; else NotFound."""
+    """The station, if the reader may see it; else NotFound. Who sees sessions alone (fleets) sees no stations."""
+    request.actor.require(Permission.STATION_VIEW)
     found = (
         visible.stations(request.tenant.pk, request.actor)
         .select_related("site", "tariff")
