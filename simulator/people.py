@@ -37,7 +37,8 @@ class Pattern:
     fault_lasts: tuple[float, float] = (25, 75)
     flap_every: tuple[float, float] = (60, 150)
     flap_lasts: tuple[float, float] = (8, 25)
-    early_share: float = 0.5  # of the connectors see a car within 20 seconds
+    early_share: float = 0.5  # of the connectors see a car at once
+    early: tuple[float, float] = (2, 18)  # which is within these real seconds
     running_share: float = 0.3  # of the stations come online with a charge already under way
 
 
@@ -48,6 +49,7 @@ class Tally:
     sessions: int = 0
     ended: int = 0
     refused: int = 0
+    first_refusal: str = ""
     energy_wh: int = 0
     errors: set[str] = field(default_factory=set)
 
@@ -95,7 +97,7 @@ class People:
             self.tally.sessions += 1
             await self._charge_and_leave(connector)
         elif self.rng.random() < self.pattern.early_share:
-            await asyncio.sleep(self.rng.uniform(2, 18))
+            await asyncio.sleep(self._pick(self.pattern.early))
             await self._visit(connector)
         else:
             await self._pause(self.pattern.first_arrival)
@@ -113,6 +115,9 @@ class People:
             transaction = await station.start(number, self.rng.choice(self.tokens))
             if transaction is None:
                 self.tally.refused += 1
+                self.tally.first_refusal = (
+                    self.tally.first_refusal or f"{station.identity} ({station.last_verdict})"
+                )
                 await station.clock.sleep(self.rng.uniform(3, 8))
                 await station.unplug(number)
                 return

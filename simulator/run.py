@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import signal
@@ -69,7 +70,11 @@ class Run:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.rng = Random(options.seed)
-        self.pattern, self.tally = Pattern(), Tally()
+        few = sum(plan.connectors for plan in options.plans) <= 3
+        self.pattern = (
+            Pattern(early_share=1.0) if few else Pattern()
+        )  # whoever watches one wants to see it charge
+        self.tally = Tally()
         self.stations = [self._station(plan) for plan in options.plans]
         self._tasks: list[asyncio.Task[Any]] = []
         self._stopping = asyncio.Event()
@@ -223,15 +228,20 @@ class Run:
         live = self.options.out.isatty()
         known: set[str] = set()
         await asyncio.sleep(0 if live else 3)
-        while True:
+        for second in itertools.count():
             for text in self._errors() - known:
                 known.add(text)
                 self._say(text)
+            if self.tally.first_refusal and "card" not in known:
+                known.add("card")
+                self._say(
+                    f"A card was refused at {self.tally.first_refusal}; --token names one that is known there."
+                )
             if live:
                 print(f"\r\x1b[K{self._line()}", end="", file=self.options.out, flush=True)
-            else:
+            elif second % 60 == 0:
                 self._say(self._line())
-            await asyncio.sleep(1 if live else 60)
+            await asyncio.sleep(1)
 
     def _line(self) -> str:
         connectors = [connector for station in self.stations for connector in station.connectors.values()]

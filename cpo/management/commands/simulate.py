@@ -121,6 +121,7 @@ class Command(BaseCommand):
         prefix, only = options["identity_prefix"], options["identity"]
         names = [only] if only else [f"{prefix}-{number}" for number in range(1, options["stations"] + 1)]
         power_kw = options["max_power"]
+        tokens = options["token"] or _demo_tokens(options["url"]) or ["04A2B31C5E6F80"]
         return [
             {
                 "url": options["url"],
@@ -129,8 +130,19 @@ class Command(BaseCommand):
                 "version": "|".join(versions),
                 "kind": options["kind"],
                 "connectors": options["connectors"],
-                "tokens": options["token"] or ["04A2B31C5E6F80"],
+                "tokens": tokens,
                 "max_power_w": power_kw * 1000 if power_kw else None,
             }
             for name in names
         ]
+
+
+def _demo_tokens(url: str) -> list[str]:
+    """Cards that the demo's tenant at this address knows, if there is a demo."""
+    from simulator.run import read_plans
+
+    try:
+        plans = read_plans(str(Path(settings.DATA_DIR) / "demo.json"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return next((plan.tokens for plan in plans if plan.url.rstrip("/") == url.rstrip("/")), [])
