@@ -118,22 +118,6 @@ def snapshot(tariff: Tariff) -> dict[str, Any]:
     )
 
 
-# LIMIT 1 over the ordered candidates: the station's own, else the site's, else the tenant's default. Archived ones
-# count as not set.
-_SNAPSHOTS = """
-SELECT t.id, t.name, t.currency, t.elements::text, t.tax_included, t.min_price, t.max_price
-FROM (SELECT n, (row->>0)::bigint AS site_id, (row->>1)::bigint AS own_id
-      FROM json_array_elements(%(requests)s::json) WITH ORDINALITY AS list(row, n)) r
-LEFT JOIN LATERAL (
-    SELECT k.* FROM billing_tariff k
-    WHERE k.tenant_id = %(tenant)s AND k.archived_at IS NULL
-      AND (k.id = r.own_id OR k.is_default OR k.id = (
-          SELECT s.tariff_id FROM billing_sitetariff s WHERE s.tenant_id = %(tenant)s AND s.site_id = r.site_id))
-    ORDER BY k.id = r.own_id DESC NULLS LAST, k.is_default LIMIT 1) t ON true
-ORDER BY r.n
-"""
-
-
 def snapshot_for(
     *, tenant_id: int, requests: Sequence[tuple[int, int | None]]
 ) -> list[dict[str, Any] | None]:
@@ -148,7 +132,10 @@ def snapshot_for(
 
 def _snapshots(tenant_id: int, requests: Sequence[tuple[int, int | None]]) -> list[dict[str, Any] | None]:
     with connections[current_alias()].cursor() as cursor:
-        cursor.execute(_SNAPSHOTS, {"requests": json.dumps(list(requests)), "tenant": tenant_id})
+        batch = json.dumps(list(requests))
+        cursor.execute(
+            "SELECT * FROM billing_tariffs_for(%s, %s::json)", [tenant_id, batch]
+        )  # billing/database.sql
         rows = cursor.fetchall()
     return [
         None if key is None else _frozen(key, name, currency, json.loads(elements), tax_included, least, most)

@@ -37,30 +37,6 @@ class Judgement:
     concurrent: bool = False
 
 
-# One statement for a whole batch. `uid` is stored upper case, so that the unique index answers; LIMIT 1 keeps the
-# planner from reading all tokens of a tenant for the sake of twenty.
-_JUDGE = """
-SELECT CASE
-         WHEN t.id IS NULL THEN 'invalid'
-         WHEN t.blocked THEN 'blocked'
-         WHEN t.valid_from > s.at OR t.expires_at <= s.at THEN 'expired'
-         WHEN s.site_id = ANY (t.site_ids) OR t.site_ids = '{}' THEN 'accepted'
-         ELSE 'invalid'
-       END,
-       t.id, t.driver_id, t.fleet_id, coalesce(t."group", ''), t.expires_at, coalesce(t.concurrent, false)
-FROM (SELECT n, row->>0 AS uid, (row->>1)::bigint AS site_id, (row->>2)::timestamptz AS at
-      FROM json_array_elements(%(shown)s::json) WITH ORDINALITY AS list(row, n)) s
-LEFT JOIN LATERAL (
-    SELECT k.id, k.driver_id, coalesce(k.fleet_id, d.fleet_id) AS fleet_id, k."group", k.valid_from, k.expires_at,
-           k.concurrent, k.blocked OR coalesce(d.blocked, false) AS blocked,
-           ARRAY (SELECT l.site_id FROM fleets_tokensite l WHERE l.tenant_id = k.tenant_id AND l.token_id = k.id)
-             AS site_ids
-    FROM fleets_token k LEFT JOIN fleets_driver d ON d.tenant_id = k.tenant_id AND d.id = k.driver_id
-    WHERE k.tenant_id = %(tenant)s AND k.uid = s.uid LIMIT 1) t ON true
-ORDER BY s.n
-"""
-
-
 def judge(*, tenant_id: int, shown: Sequence[Shown]) -> list[Judgement]:
     """A verdict for each token shown, in order. Never CONCURRENT_TX: that is for who knows the running sessions."""
     if not shown:
@@ -74,5 +50,5 @@ def judge(*, tenant_id: int, shown: Sequence[Shown]) -> list[Judgement]:
 def _judge(tenant_id: int, shown: Sequence[Shown]) -> list[Judgement]:
     batch = json.dumps([[normal_uid(one.uid), one.site_id, one.at.isoformat()] for one in shown])
     with connections[current_alias()].cursor() as cursor:
-        cursor.execute(_JUDGE, {"shown": batch, "tenant": tenant_id})
+        cursor.execute("SELECT * FROM fleets_judge(%s, %s::json)", [tenant_id, batch])  # fleets/database.sql
         return [Judgement(Verdict(row[0]), *row[1:]) for row in cursor.fetchall()]
