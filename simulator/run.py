@@ -72,8 +72,8 @@ class Run:
         self.rng = Random(options.seed)
         few = sum(plan.connectors for plan in options.plans) <= 3
         self.pattern = (
-            Pattern(early_share=1.0) if few else Pattern()
-        )  # whoever watches one wants to see it charge
+            Pattern(early_share=1.0, early=(1, 5)) if few else Pattern()
+        )  # who watches one waits for it
         self.tally = Tally()
         self.stations = [self._station(plan) for plan in options.plans]
         self._tasks: list[asyncio.Task[Any]] = []
