@@ -24,7 +24,7 @@ from tenants.services.dispatch import WEBHOOK, next_attempt
 log = logging.getLogger(__name__)
 
 SIGNATURE = "Voltyard-Signature"
-ATTEMPTS = 18  # over about half a day
+ATTEMPTS = 18  # over about seven hours
 _LEASE = timedelta(minutes=2)
 _MOST_KINDS = 50
 
