@@ -56,11 +56,11 @@ def from_output(text: str, where: object) -> Problem | None:
     return None
 
 
-_ERROR_LINE = re.compile(r"^([A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt|Warning)?): \S")
+_ERROR_LINE = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|DoesNotExist): \S")
 
 
 def last_words(text: str) -> str:
     """The line of a program's output that most likely says why it gave up."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if (match := _ERROR_LINE.match(line)) and match.group(2)]
+    telling = [line for line in lines if _ERROR_LINE.match(line)]
     return (telling or lines or ["nothing"])[-1]

@@ -41,7 +41,8 @@ def main(args: list[str], progress: Progress) -> int:
     if {"-h", "--help"} & set(args):
         print(HELP)
         return 0
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     where = places()
     sweep(where)
     frontend.install(where, progress)
