@@ -56,7 +56,8 @@ class Evidence:
     earliest: int | None = None  # of any message
     latest: int | None = None
     seqs: list[list[int]] = field(default_factory=list)  # ranges of sequence numbers seen
-    expects_start: bool = False  # 2.x: began without its start
+    expects_start: bool = False  # 2.x: tells its start by an event that may be missing
+    after: int | None = None  # messages dated before it belong to an earlier transaction of the same id
     peak_w: float = 0.0
     closed: Mark | None = None  # by the guardian: (when, register)
     notes: list[str] = field(default_factory=list)

@@ -127,8 +127,7 @@ def _in_base_unit(value: SampledValue, measurand: str, flags: set[str]) -> Decim
         return None
     number = value.value
     assert number is not None
-    # By its exponent, before it is computed with: a huge one would overflow.
-    if not number.is_finite() or (number and number.adjusted() >= 12):
+    if not is_possible(number):
         flags.add(VALUE_ABSURD)
         return None
     if value.multiplier or factor != 1:
@@ -137,6 +136,11 @@ def _in_base_unit(value: SampledValue, measurand: str, flags: set[str]) -> Decim
         flags.add(VALUE_ABSURD)
         return None
     return number
+
+
+def is_possible(number: Decimal) -> bool:
+    """Can a meter show this? Told by the exponent, before it is computed with: a huge one would overflow."""
+    return number.is_finite() and not (number and number.adjusted() >= 12)
 
 
 _Combine = Callable[[list[Decimal]], Decimal]

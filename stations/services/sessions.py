@@ -11,7 +11,19 @@ from fleets.services import authorization
 from fleets.services.authorization import Judgement, Shown
 from fleets.uid import normal_uid
 from stations.neutral import StartAnswer, StartRequest, StopAnswer, StopRequest
-from stations.services import chronicle, clock, guardian, orphans, places, readings, rows, sheets, tokens
+from stations.services import (
+    chronicle,
+    clock,
+    guardian,
+    meters,
+    orphans,
+    places,
+    readings,
+    remote,
+    rows,
+    sheets,
+    tokens,
+)
 from stations.services.chronicle import Told, content_hash
 from stations.services.places import Place
 from stations.services.sheets import Sheet
@@ -51,7 +63,6 @@ class _Start:
         self.judgement = Judgement(Verdict.INVALID)
         self.sheet: Sheet | None = None
         self.number = 0
-        self.command_id: int | None = None
 
 
 def _read(tenant_id: int, requests: Sequence[StartRequest]) -> list[_Start]:
@@ -111,9 +122,13 @@ def _open(tenant_id: int, starts: list[_Start]) -> list[_Start]:
     prices = tariffs.snapshot_for(
         tenant_id=tenant_id, requests=[(one.place.site_id, one.place.tariff_id) for one in fresh]
     )
+    asked = remote.commands(
+        tenant_id, [(one.place.station_id, one.uid, one.request.received_at, None) for one in fresh]
+    )
     made = []
-    for one, price in zip(fresh, prices, strict=True):
+    for one, price, command_id in zip(fresh, prices, asked, strict=True):
         one.sheet = _sheet(one)
+        one.sheet.remote_command_id = command_id
         one.sheet.tariff = price
         one.sheet.currency = price["currency"] if price else ""
         made.append(one.sheet)
@@ -139,7 +154,8 @@ def _sheet(one: _Start) -> Sheet:
     sheet.driver_id, sheet.fleet_id, sheet.verdict = judged.driver_id, judged.fleet_id, judged.verdict.value
     at = clock.milliseconds(one.at)
     sheet.evidence.start(at, clock.milliseconds(request.received_at))
-    sheet.evidence.begin(at, sheets.milli(request.meter_start_wh))
+    if meters.is_possible(request.meter_start_wh):
+        sheet.evidence.begin(at, sheets.milli(request.meter_start_wh))
     sheet.evidence.note(*one.clock_flags)
     if judged.verdict != Verdict.ACCEPTED:
         sheet.evidence.note(TOKEN_REFUSED)
@@ -226,7 +242,8 @@ def _take_stop(sheet: Sheet, request: StopRequest) -> list[readings.Row]:
     at, flags = _stop_time(request)
     moment, received = clock.milliseconds(at), clock.milliseconds(request.received_at)
     sheet.evidence.stop(moment, received, request.reason)
-    sheet.evidence.end(moment, sheets.milli(request.meter_stop_wh))
+    if meters.is_possible(request.meter_stop_wh):
+        sheet.evidence.end(moment, sheets.milli(request.meter_stop_wh))
     sheet.evidence.note(*flags)
     if request.token is not None and not sheet.stop_token_uid:
         sheet.stop_token_uid = normal_uid(request.token.uid)[:255]

@@ -52,8 +52,8 @@ class Sheet:
     charging_state: str
     stop_reason: str
     held_reason: str
+    transaction_number: int | None
     evidence: Evidence
-    transaction_number: int | None = None
     start_key: str = ""
     tariff: dict[str, Any] | None = None
     currency: str = ""
@@ -117,6 +117,32 @@ def _wh(milli: int) -> Decimal:
     return Decimal(milli).scaleb(-3)
 
 
+_RETIRE = """
+UPDATE stations_session s SET transaction_id = left(s.transaction_id, 40) || '#' || s.id,
+    start_key = left(s.start_key, 40) || '#' || s.id
+WHERE s.tenant_id = %(tenant)s AND s.id = ANY (ARRAY (
+    SELECT (r#>>'{}')::bigint FROM json_array_elements(%(rows)s::json) r))
+"""
+
+
+def retire(tenant_id: int, ids: list[int]) -> None:
+    """Free the transaction ids of sessions that are over: their station has begun to use them again."""
+    if ids:
+        rows.run(_RETIRE, tenant_id, sorted(ids))
+
+
+_LINK = """
+UPDATE stations_session s SET remote_command_id = (w.r->>1)::bigint
+FROM json_array_elements(%(rows)s::json) AS w(r) WHERE s.tenant_id = %(tenant)s AND s.id = (w.r->>0)::bigint
+"""
+
+
+def link(tenant_id: int, pairs: Sequence[tuple[int, int]]) -> None:
+    """(session id, command id): the command asked for the session."""
+    if pairs:
+        rows.run(_LINK, tenant_id, pairs)
+
+
 def _optional(milli: int | None) -> Decimal | None:
     return None if milli is None else _wh(milli)
 
@@ -128,7 +154,8 @@ def milli(wh: Decimal) -> int:
 _COLUMNS = """s.id, s.station_id, s.evse_id, e.number, s.connector_id, s.site_id, coalesce(c.max_power_w, 0),
     s.transaction_id, s.state, s.token_uid, s.token_id, s.driver_id, s.fleet_id, s.verdict, s.stop_token_uid,
     s.started_at, s.ended_at, s.started_received_at, s.ended_received_at, s.energy_wh, s.power_w, s.soc_percent,
-    s.last_reading_at, s.last_progress_at, s.charging_state, s.stop_reason, s.held_reason, s.evidence::text"""
+    s.last_reading_at, s.last_progress_at, s.charging_state, s.stop_reason, s.held_reason, s.transaction_number,
+    s.evidence::text"""
 _TABLES = """stations_session s
     JOIN stations_evse e ON e.tenant_id = %(tenant)s AND e.id = s.evse_id
     LEFT JOIN stations_connector c ON c.tenant_id = %(tenant)s AND c.id = s.connector_id"""
@@ -309,5 +336,5 @@ def new(
         fleet_id=None, verdict=Verdict.ACCEPTED.value, stop_token_uid="", started_at=started_at, ended_at=None,
         started_received_at=received_at, ended_received_at=None, energy_wh=Decimal(0), power_w=None,
         soc_percent=None, last_reading_at=None, last_progress_at=None, charging_state="", stop_reason="",
-        held_reason="", evidence=Evidence(), start_key=start_key,
+        held_reason="", transaction_number=None, evidence=Evidence(), start_key=start_key,
     )  # fmt: skip

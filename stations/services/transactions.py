@@ -10,12 +10,14 @@ from fleets.services import authorization
 from fleets.services.authorization import Judgement, Shown
 from fleets.uid import normal_uid
 from stations.neutral import TransactionAnswer, TransactionEvent
-from stations.services import chronicle, clock, guardian, places, readings, sheets, tokens
+from stations.services import chronicle, clock, guardian, places, readings, remote, sheets, tokens
 from stations.services.chronicle import Told, content_hash
 from stations.services.places import Place
 from stations.services.sessions import TOKEN_REFUSED
 from stations.services.sheets import Sheet
 
+REUSE_GAP_MS = 1000  # a start in the same second as the end is the same session told oddly
+MOST_SEQ_NO = 2**31 - 1
 EVSE_UNKNOWN = "evse_unknown"
 _RANK = {"started": 0, "updated": 1, "ended": 2}
 Key = tuple[int, str]
@@ -25,7 +27,8 @@ def record(*, tenant_id: int, events: Sequence[TransactionEvent]) -> list[Transa
     """Bring events into their sessions; an event of a session that is unknown here opens it, whichever it is."""
     where = places.find(tenant_id=tenant_id, wanted={_place_key(event) for event in events})
     known = _known(tenant_id, events)
-    fresh = _open(tenant_id, events, known, where)
+    spent = _retire_spent(tenant_id, events, known)
+    fresh = _open(tenant_id, events, known, where, spent)
     told = [_told(known[_key(event)], event) for event in events]
     chronicle.write(tenant_id, told)
     judged = _judge(tenant_id, events, known)
@@ -38,6 +41,7 @@ def record(*, tenant_id: int, events: Sequence[TransactionEvent]) -> list[Transa
         sheet.conclude()
         guardian.note_late_stop(sheet)
     sheets.save(tenant_id, touched)
+    _link_commands(tenant_id, events, known)
     replaced = _replace(tenant_id, fresh)
     chronicle.announce(tenant_id, [*touched, *replaced], started=fresh)
     return [
@@ -59,11 +63,33 @@ def _known(tenant_id: int, events: Sequence[TransactionEvent]) -> dict[Key, Shee
     return sheets.by_transaction(tenant_id, (_key(event) for event in events))
 
 
+def _retire_spent(
+    tenant_id: int, events: Sequence[TransactionEvent], known: dict[Key, Sheet]
+) -> dict[Key, int]:
+    """A station whose counter begins anew after a reboot uses an id again: a start dated after the end of the session
+    of that id is another session's. Gives when each earlier one ended, and takes it out of `known`."""
+    spent: dict[Key, int] = {}
+    retired = []
+    for event in events:
+        sheet = known.get(_key(event))
+        if sheet is None or event.kind != "started":
+            continue
+        at = clock.milliseconds(clock.sanitise(event.raw_timestamp, event.received_at)[0])
+        over = sheet.evidence.ended or sheet.evidence.closed
+        begun_anew = sheet.evidence.started is not None and over is not None and at > over[0] + REUSE_GAP_MS
+        if begun_anew or sheet.transaction_number is not None:  # or the station spoke 1.6 before
+            spent[_key(event)] = (over or (at - 1, 0))[0]
+            retired.append(known.pop(_key(event)).id)
+    sheets.retire(tenant_id, retired)
+    return spent
+
+
 def _open(
     tenant_id: int,
     events: Sequence[TransactionEvent],
     known: dict[Key, Sheet],
     where: dict[places.Wanted, Place],
+    spent: dict[Key, int],
 ) -> list[Sheet]:
     """Sessions for events that have none yet. They are entered in `known`; the new ones are returned."""
     first: dict[Key, TransactionEvent] = {}
@@ -83,6 +109,7 @@ def _open(
         )  # fmt: skip
         sheet.tariff, sheet.currency = price, price["currency"] if price else ""
         sheet.evidence.expects_start = True
+        sheet.evidence.after = spent.get(key)
         if event.evse < 1:
             sheet.evidence.note(EVSE_UNKNOWN)
         made.append(sheet)
@@ -109,7 +136,7 @@ def _told(sheet: Sheet, event: TransactionEvent) -> Told:
     at, _flags = clock.sanitise(event.raw_timestamp, event.received_at)
     return Told(
         sheet, event.kind, at, event.raw_timestamp, event.received_at, event_hash(event), event.payload,
-        trigger=event.trigger, seq_no=event.seq_no, offline=event.offline,
+        trigger=event.trigger, seq_no=min(event.seq_no, MOST_SEQ_NO), offline=event.offline,
     )  # fmt: skip
 
 
@@ -118,8 +145,10 @@ def _take(told: Told, event: TransactionEvent, judged: Judgement | None, place: 
     sheet, known = told.sheet, told.sheet.evidence
     at, received = clock.milliseconds(told.occurred_at), clock.milliseconds(event.received_at)
     _at, flags = clock.sanitise(event.raw_timestamp, event.received_at)
+    if known.after is not None and at <= known.after:
+        return []  # told again of an earlier transaction that had the same id
     known.heard(at)
-    known.sequence(event.seq_no)
+    known.sequence(min(event.seq_no, MOST_SEQ_NO))
     _set_place(sheet, event, place)
     if event.charging_state:
         known.state(at, event.charging_state)
@@ -132,8 +161,6 @@ def _take(told: Told, event: TransactionEvent, judged: Judgement | None, place: 
     known.note(*(flags if event.kind != "updated" else [flag for flag in flags if flag == clock.NO_ZONE]))
     if event.token is not None and judged is not None:
         _take_token(sheet, event, judged, at)
-    if event.remote_start_id is not None:
-        sheet.remote_command_id = event.remote_start_id
     made = readings.rows_of(
         station_id=event.station_id, evse_number=sheet.evse_number, samples=event.samples,
         received_at=event.received_at,
@@ -197,6 +224,18 @@ def _judge(
         if verdicts[n].verdict == Verdict.ACCEPTED and event.kind != "ended" and not late:
             uses.setdefault(uid, set()).add(use)
     return [verdicts.get(n) for n in range(len(events))]
+
+
+def _link_commands(tenant_id: int, events: Sequence[TransactionEvent], known: dict[Key, Sheet]) -> None:
+    """Note which command asked for a session, where the station says that one did."""
+    telling = [event for event in events if event.remote_start_id is not None]
+    asked = remote.commands(
+        tenant_id, [(event.station_id, "", event.received_at, event.remote_start_id) for event in telling]
+    )
+    linked = [
+        (known[_key(event)].id, command) for event, command in zip(telling, asked, strict=True) if command
+    ]
+    sheets.link(tenant_id, linked)
 
 
 def _replace(tenant_id: int, fresh: Iterable[Sheet]) -> list[Sheet]:

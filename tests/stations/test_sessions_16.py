@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connections
 
 from fleets.models import Token, Verdict
-from stations.models import SessionState, Station
+from stations.models import Command, SessionState, Station
 from tenants.context import tenant_scope
 from tenants.models import Fact
 from tests.stations.telling import Speaker, now, sample, value, wire
@@ -255,3 +257,44 @@ def test_a_token_that_may_charges_in_two_places(
     make_token(uid="POOL", concurrent=True)
     speaker.start(uid="POOL")
     assert Speaker(make_station()).start(uid="POOL")[0].verdict == Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize("which", ["start", "stop"])
+def test_a_meter_value_that_no_meter_can_show_loses_no_session(speaker: Speaker, which: str) -> None:
+    absurd = 10**30
+    (answer,) = speaker.start(meter=absurd if which == "start" else 1000)
+    speaker.stop(number=answer.transaction_number, meter=absurd if which == "stop" else 6000)
+    session = speaker.session()
+    assert session.state == SessionState.HELD
+    assert "meter_missing" in session.flags
+    assert str(absurd) in str([event.payload for event in speaker.events()])
+
+
+def test_a_start_soon_after_a_remote_start_is_linked_to_it(
+    speaker: Speaker, make_command: Callable[..., Command]
+) -> None:
+    command = make_command(speaker.station, arguments={"token_uid": "card"}, sent_at=speaker.began)
+    make_command(speaker.station, arguments={"token_uid": "OTHER"}, sent_at=speaker.began)
+    speaker.start()
+    assert speaker.session().remote_command_id == command.pk
+
+
+def test_two_gateways_that_open_the_same_session_open_one(speaker: Speaker) -> None:
+    """An old socket's start commits while its repeat on the new socket is under way."""
+    request = speaker.start_request()
+    numbers: list[int] = []
+
+    def start() -> None:
+        try:
+            numbers.append(speaker.start(request)[0].transaction_number)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(numbers) == 4
+    assert len(set(numbers)) == 1
+    assert len(speaker.sessions()) == 1

@@ -11,7 +11,7 @@ from decimal import Decimal
 import pytest
 
 from fleets.models import Verdict
-from stations.models import SessionState, Station
+from stations.models import Command, SessionState, Station
 from stations.neutral import TransactionEvent
 from tests.stations.telling import POWER, Speaker, begin, end, value
 
@@ -275,3 +275,43 @@ def test_stations_may_use_the_same_transaction_id(
     speaker.tell(*whole_session(speaker)[:1], *whole_session(other))
     assert speaker.session().state == SessionState.ACTIVE
     assert other.session().ended_at is not None
+
+
+def test_an_id_that_is_used_again_is_another_session(speaker: Speaker) -> None:
+    """Counters of some stations begin anew after a reboot."""
+    speaker.tell(*whole_session(speaker))
+    again = speaker.event("started", 0, minutes=55, uid="CARD", samples=[begin(6000)])
+    speaker.tell(again)
+    speaker.tell(speaker.event("ended", 1, minutes=59, samples=[end(6500)]))
+    speaker.tell(again, *whole_session(speaker))  # the whole of it once more
+    first, second = speaker.sessions()
+    assert (first.state, first.energy_wh) == (SessionState.ENDED, Decimal(5000))
+    assert (second.state, second.energy_wh) == (SessionState.ENDED, Decimal(500))
+    assert second.transaction_id == "tx-1"
+    assert second.started_at == speaker.began + timedelta(minutes=55)
+
+
+def test_a_station_that_spoke_1_6_before_may_use_its_numbers_again(speaker: Speaker) -> None:
+    (answer,) = speaker.start()
+    number = answer.transaction_number
+    speaker.stop(number=number)
+    speaker.tell(speaker.event("started", 0, minutes=55, transaction_id=str(number), samples=[begin(6000)]))
+    assert [session.state for session in speaker.sessions()] == [SessionState.ENDED, SessionState.ACTIVE]
+
+
+def test_a_sequence_number_without_bounds_is_borne(speaker: Speaker) -> None:
+    speaker.tell(speaker.event("started", 2**40, uid="CARD"))
+    assert speaker.session().last_seq_no == 2**31 - 1
+
+
+def test_a_remote_start_is_linked_to_its_command(
+    speaker: Speaker, make_command: Callable[..., Command]
+) -> None:
+    command = make_command(speaker.station, arguments={"token_uid": "CARD"})
+    speaker.tell(speaker.event("started", 0, uid="CARD", remote_start_id=command.pk))
+    assert speaker.session().remote_command_id == command.pk
+
+
+def test_a_remote_start_number_that_we_never_gave_links_nothing(speaker: Speaker) -> None:
+    speaker.tell(speaker.event("started", 0, uid="CARD", remote_start_id=12345))
+    assert speaker.session().remote_command_id is None
