@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from portal.assets import PACKAGES
 from simulator.thread import StationThread
 from stations.models import Session, SessionState
 from stations.services.rating import rate_ended
@@ -40,6 +41,13 @@ def quiet(page: Page) -> Iterator[Page]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     yield page
     assert not complaints, complaints
+
+
+def broken_rules(page: Page) -> list[str]:
+    """What axe finds against WCAG and good practice: the rule and the first element."""
+    page.evaluate((PACKAGES / "axe-core" / "axe.min.js").read_text())
+    found = page.evaluate("axe.run().then(result => result.violations)")
+    return [f"{rule['id']}: {rule['nodes'][0]['html'][:200]}" for rule in found]
 
 
 def sign_in(page: Page, web: Role, email: str, password: str) -> None:
@@ -145,6 +153,7 @@ def test_every_page_fits_its_screen_and_breaks_no_rule(
     ):  # fmt: skip
         page.goto(f"{web.url}/t/{tenant.slug}/{path}")
         assert page.locator("h1").count() == 1, path
+        assert broken_rules(page) == [], path
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, f"{path} is {wide} px too wide"
 

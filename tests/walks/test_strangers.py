@@ -35,15 +35,17 @@ def _cases(of: list[Address]) -> list[Any]:
     ]
 
 
-@pytest.fixture
-def world() -> World:
-    return samples.build()
-
-
 @pytest.fixture(scope="module")
 def shared_world(worker_database: str) -> World:
     """For tests that only read."""
     return samples.build()
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, shared_world: World) -> World:
+    """A fresh one where something is written."""
+    method = request.node.callspec.params.get("method")
+    return shared_world if method == "GET" else samples.build()
 
 
 @pytest.fixture(scope="module")
