@@ -46,11 +46,13 @@ def _run(argv: list[str], progress: Progress) -> int:
 def _django(argv: list[str]) -> int:
     if argv[1:2] == ["serve"] and len(argv) > 2 and argv[2] in environment.ROLES:
         os.environ["VOLTYARD_PROCESS"] = argv[2]
-    if environment.wanted():
+    on_a_desk = environment.wanted()
+    if on_a_desk:
         os.environ.update(environment.of_checkout(places()))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cpo.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError
 
     from cpo.env import SettingError
 
@@ -59,4 +61,11 @@ def _django(argv: list[str]) -> int:
     except (ImproperlyConfigured, SettingError) as error:
         print(error, file=sys.stderr)
         return 1
+    except OperationalError as error:
+        if on_a_desk and "refused" in str(error):
+            raise Problem(
+                "The database of this checkout does not run.",
+                "Start it with `python3 manage.py up` in another terminal, or set DATABASE_URL to a server of yours.",
+            ) from None
+        raise
     return 0
