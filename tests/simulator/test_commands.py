@@ -406,3 +406,52 @@ async def test_a_test_rules_how_the_station_answers(
     station.unrule("ClearCache")
     assert await csms.last.ask("ClearCache") == {"status": "Accepted"}
     assert await station.received("ClearCache", 3) == {}
+
+
+async def test_a_remote_start_brings_its_profile(
+    csms: ScriptedCsms, connected: Stations, version: str
+) -> None:
+    station = await connected(version)
+    await station.plug_in(1, Car(ac_max_amps=32))
+    schedule = {"chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 9}]}
+    body: dict[str, Any] = {
+        "stackLevel": 1,
+        "chargingProfilePurpose": "TxProfile",
+        "chargingProfileKind": "Relative",
+    }
+    if version == "1.6":
+        body |= {"chargingProfileId": 4, "chargingSchedule": schedule}
+        wanted: dict[str, Any] = {"connectorId": 1, "idTag": "04A1", "chargingProfile": body}
+        await csms.last.ask("RemoteStartTransaction", wanted)
+    else:
+        body |= {"id": 4, "chargingSchedule": [{"id": 1, **schedule}]}
+        wanted = {"evseId": 1, "idToken": TOKEN, "remoteStartId": 1, "chargingProfile": body}
+        await csms.last.ask("RequestStartTransaction", wanted)
+    await station.until(lambda: station.connectors[1].state == "charging")
+    assert station.connectors[1].flow.amps == 9
+    await station.settled()
+    await station.stop(1)
+    assert station.profiles.all == []
+
+
+@pytest.mark.parametrize("version", ["2.0.1", "2.1"])
+async def test_2_x_tells_the_profiles_it_holds(csms: ScriptedCsms, connected: Stations, version: str) -> None:
+    station = await connected(version)
+    wanted = {"requestId": 8, "chargingProfile": {"chargingProfilePurpose": "TxDefaultProfile"}}
+    assert (await csms.last.ask("GetChargingProfiles", wanted))["status"] == "NoProfiles"
+    await profile(csms, station, 16, id=5)
+    assert (await csms.last.ask("GetChargingProfiles", wanted))["status"] == "Accepted"
+    await csms.until(lambda: csms.of("ReportChargingProfiles"))
+
+    report = csms.of("ReportChargingProfiles")[0]
+    assert (report["requestId"], report["evseId"], report["chargingProfile"][0]["id"]) == (8, 1, 5)
+
+
+@pytest.mark.parametrize("version", ["2.0.1", "2.1"])
+async def test_2_x_resets_one_evse(csms: ScriptedCsms, connected: Stations, version: str) -> None:
+    station = await charging(connected, version, connectors=2)
+    await csms.last.ask("Reset", {"type": "Immediate", "evseId": 1})
+    await station.until(lambda: station.connectors[1].transaction is None)
+    await station.settled()
+    assert len(csms.of("BootNotification")) == 1
+    assert csms.of("TransactionEvent")[-1]["transactionInfo"]["stoppedReason"] == "ImmediateReset"
