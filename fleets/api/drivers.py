@@ -18,6 +18,8 @@ from tenants.rest import Filters, IdFilter, In, Out, TenantView, Verb
 
 
 class DriverOut(Out):
+    email = serializers.CharField()
+
     class Meta:
         model = Driver
         fields = ["id", "name", "email", "phone", "fleet_id", "blocked", "created_at"]

@@ -101,6 +101,10 @@ class ReadingOut(Out):
         ]
 
 
+class CurveOut(serializers.Serializer[Any]):
+    results = ReadingOut(many=True)
+
+
 class SessionEventOut(Out):
     class Meta:
         model = SessionEvent
@@ -199,11 +203,10 @@ class SessionVoid(SessionView):
 class SessionReadings(SessionView):
     """The curve of a session: energy register, power, current, voltage, state of charge, oldest first."""
 
-    verbs = {"GET": Verb(Permission.SESSION_VIEW, gives=ReadingOut, says="Read a session's curve")}
+    verbs = {"GET": Verb(Permission.SESSION_VIEW, gives=CurveOut, says="Read a session's curve")}
 
     def get(self, request: Request, session_id: int) -> Response:
-        readings = history.readings(self.session())
-        return Response({"results": self.shown(readings, many=True)})
+        return self.answer({"results": history.readings(self.session())})
 
 
 class SessionEvents(SessionView):

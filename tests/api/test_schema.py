@@ -116,7 +116,7 @@ def test_nothing_sent_by_it_breaks_anything(address: Address, world: World) -> N
     operations = document()["paths"][_path_of(address)]
 
     @settings(
-        max_examples=12,
+        max_examples=6,
         deadline=None,
         derandomize=True,
         database=None,
