@@ -149,10 +149,10 @@ def _record(tenant_id: int, rows: Sequence[Any]) -> None:
                 told.append(report)
             else:
                 variables.setdefault((station_id, received_at), []).append(report)
+    if meters:  # before the statuses: every transaction locks sessions first, then connectors
+        readings.record(tenant_id=tenant_id, reports=meters)
     if statuses:
         connectors.record_status(tenant_id=tenant_id, reports=statuses)
-    if meters:
-        readings.record(tenant_id=tenant_id, reports=meters)
     if told:
         events.record(tenant_id=tenant_id, reports=told)
     for (station_id, at), reports in variables.items():
