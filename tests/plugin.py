@@ -71,16 +71,24 @@ def _copy_template(name: str) -> None:
         if not owner.execute("select 1 from pg_database where datname = 'template_voltyard'").fetchone():
             owner.execute("drop database if exists draft_voltyard with (force)")
             owner.execute("create database draft_voltyard")
-            for command in (["migrate", "--database", "owner", "--verbosity", "0"], ["provision"]):
-                manage(command, _url_of("draft_voltyard"))
+            prepare(_url_of("draft_voltyard"))
             owner.execute("alter database draft_voltyard rename to template_voltyard")
         owner.execute(f'create database "{name}" template template_voltyard')
 
 
-def manage(command: list[str], url: str) -> None:
-    """Run a manage.py command upon another database; RuntimeError with its output if it fails."""
+_PREPARE = """
+import django
+django.setup()
+from django.core.management import call_command
+call_command("migrate", database="owner", verbosity=0, skip_checks=True)
+call_command("provision", verbosity=0, skip_checks=True)
+"""
+
+
+def prepare(url: str) -> None:
+    """Migrate and provision another database, in one process for speed. The test fails with what it said if it fails."""
     done = subprocess.run(
-        [sys.executable, "manage.py", *command],
+        [sys.executable, "-c", _PREPARE],
         cwd=CHECKOUT,
         env={**os.environ, "DATABASE_URL": url},
         stdout=subprocess.PIPE,
@@ -88,7 +96,7 @@ def manage(command: list[str], url: str) -> None:
         text=True,
     )
     if done.returncode:
-        pytest.fail(f"manage.py {' '.join(command)} failed:\n{done.stdout[-4000:]}", pytrace=False)
+        pytest.fail(f"The tests' database could not be prepared:\n{done.stdout[-4000:]}", pytrace=False)
 
 
 def _close_connections() -> None:

@@ -165,7 +165,7 @@ def _program(program: programs.Program) -> Path:
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """A separate PostgreSQL that the test may kill."""
-    from tests.plugin import manage
+    from tests.plugin import prepare
 
     postgres = Postgres(
         programs=_program(programs.POSTGRES),
@@ -178,8 +178,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     own = Cluster(postgres)
     try:
         own.start()
-        manage(["migrate", "--database", "owner", "--verbosity", "0"], own.url)
-        manage(["provision"], own.url)
+        prepare(own.url)
         yield own
     finally:
         own.stop()

@@ -29,7 +29,9 @@ def install(where: Places, progress: Progress) -> None:
         if not _is_installed():
             npm = _npm(where, progress)
             with progress.step("Installing the front-end packages"):
-                shutil.rmtree(FOLDER / "node_modules", ignore_errors=True)  # npm stumbles over a half-made one
+                shutil.rmtree(
+                    FOLDER / "node_modules", ignore_errors=True
+                )  # npm stumbles over a half-made one
                 _npm_ci(npm)
                 _STAMP.write_text(virtualenv.digest(LOCK))
     finally:

@@ -190,7 +190,7 @@ class _Up:
     def _manage(self, title: str, *command: str) -> None:
         with self.progress.step(title):
             done = subprocess.run(
-                [sys.executable, "manage.py", *command],
+                [sys.executable, "manage.py", *command, "--skip-checks"],
                 cwd=self.where.checkout,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
