@@ -197,7 +197,9 @@ def by_ids(tenant_id: int, ids: Iterable[int]) -> dict[int, Sheet]:
 
 
 def _sheet(row: tuple[Any, ...]) -> Sheet:
-    sheet = Sheet(*row[:-1], Evidence.from_json(orjson.loads(row[-1])))
+    values = [*row]
+    values[-1] = Evidence.from_json(orjson.loads(row[-1]))
+    sheet = Sheet(*values)
     sheet.state_before = sheet.state
     return sheet
 

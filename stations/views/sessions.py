@@ -89,14 +89,8 @@ def curve(request: PageRequest, session_id: int) -> JsonResponse:
 
 def curve_data(session: Session) -> dict[str, Any]:
     """Power, energy since the start and state of charge over time, as charts.js reads it."""
-    rows = history.readings(session)
-    start = session.meter_start_wh
-    energy = [
-        round(float(row.energy_wh - start) / 1000, 3)
-        if row.energy_wh is not None and start is not None
-        else None
-        for row in rows
-    ]
+    rows = curves.of_session(session)
+    energy = [None if row.energy_wh is None else round(float(row.energy_wh) / 1000, 3) for row in rows]
     soc = [row.soc_percent for row in rows]
     series = [
         _line(_("Power"), "kW", "charging", [_kilo(row.power_w) for row in rows], kind="area"),
@@ -109,7 +103,7 @@ def curve_data(session: Session) -> dict[str, Any]:
     if any(value is not None for value in soc):
         series.append(_line(_("Battery"), "%", "ink-faint", soc, digits=0, kind="dotted"))
     return {
-        "x": [row.sampled_at.timestamp() for row in rows],
+        "x": [row.at.timestamp() for row in rows],
         "zone": session.site.time_zone,
         "series": series,
     }

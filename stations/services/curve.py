@@ -1,0 +1,156 @@
+"""The energy and power curve of a session, right whatever mixture of values its station sends.
+
+Energy since the start: from the import register, else from interval energies, else from power. Registers that count
+from the session's start, or are told in the wrong unit, are seen by what the session drew. Power: as told, else from
+the growth of the energy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from stations.models import Reading, Session
+from stations.neutral import SampledValue
+from stations.services import meters
+
+AHEAD_WH = Decimal(1000)  # a register may be ahead of what the session knew when it was told
+ROUNDING_WH = Decimal(100)  # a register told in kWh with one decimal may begin below the meter value at the start
+MOST_POINTS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    at: datetime
+    energy_wh: Decimal | None = None  # since the start
+    power_w: float | None = None
+    soc_percent: float | None = None
+    offered_w: float | None = None
+
+
+@dataclass(slots=True)
+class Instant:
+    """All that was told of one instant, in however many messages and contexts."""
+
+    at: datetime
+    register_wh: Decimal | None = None
+    interval_wh: Decimal | None = None
+    power_w: float | None = None
+    soc_percent: float | None = None
+    offered_w: float | None = None
+
+
+def of_session(session: Session) -> list[CurvePoint]:
+    """The curve, oldest first. Inside the tenant's scope."""
+    found = Reading.objects.filter(
+        tenant_id=session.tenant_id, station_id=session.station_id, session_id=session.pk,
+        sampled_at__gte=session.started_at - timedelta(hours=1),
+    ).order_by("sampled_at", "id")  # fmt: skip
+    if session.ended_at is not None:
+        found = found.filter(sampled_at__lte=session.ended_at + timedelta(minutes=1))
+    return points(
+        _instants(found[:MOST_POINTS]), started_at=session.started_at, meter_start_wh=session.meter_start_wh,
+        energy_wh=session.energy_wh,
+    )  # fmt: skip
+
+
+def points(
+    instants: Sequence[Instant], *, started_at: datetime, meter_start_wh: Decimal | None, energy_wh: Decimal
+) -> list[CurvePoint]:
+    """Pure: the curve of a session that drew `energy_wh` so far."""
+    ways = (_by_register(instants, meter_start_wh, energy_wh), _by_interval(instants), _by_power(instants))
+    energies = next((way for way in ways if len(way) >= 2), ways[0])
+    curve = [
+        CurvePoint(one.at, energies.get(one.at), one.power_w, one.soc_percent, one.offered_w)
+        for one in instants
+    ]
+    if sum(point.power_w is not None for point in curve) >= 2:
+        return curve
+    return _with_power(curve, CurvePoint(started_at, Decimal(0)))
+
+
+def _instants(rows: Iterable[Reading]) -> list[Instant]:
+    by_time: dict[datetime, Instant] = {}
+    for row in rows:
+        one = by_time.setdefault(row.sampled_at, Instant(row.sampled_at))
+        one.register_wh = row.energy_wh if one.register_wh is None else one.register_wh
+        one.power_w = row.power_w if one.power_w is None else one.power_w
+        one.soc_percent = row.soc_percent if one.soc_percent is None else one.soc_percent
+        one.offered_w = row.offered_w if one.offered_w is None else one.offered_w
+        if row.energy_wh is None and one.interval_wh is None:
+            one.interval_wh = meters.measured([*_told(row.values)]).interval_wh
+    return list(by_time.values())
+
+
+def _told(kept: Iterable[dict[str, Any]]) -> Iterable[SampledValue]:
+    """Interval energies as they were told (`meters.as_told`)."""
+    for entry in kept:
+        if entry.get("measurand") == meters.INTERVAL:
+            try:
+                number = Decimal(entry["value"])
+            except (InvalidOperation, ValueError):
+                continue
+            yield SampledValue(
+                meters.INTERVAL, number, entry["value"], entry.get("unit", ""), entry.get("phase", ""),
+                entry.get("location", ""), "", entry.get("multiplier", 0),
+            )  # fmt: skip
+
+
+def _by_register(
+    instants: Sequence[Instant], meter_start_wh: Decimal | None, energy_wh: Decimal
+) -> dict[datetime, Decimal]:
+    """Energy since the start from a register that rises; what does not fit what the session drew is left out."""
+    told = [(one.at, one.register_wh) for one in instants if one.register_wh is not None]
+    if not told:
+        return {}
+    first = told[0][1]
+    base = meter_start_wh
+    if base is None or first < base - ROUNDING_WH or first > base + energy_wh + AHEAD_WH:
+        base = first  # it counts from the session's start, or from another zero
+    energies: dict[datetime, Decimal] = {}
+    newest = Decimal(0)
+    for at, register in told:
+        drawn = max(register - base, Decimal(0)) if register > base - ROUNDING_WH else register - base
+        if newest <= drawn <= energy_wh + AHEAD_WH:
+            energies[at] = newest = drawn
+    return energies
+
+
+def _by_interval(instants: Sequence[Instant]) -> dict[datetime, Decimal]:
+    energies: dict[datetime, Decimal] = {}
+    total = Decimal(0)
+    for one in instants:
+        if one.interval_wh is not None and one.interval_wh >= 0:
+            total += one.interval_wh
+            energies[one.at] = total
+    return energies
+
+
+def _by_power(instants: Sequence[Instant]) -> dict[datetime, Decimal]:
+    told = [(one.at, one.power_w) for one in instants if one.power_w is not None]
+    energies: dict[datetime, Decimal] = {}
+    total = 0.0
+    for n, (at, power) in enumerate(told):
+        if n:
+            hours = (at - told[n - 1][0]).total_seconds() / 3600
+            total += (power + told[n - 1][1]) / 2 * hours
+        energies[at] = Decimal(total).quantize(Decimal("0.001"))
+    return energies
+
+
+def _with_power(curve: list[CurvePoint], before: CurvePoint) -> list[CurvePoint]:
+    """Power that the station did not tell: what the energy grew by since the point before."""
+    derived = []
+    for point in curve:
+        if point.power_w is None and point.energy_wh is not None and before.energy_wh is not None:
+            seconds = (point.at - before.at).total_seconds()
+            if seconds > 0:
+                watts = float(point.energy_wh - before.energy_wh) * 3600 / seconds
+                point = replace(point, power_w=round(watts, 1))
+        if point.energy_wh is not None:
+            before = point
+        derived.append(point)
+    return derived
