@@ -86,7 +86,7 @@ call_command("provision", verbosity=0, skip_checks=True)
 
 
 def prepare(url: str) -> None:
-    """Migrate and provision another database, in one process for speed. The test fails with what it said if it fails."""
+    """Migrate and provision another database, in one process for speed. What it said if it fails."""
     done = subprocess.run(
         [sys.executable, "-c", _PREPARE],
         cwd=CHECKOUT,

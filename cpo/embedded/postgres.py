@@ -17,6 +17,7 @@ from cpo.embedded.problems import Problem, from_output
 OWNER = "voltyard"
 DATABASE = "voltyard"
 _FIRST_PORT = 15432
+_START_TIMEOUT_S = 120  # after a crash it first replays its log
 _SETTINGS = """
 # Written by Voltyard
 listen_addresses = '127.0.0.1'
@@ -118,11 +119,12 @@ class Postgres:
                 output=log,
                 death_signal=signal.SIGINT,
             )
-        while self.process.poll() is None:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while self.process.poll() is None and time.monotonic() < deadline:
             if self._answers():
                 return None
             time.sleep(0.02)
-        self.process = None
+        self.stop()
         with self.log.open("rb") as log:
             log.seek(begun)
             return log.read().decode(errors="replace")

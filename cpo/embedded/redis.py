@@ -14,6 +14,7 @@ from cpo.embedded.places import Account
 from cpo.embedded.problems import Problem, from_output
 
 _FIRST_PORT = 16379
+_START_TIMEOUT_S = 30
 _CONFIG = """
 bind 127.0.0.1
 port {port}
@@ -79,11 +80,12 @@ class Redis:
         assert self.process.stdin is not None
         self.process.stdin.write(_CONFIG.format(port=self.port, password=self.password).encode())
         self.process.stdin.close()
-        while self.process.poll() is None:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while self.process.poll() is None and time.monotonic() < deadline:
             if self._answers():
                 return ""
             time.sleep(0.02)
-        self.process = None
+        self.stop()
         with self.log.open("rb") as log:
             log.seek(begun)
             return log.read().decode(errors="replace") or "nothing"
