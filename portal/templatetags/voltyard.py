@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -27,14 +26,18 @@ ICONS = Path(settings.BASE_DIR) / "frontend" / "node_modules" / "@tabler" / "ico
 Number: TypeAlias = int | float | Decimal
 
 
-@cache
+_bodies: dict[str, str] = {}
+
+
 def _icon_body(name: str) -> str:
-    folder, _sep, plain = name.rpartition("/")
-    path = ICONS / (folder or "outline") / f"{plain}.svg"
-    if not path.exists():
-        return ""
-    text = path.read_text(encoding="utf-8")
-    return text[text.index(">", text.index("<svg")) + 1 : text.index("</svg>")].strip()
+    """What stands inside the icon's <svg>. A missing one is empty and not remembered: packages may be under way."""
+    if name not in _bodies:
+        path = ICONS / "outline" / f"{name}.svg"
+        if not path.exists():
+            return ""
+        text = path.read_text(encoding="utf-8")
+        _bodies[name] = text[text.index(">", text.index("<svg")) + 1 : text.index("</svg>")].strip()
+    return _bodies[name]
 
 
 @register.simple_tag
