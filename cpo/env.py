@@ -54,6 +54,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("OCPP_HEARTBEAT_SECONDS", "seconds", "300", "Heartbeat interval told to stations that have none of their own."),
     Setting("LOG_FORMAT", "text", "json", "json (one event a line) or text."),
     Setting("LOG_LEVEL", "text", "INFO", "Least severe level that is logged: DEBUG, INFO, WARNING, ERROR."),
+    Setting("API_REQUESTS_PER_MINUTE", "count", "3000", "Most REST requests a minute that one API key may make of one process. 0: no bound."),
     Setting("METRICS_TOKEN", "secret", "", "Bearer token that /metrics asks for. Empty: /metrics answers loopback callers only."),
 )  # fmt: skip
 

@@ -56,7 +56,7 @@ class ChangedPerson(UserChangeForm):
 
 
 @admin.register(User)
-class PersonAdmin(Audited, UserAdmin):  # type: ignore[type-arg]
+class PersonAdmin(Audited, UserAdmin):
     form = ChangedPerson
     add_form = NewPerson
     list_display = ("email", "name", "is_active", "is_staff", "is_superuser", "last_login", "created_at")

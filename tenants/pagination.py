@@ -16,7 +16,7 @@ class CursorPagination(pagination.CursorPagination):
     def decode_cursor(self, request: Request) -> pagination.Cursor | None:
         """The cursor in the address. What we did not make ourselves is refused before it reaches the database."""
         cursor = super().decode_cursor(request)
-        position = cursor.position if cursor else None
+        position = str(cursor.position) if cursor and cursor.position is not None else None
         if position is not None and not (position.isascii() and position.isdigit() and len(position) < 20):
             raise NotFound(self.invalid_cursor_message)
         return cursor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
@@ -100,5 +101,13 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     connection = transaction.get_connection(current_alias())
     if connection.in_atomic_block:
         connection.set_rollback(True)
-    headers = {"WWW-Authenticate": "Bearer"} if known.status == 401 else None
-    return Response(document(known), status=known.status, content_type=CONTENT_TYPE, headers=headers)
+    return Response(
+        document(known), status=known.status, content_type=CONTENT_TYPE, headers=_headers(error, known)
+    )
+
+
+def _headers(error: Exception, known: DomainError) -> dict[str, str]:
+    if known.status == 401:
+        return {"WWW-Authenticate": "Bearer"}
+    wait = getattr(error, "wait", None)
+    return {"Retry-After": str(math.ceil(wait))} if wait is not None else {}

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
-from django.http import HttpResponse
 from django.test import Client
 
 from tenants import queries
@@ -128,14 +127,14 @@ class ApiClient(Client):
 
     def call(
         self, method: str, path: str, data: Any = None, *, headers: dict[str, str] | None = None, **query: Any
-    ) -> HttpResponse:
+    ) -> Any:
         """The response; its `.json()` is the body. `data` is sent as JSON unless it is bytes."""
         address = path if path.startswith("/api/") else f"/api/v1{path}"
         if isinstance(data, bytes):
             content = data
         else:
             content = b"" if data is None else json.dumps(data).encode()
-        return self.generic(  # type: ignore[return-value]
+        return self.generic(
             method,
             address,
             content,

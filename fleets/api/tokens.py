@@ -64,7 +64,7 @@ class TokenIn(In):
 
 
 class TokensIn(In):
-    tokens = TokenIn(many=True, min_length=1, max_length=MOST_AT_ONCE)
+    tokens = serializers.ListField(child=TokenIn(), min_length=1, max_length=MOST_AT_ONCE)
 
 
 class TokensOut(serializers.Serializer[Any]):
@@ -188,7 +188,8 @@ class TokenBulk(TokenView):
     }
 
     def post(self, request: Request) -> Response:
-        made, problems = [], {}
+        made: list[Token] = []
+        problems: dict[str, str] = {}
         for place, given in enumerate(self.given()["tokens"]):
             try:
                 made.append(self.create(given))

@@ -127,7 +127,7 @@ class ReleaseIn(In):
     )
 
 
-class VoidIn(In):
+class SessionVoidIn(In):
     reason = serializers.CharField(max_length=200)
 
 
@@ -193,7 +193,7 @@ class SessionVoid(SessionView):
     """This session is never billed; a charge that was made for it is taken back."""
 
     verbs = {
-        "POST": Verb(Permission.SESSION_REVIEW, takes=VoidIn, gives=SessionDetail, says="Void a session")
+        "POST": Verb(Permission.SESSION_REVIEW, takes=SessionVoidIn, gives=SessionDetail, says="Void a session")
     }
 
     def post(self, request: Request, session_id: int) -> Response:

@@ -30,7 +30,8 @@ PROBLEMS = {
 class Schema(AutoSchema):
     @property
     def verb(self) -> Any:
-        return self.view.verbs[self.method]
+        view: Any = self.view
+        return view.verbs[self.method]
 
     def get_request_serializer(self) -> Any:
         return self.verb.takes
@@ -47,7 +48,7 @@ class Schema(AutoSchema):
     def get_summary(self) -> str | None:
         return self.verb.says or None
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         needs = self.verb.needs
         told = (self.view.__doc__ or "").strip()
         return f"{told}\n\nNeeds the scope `{needs.value}`." if needs else told

@@ -18,6 +18,7 @@ from tenants.permissions import Actor, Permission
 from tenants.rest import idempotency
 from tenants.rest.parsers import StrictJSONParser, unstorable
 from tenants.rest.schema import Schema
+from tenants.rest.throttle import KeyThrottle
 
 Row = TypeVar("Row", bound=Model)
 PAGE_PARAMETERS = frozenset({"cursor", "page_size"})
@@ -43,16 +44,19 @@ class TenantView(GenericAPIView[Any]):
     manages_transactions: ClassVar[bool] = False
     filterset_class: ClassVar[Any] = None
     parser_classes = [StrictJSONParser]
+    throttle_classes = [KeyThrottle]
     schema = Schema()
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
     @property
     def tenant_id(self) -> int:
-        return int(self.request._request.tenant.pk)
+        asked: Any = self.request._request
+        return int(asked.tenant.pk)
 
     @property
     def actor(self) -> Actor:
-        actor: Actor = self.request._request.actor
+        asked: Any = self.request._request
+        actor: Actor = asked.actor
         return actor
 
     @property

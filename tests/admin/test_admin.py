@@ -47,7 +47,11 @@ def crowd(worker_database: str) -> samples.World:
     for _ in range(MANY):
         world = samples.build()
     with tenant_scope(world.tenant.pk):
-        for row in [Frame.objects.get(station=world.station), Reading.objects.get(station=world.station)]:
+        rows: list[Any] = [
+            Frame.objects.get(station=world.station),
+            Reading.objects.get(station=world.station),
+        ]
+        for row in rows:
             for _ in range(MANY):
                 row.pk += 1
                 row.digest = str(row.pk)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 import pytest
 from django.test import Client
+from drf_spectacular.drainage import GENERATOR_STATS, reset_generator_stats
 from drf_spectacular.validation import validate_schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -53,7 +54,10 @@ def _path_of(address: Address) -> str:
 
 
 @pytest.mark.nodb
-def test_it_is_valid_openapi() -> None:
+def test_it_is_valid_openapi_and_nothing_in_it_was_guessed() -> None:
+    reset_generator_stats()
+    document.__wrapped__()
+    assert not GENERATOR_STATS._warn_cache and not GENERATOR_STATS._error_cache
     validate_schema(document())
 
 
@@ -71,7 +75,6 @@ def test_it_names_every_endpoint_and_method_with_its_scope() -> None:
             assert verb.needs is None or f"`{verb.needs.value}`" in told["description"]
 
 
-@pytest.mark.nodb
 def test_anybody_may_read_it() -> None:
     told = Client().get("/api/schema/?format=json")
     assert told.status_code == 200 and json.loads(told.content)["openapi"].startswith("3.0")
@@ -107,7 +110,7 @@ def test_answers_are_what_it_says(address: Address, world: World) -> None:
     assert response.status_code == 200
     if "json" in response["Content-Type"] and not address.route.endswith(".jsonl") and content:
         schema = {**_resolved(content["schema"]), "$defs": _resolved(document()["components"]["schemas"])}
-        jsonschema.validate(response.json(), schema)
+        jsonschema_rs.validate(schema, response.json())
 
 
 @pytest.mark.parametrize("address", REST, ids=lambda a: a.route)
@@ -134,7 +137,7 @@ def test_nothing_sent_by_it_breaks_anything(address: Address, world: World) -> N
     send()
 
 
-def _query(data: st.DataObject, operation: dict[str, Any]) -> dict[str, str]:
+def _query(data: st.DataObject, operation: dict[str, Any]) -> dict[str, Any]:
     names = [one["name"] for one in operation.get("parameters", []) if one["in"] == "query"]
     if not names:
         return {}
