@@ -15,6 +15,7 @@ from billing.models import Charge
 from billing.services import rating
 from stations import flags, history
 from stations.models import Session, SessionState
+from stations.services import curve as curves
 from stations.views.common import get_session
 from tenants.pages import PageRequest, page
 from tenants.permissions import Permission
