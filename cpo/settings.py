@@ -231,6 +231,8 @@ LOGGING = {
     "loggers": {
         "django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
         "daphne": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},  # sweeps run every second: only their troubles are news
+        "celery.worker.strategy": {"level": "WARNING"},
         "uvicorn.access": {"level": "WARNING"},
     },
 }

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from stations.services import connections, guardian, rating
+from stations.services import commands, connections, guardian, rating
 from tenants.context import tenant_scope
 from tenants.models import Tenant
 
@@ -40,6 +40,12 @@ def guard_sessions() -> int:
     """Close sessions that never end by themselves."""
     now = timezone.now()
     return _for_each_tenant("guard", lambda tenant_id: guardian.sweep(tenant_id=tenant_id, now=now))
+
+
+@shared_task
+def expire_commands() -> int:
+    """Commands that were not delivered in time, or whose gateway died, come to their end."""
+    return _for_each_tenant("expire", lambda tenant_id: commands.expire(tenant_id=tenant_id))
 
 
 @shared_task
