@@ -58,13 +58,25 @@ class StopForm(CommandForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["transaction_id"].choices = [  # type: ignore[attr-defined]
-            (
-                session.transaction_id,
-                _t("Connector %(evse)s, session #%(id)s") % {"evse": session.evse.number, "id": session.pk},
-            )
-            for session in running_sessions(self.station).select_related("evse")
-        ]
+        running = list(running_sessions(self.station).select_related("evse"))
+        if running:
+            self.fields["transaction_id"].choices = [  # type: ignore[attr-defined]
+                (session.transaction_id, self._choice(session)) for session in running
+            ]
+            return
+        # What the station knows counts, not what we believe: it can be asked to stop what is unknown here.
+        self.fields["transaction_id"] = forms.CharField(
+            label=_t("Transaction"),
+            max_length=64,
+            help_text=_t(
+                "No session runs here as far as is known. The station may know another; write its number."
+            ),
+            widget=forms.TextInput(attrs={"class": "form-control"}),
+        )
+
+    @staticmethod
+    def _choice(session: Session) -> str:
+        return _t("Connector %(evse)s, session #%(id)s") % {"evse": session.evse.number, "id": session.pk}
 
 
 class UnlockForm(CommandForm):
@@ -237,7 +249,8 @@ def permitted(actor: Actor, station: Station) -> list[Offer]:
 
 
 def quick_commands(actor: Actor, station: Station) -> list[Offer]:
-    wanted = (CommandKind.START, CommandKind.STOP, CommandKind.UNLOCK, CommandKind.RESET)
+    """The commands at hand on the live page; a running session has its own stop button."""
+    wanted = (CommandKind.START, CommandKind.UNLOCK, CommandKind.RESET)
     return [offer for offer in permitted(actor, station) if offer.kind in wanted]
 
 
