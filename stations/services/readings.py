@@ -198,13 +198,15 @@ def _sessions(
     return _Running(sheets.load(tenant_id, _WANTED, sorted(wanted)))
 
 
+# Who holds sessions never waits for connectors: somebody who records a status holds those and may wait for sessions.
+# A power that is left out thereby is told again with the next reading, or reset by the status itself.
 _POWER = """
 WITH w AS (
     SELECT (r->>0)::bigint id, (r->>1)::float8 power, (r->>2)::timestamptz at
     FROM json_array_elements(%(rows)s::json) r
 ), held AS (
     SELECT c.id FROM stations_connector c WHERE c.tenant_id = %(tenant)s AND c.id = ANY (ARRAY (SELECT w.id FROM w))
-    ORDER BY c.id FOR NO KEY UPDATE
+    ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE stations_connector c SET power_w = w.power, power_at = w.at
 FROM w JOIN held USING (id) WHERE c.tenant_id = %(tenant)s AND c.id = w.id AND coalesce(c.power_at <= w.at, true)

@@ -174,15 +174,18 @@ RUNNING_ON_EVSE = """
 """
 
 
-def load(tenant_id: int, finder: str, wanted: Sequence[Any]) -> list[Sheet]:
-    """Sheets under lock, in the order of their ids (which keeps two batches from waiting for each other in a circle).
+def load(tenant_id: int, finder: str, wanted: Sequence[Any], *, skip_locked: bool = False) -> list[Sheet]:
+    """Sheets under lock, in the order of their ids: two batches must not wait for each other in a circle.
 
-    `finder` is one of the statements above, which give ids for the JSON array `wanted`.
+    `finder` is one of the statements above, which give ids for the JSON array `wanted`. Who holds sheets already and
+    asks for more of them leaves out those that are locked.
     """
+    waiting = "SKIP LOCKED" if skip_locked else ""
     if not wanted:
         return []
     statement = f"""SELECT {_COLUMNS} FROM {_TABLES}
-                    WHERE s.tenant_id = %(tenant)s AND s.id = ANY (ARRAY ({finder})) ORDER BY s.id FOR UPDATE OF s"""
+                    WHERE s.tenant_id = %(tenant)s AND s.id = ANY (ARRAY ({finder})) ORDER BY s.id
+                    FOR NO KEY UPDATE OF s {waiting}"""
     return [_sheet(row) for row in rows.run(statement, tenant_id, wanted)]
 
 

@@ -1,0 +1,57 @@
+"""Batches that run side by side never wait for each other in a circle."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db import connections as databases
+
+from stations.models import SessionState
+from stations.neutral import MeterReport, StatusReport
+from stations.services import connectors, readings
+from tenants.context import tenant_scope
+from tests.stations.telling import Speaker, now, sample, value, wire
+
+
+def in_thread(work: Callable[[], None], errors: list[BaseException]) -> threading.Thread:
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            databases.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def test_a_stop_passes_a_status_and_readings_of_the_same_connector(speaker: Speaker) -> None:
+    """The journal's applier holds the connector and wants the session; the stop holds the session."""
+    number = speaker.start()[0].transaction_number
+    errors: list[BaseException] = []
+    holding, stopped = threading.Event(), threading.Event()
+
+    def apply_journal() -> None:
+        status = StatusReport(speaker.station.pk, 1, 1, "finishing", wire(now()), now())
+        told = sample(speaker.began + timedelta(minutes=20), value(3000))
+        report = MeterReport(speaker.station.pk, 1, now(), (told,), number)
+        with tenant_scope(speaker.tenant_id):
+            connectors.record_status(tenant_id=speaker.tenant_id, reports=[status])
+            holding.set()
+            stopped.wait(5)
+            readings.record(tenant_id=speaker.tenant_id, reports=[report])
+
+    def stop() -> None:
+        holding.wait(5)
+        speaker.stop(number=number)
+        stopped.set()
+
+    for thread in [in_thread(apply_journal, errors), in_thread(stop, errors)]:
+        thread.join()
+    assert errors == []
+    assert speaker.session().state == SessionState.ENDED
+    assert speaker.session().energy_wh == 5000
