@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from django.utils import timezone
@@ -21,6 +23,7 @@ from tenants.permissions import system
 from tenants.services import dispatch, facts, outbound, webhooks
 
 ACTOR = system("tests")
+Server = TypeVar("Server", bound=ThreadingHTTPServer)
 
 
 class Receiver(ThreadingHTTPServer):
@@ -34,6 +37,26 @@ class Receiver(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/hooks?from=voltyard"
+
+
+class Dripping(ThreadingHTTPServer):
+    """Answers in the end, but a byte at a time."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Dripper)
+
+
+class _Dripper(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        with contextlib.suppress(OSError):
+            for byte in b"HTTP/1.1 200 OK\r\n" + b"X-Padding: " + b"x" * 200 + b"\r\n\r\n":
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.05)
+
+    def log_message(self, *args: Any) -> None:
+        pass
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -53,13 +76,25 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    server = Receiver()
+    with serving(Receiver()) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def serving(server: Server) -> Iterator[Server]:
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     yield server
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def test_a_receiver_that_drips_its_answer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time; all of them together do not."""
+    monkeypatch.setattr(outbound, "DEADLINE_S", 0.5)
+    with serving(Dripping()) as server, pytest.raises(OSError):
+        outbound.post(f"http://127.0.0.1:{server.server_port}/", b"{}", {})
 
 
 def create(tenant: Tenant, url: str, *kinds: str) -> tuple[Webhook, str]:
@@ -104,8 +139,8 @@ def test_a_fact_arrives_signed(tenant: Tenant, receiver: Receiver) -> None:
         tenant.slug,
         {"energy_wh": "23180"},
     )
-    time, _comma, digest = headers[webhooks.SIGNATURE].partition(",v1=")
-    expected = hmac.new(secret.encode(), time.removeprefix("t=").encode() + b"." + body, hashlib.sha256)
+    at, _comma, digest = headers[webhooks.SIGNATURE].partition(",v1=")
+    expected = hmac.new(secret.encode(), at.removeprefix("t=").encode() + b"." + body, hashlib.sha256)
     assert digest == expected.hexdigest()
     assert deliver(tenant) == 0
     assert waiting(tenant) == []
