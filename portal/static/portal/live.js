@@ -11,6 +11,10 @@
   const body = document.body;
   const path = body.dataset.livePath;
   if (!path) { return; }
+  // A refetched fragment must not undo what the reader did to it: opened details stay open, typed text stays typed.
+  window.Idiomorph.defaults.ignoreActiveValue = true;
+  window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.tagName === "DETAILS");
+
   const GAP = 400; // ms between two fetches of one fragment; the last change is never dropped
   const waiting = new WeakMap();
   let socket = null;
