@@ -171,19 +171,27 @@ class _Running:
             told = self.by_number.get((report.station_id, str(report.transaction_number)))
             if told is not None:
                 return told
-        for sheet in reversed(self.by_evse.get((report.station_id, evse_number), ())):
-            if sheet.is_active and sheet.started_at - JITTER <= at:
-                return sheet
-        return None
+        fitting = [
+            sheet
+            for sheet in self.by_evse.get((report.station_id, evse_number), ())
+            if sheet.started_at - JITTER <= at and (sheet.ended_at is None or at <= sheet.ended_at + JITTER)
+        ]
+        return max(fitting, key=lambda sheet: sheet.started_at, default=None)
 
 
+# What runs on the EVSE, what bears the number; and where no number is told, what ran there last: its stop may have
+# overtaken these readings, which wait in the journal while a stop is taken at once.
 _WANTED = """
     SELECT x.id FROM json_array_elements(%(rows)s::json) r CROSS JOIN LATERAL (
         (SELECT k.id FROM stations_session k
          WHERE k.tenant_id = %(tenant)s AND k.state = 'active' AND k.evse_id = (r->>1)::bigint LIMIT 20)
         UNION ALL
         (SELECT k.id FROM stations_session k
-         WHERE k.tenant_id = %(tenant)s AND k.station_id = (r->>0)::bigint AND k.transaction_id = r->>2 LIMIT 1)) x
+         WHERE k.tenant_id = %(tenant)s AND k.station_id = (r->>0)::bigint AND k.transaction_id = r->>2 LIMIT 1)
+        UNION ALL
+        (SELECT k.id FROM stations_session k
+         WHERE r->>2 = '' AND k.tenant_id = %(tenant)s AND k.station_id = (r->>0)::bigint
+           AND k.evse_id = (r->>1)::bigint ORDER BY k.started_at DESC LIMIT 2)) x
 """
 
 

@@ -157,3 +157,29 @@ def test_all_measurands_are_kept_as_told(speaker: Speaker) -> None:
 )
 def test_what_values_mean_together(values: list[Any], column: str, expected: object) -> None:
     assert getattr(measured(values), column) == expected
+
+
+def test_readings_that_a_stop_overtook_still_count(speaker: Speaker) -> None:
+    """A 2.x station that tells its meter by MeterValues alone; they wait in the journal while the end is taken."""
+    speaker.tell(speaker.event("started", 0, uid="CARD"), speaker.event("ended", 1, minutes=50))
+    assert (speaker.session().state, speaker.session().flags) == ("held", ["meter_missing"])
+    speaker.meter(sample(minutes(speaker, 1), value(1000)), sample(minutes(speaker, 49), value(6000)))
+    assert (speaker.session().state, speaker.session().energy_wh) == ("ended", Decimal(5000))
+    assert {reading.session_id for reading in speaker.readings()} == {speaker.session().pk}
+
+
+def test_readings_after_the_end_belong_to_nobody(speaker: Speaker) -> None:
+    (answer,) = speaker.start()
+    speaker.stop(number=answer.transaction_number)
+    speaker.meter(sample(minutes(speaker, 55), value(6000)))
+    assert speaker.readings()[0].session_id is None
+
+
+def test_readings_between_two_sessions_find_theirs(speaker: Speaker) -> None:
+    (answer,) = speaker.start()
+    speaker.stop(number=answer.transaction_number, at=minutes(speaker, 20), meter=3000)
+    speaker.start(meter=3000, at=minutes(speaker, 30))
+    speaker.meter(sample(minutes(speaker, 10), value(2000)), sample(minutes(speaker, 40), value(4000)))
+    first, second = speaker.sessions()
+    assert [reading.session_id for reading in speaker.readings()] == [first.pk, second.pk]
+    assert second.energy_wh == 1000
