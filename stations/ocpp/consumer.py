@@ -87,6 +87,7 @@ class StationConsumer(AsyncConsumer):
             found.station_id or 0, here.name, version.name, access.remote_address(scope), timezone.now()
         )
         opened = await here.writer.call(found.tenant_id, connections.open_many, request)
+        scope["headers"] = ()  # some kilobytes that an idle socket would hold for days
         link = Link(here, send, version, found, identity, opened.epoch)
         link.task = asyncio.current_task()
         code, reason = 1006, ""

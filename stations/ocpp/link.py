@@ -124,7 +124,7 @@ class Link:
                 frame, "NotSupported" if known else "NotImplemented", f"{action[:40]} is not served.", now
             )
             return
-        metrics.CALLS.labels(version.name, action).inc()
+        metrics.calls(version.name, action).inc()
         compiled = schemas.validator(version.name, action, False)
         if not compiled.is_valid(frame.payload):  # type: ignore[union-attr]
             wrong = self._tolerated(frame)
