@@ -138,12 +138,12 @@ class Link:
         asked = Asked(self.station_id, datetime.fromtimestamp(now, UTC), frame.payload)
         try:
             if isinstance(answer, Journal):
-                reply = orjson.dumps(answer.reply(asked))
+                reply = self._checked_reply(action, answer.reply(asked))
                 await self.gateway.writer.frame(
                     self._row(frame, now, frames.RESULT, reply, answer.decode is not None)
                 )
             else:
-                reply = await self._ask(answer, asked)
+                reply = await self._ask(action, answer, asked)
                 self.gateway.writer.note_frame(self._row(frame, now, frames.RESULT, reply, False))
         except Exception as error:
             log.exception("call not answered", extra={"action": action, "station": self.station_id})
@@ -152,12 +152,20 @@ class Link:
             return
         await self._text(frames.result(frame.message_id, reply))
 
-    async def _ask(self, answer: Ask, asked: Asked) -> bytes:
+    async def _ask(self, action: str, answer: Ask, asked: Asked) -> bytes:
         outcome = await self.gateway.writer.call(self.tenant_id, answer.verb, answer.request(asked))
         registration = getattr(outcome, "registration", None)
         if registration is not None:
             self.registration = registration
-        return orjson.dumps(answer.respond(outcome, asked))
+        return self._checked_reply(action, answer.respond(outcome, asked))
+
+    def _checked_reply(self, action: str, payload: dict[str, Any]) -> bytes:
+        """The answer as JSON. One that breaks the schema is our bug: told loudly, and sent, for it is stored."""
+        wrong = schemas.check(self.version.name, action, payload, response=True)
+        if wrong is not None:
+            metrics.BAD_FRAMES.labels("own_answer").inc()
+            log.error("own answer breaks the schema", extra={"action": action, "detail": wrong[1]})
+        return orjson.dumps(payload)
 
     async def _on_send(self, frame: frames.Incoming, now: float) -> None:
         """2.1 part 4, 4.2.5: a SEND is never answered, whatever is wrong with it."""
