@@ -12,7 +12,7 @@ from stations import live
 from stations.models import SessionState
 from stations.neutral import Sample, TokenShown
 from stations.services import readings, rows
-from stations.services.sheets import Sheet
+from stations.services.sheet import Sheet
 from tenants.services import facts
 
 

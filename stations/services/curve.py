@@ -18,7 +18,8 @@ from stations.neutral import SampledValue
 from stations.services import meters
 
 AHEAD_WH = Decimal(1000)  # a register may be ahead of what the session knew when it was told
-ROUNDING_WH = Decimal(100)  # a register told in kWh with one decimal may begin below the meter value at the start
+# A register told in kWh with one decimal may begin below the meter value at the start.
+ROUNDING_WH = Decimal(100)
 MOST_POINTS = 20_000
 
 

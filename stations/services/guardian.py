@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from stations.models import SessionState
 from stations.services import chronicle, clock, evidence, holding, rows, sheets
-from stations.services.sheets import Sheet
+from stations.services.sheet import GUARDIAN_UNSURE, LATE_STOP, Sheet, milli
 
 GUARDIAN_CLOSED = "guardian_closed"
 REPLACED = "replaced"
@@ -34,7 +34,7 @@ def close(sheet: Sheet, *, at: datetime, why: str, sure: bool | None = None) -> 
     known.closed = (clock.milliseconds(max(ended_at, sheet.started_at)), last[1] if last else 0)
     known.note(GUARDIAN_CLOSED, why)
     if not sure:
-        known.note(sheets.GUARDIAN_UNSURE)
+        known.note(GUARDIAN_UNSURE)
     sheet.conclude()
 
 
@@ -59,13 +59,11 @@ def note_late_stop(sheet: Sheet) -> None:
     if sheet.state_before != SessionState.RATED or sheet.evidence.ended is None:
         return
     told = evidence.conclude(sheet.evidence, rating_w=sheet.rating_w)
-    if abs(told.energy - sheets.milli(sheet.energy_wh)) > evidence.TOLERANCE_MWH:
-        sheet.evidence.note(sheets.LATE_STOP)
-        sheet.flags = sorted({*sheet.flags, sheets.LATE_STOP})
+    if abs(told.energy - milli(sheet.energy_wh)) > evidence.TOLERANCE_MWH:
+        sheet.evidence.note(LATE_STOP)
+        sheet.flags = sorted({*sheet.flags, LATE_STOP})
         sheet.state = SessionState.HELD.value
-        sheet.held_reason = holding.reason(
-            [sheets.LATE_STOP], verdict=sheet.verdict, energy_wh=sheet.energy_wh
-        )
+        sheet.held_reason = holding.reason([LATE_STOP], verdict=sheet.verdict, energy_wh=sheet.energy_wh)
 
 
 # What never ends. Each bound is longer than any honest reason to wait.

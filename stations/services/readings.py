@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from stations import live
 from stations.neutral import MeterReport, Sample
 from stations.services import clock, meters, places, rows, sheets
-from stations.services.sheets import Sheet
+from stations.services.sheet import Sheet, milli
 
 # A reading just before the start or after the stop still belongs to the session: clocks and messages jitter.
 JITTER = timedelta(seconds=60)
@@ -99,7 +99,7 @@ def enter(sheet: Sheet, reading: Row, *, marks: bool) -> None:
     at = clock.milliseconds(reading.sampled_at)
     measured = reading.measured
     if measured.energy_wh is not None:
-        register = sheets.milli(measured.energy_wh)
+        register = milli(measured.energy_wh)
         if marks and reading.context == meters.BEGIN:
             known.begin(at, register)
         elif marks and reading.context == meters.END:

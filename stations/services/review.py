@@ -10,7 +10,7 @@ from stations import live
 from stations.models import Session, SessionState
 from stations.services import evidence
 from stations.services.evidence import Evidence
-from stations.services.sheets import LATE_STOP, REVIEWED
+from stations.services.sheet import LATE_STOP, REVIEWED
 from tenants.errors import Conflict, Invalid
 from tenants.permissions import Actor, Permission
 from tenants.services import audit, facts

@@ -26,7 +26,7 @@ from stations.services import (
 )
 from stations.services.chronicle import Told, content_hash
 from stations.services.places import Place
-from stations.services.sheets import Sheet
+from stations.services.sheet import Sheet, milli, new
 from stations.services.tokens import authorize as authorize
 
 TOKEN_REFUSED = "token_refused"
@@ -143,7 +143,7 @@ def _open(tenant_id: int, starts: list[_Start]) -> list[_Start]:
 
 def _sheet(one: _Start) -> Sheet:
     request, judged = one.request, one.judgement
-    sheet = sheets.new(
+    sheet = new(
         place=one.place,
         transaction_id="",
         start_key=one.key,
@@ -155,7 +155,7 @@ def _sheet(one: _Start) -> Sheet:
     at = clock.milliseconds(one.at)
     sheet.evidence.start(at, clock.milliseconds(request.received_at))
     if meters.is_possible(request.meter_start_wh):
-        sheet.evidence.begin(at, sheets.milli(request.meter_start_wh))
+        sheet.evidence.begin(at, milli(request.meter_start_wh))
     sheet.evidence.note(*one.clock_flags)
     if judged.verdict != Verdict.ACCEPTED:
         sheet.evidence.note(TOKEN_REFUSED)
@@ -243,7 +243,7 @@ def _take_stop(sheet: Sheet, request: StopRequest) -> list[readings.Row]:
     moment, received = clock.milliseconds(at), clock.milliseconds(request.received_at)
     sheet.evidence.stop(moment, received, request.reason)
     if meters.is_possible(request.meter_stop_wh):
-        sheet.evidence.end(moment, sheets.milli(request.meter_stop_wh))
+        sheet.evidence.end(moment, milli(request.meter_stop_wh))
     sheet.evidence.note(*flags)
     if request.token is not None and not sheet.stop_token_uid:
         sheet.stop_token_uid = normal_uid(request.token.uid)[:255]

@@ -14,7 +14,7 @@ from stations.services import chronicle, clock, guardian, places, readings, remo
 from stations.services.chronicle import Told, content_hash
 from stations.services.places import Place
 from stations.services.sessions import TOKEN_REFUSED
-from stations.services.sheets import Sheet
+from stations.services.sheet import Sheet, new
 
 REUSE_GAP_MS = 1000  # a start in the same second as the end is the same session told oddly
 MOST_SEQ_NO = 2**31 - 1
@@ -103,7 +103,7 @@ def _open(
     made = []
     for (key, event), spot, price in zip(first.items(), spots, prices, strict=True):
         at, _flags = clock.sanitise(event.raw_timestamp, event.received_at)
-        sheet = sheets.new(
+        sheet = new(
             place=spot, transaction_id=key[1], start_key=content_hash("transaction", key[1]), started_at=at,
             received_at=event.received_at,
         )  # fmt: skip
