@@ -125,21 +125,31 @@ def _failed_checks(env: Mapping[str, str], progress: Progress) -> list[str]:
     """Names of the checks that failed; their output is shown, that of the others is not."""
     failed = []
     for name, command in CHECKS:
-        with progress.step(f"Checking: {name}"):
-            done = subprocess.run(
-                [sys.executable, *command],
-                cwd=CHECKOUT,
-                env=dict(env),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-            )
-        if done.returncode:
+        try:
+            with progress.step(f"Checking: {name}"):
+                _check(command, env)
+        except CheckFailed as failure:
             failed.append(name)
-            progress.say(done.stdout)
-            progress.say(progress.colour("31", f"  {name} failed, see above"))
+            progress.say(str(failure))
     return failed
+
+
+class CheckFailed(Exception):
+    """What a check complained about."""
+
+
+def _check(command: tuple[str, ...], env: Mapping[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=CHECKOUT,
+        env=dict(env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode:
+        raise CheckFailed(done.stdout)
 
 
 def _pytest(args: list[str], env: Mapping[str, str], failed: list[str]) -> int:

@@ -17,8 +17,10 @@ def lines(where: Places, addresses: Mapping[str, str], seconds: float, progress:
     yield ""
     yield bold(f"Voltyard is running ({seconds:.0f} s)")
     yield f"  Portal    {bold(addresses['web'])}"
-    yield f"  API       {addresses['web']}/api/v1/docs"
+    yield f"  API       {addresses['web']}/api/v1/  (OpenAPI: {addresses['web']}/api/schema/)"
     yield f"  Stations  {addresses['gateway']}/ocpp/<tenant>/<station identity>"
+    if demo.get("api_key"):
+        yield f"  API key   {demo['api_key']}"
     yield from _logins(demo.get("logins", []), bold)
     yield from _charger(demo.get("charger"), addresses, bold)
     yield ""
