@@ -231,7 +231,10 @@ def expire(*, tenant_id: int) -> int:
 
 
 def wait(*, tenant_id: int, command_id: int, timeout_seconds: float) -> Command:
-    """The command once it is settled, or as it is when the time is over. Holds no transaction while it waits."""
+    """The command once it is settled, or as it is when the time is over.
+
+    Outside of any transaction; holds neither a transaction nor a connection while it waits.
+    """
     deadline = time.monotonic() + timeout_seconds
     pause = 0.01
     while True:
@@ -239,5 +242,7 @@ def wait(*, tenant_id: int, command_id: int, timeout_seconds: float) -> Command:
             command = Command.objects.select_related("station").get(tenant_id=tenant_id, pk=command_id)
         if command.settled or time.monotonic() >= deadline:
             return command
+        # Back to the pool: a few callers who wait a minute each would otherwise leave none for the others.
+        connections[current_alias()].close()
         time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
         pause = min(pause * 1.5, 0.25)

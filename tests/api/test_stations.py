@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from stations.models import Command, Frame, Station, Variable
 from stations.services import commands
@@ -158,3 +159,14 @@ def _frames(tenant: Tenant, station: Station) -> None:
                 apply=False,
                 payload=payload,
             )
+
+
+def test_a_wait_holds_no_connection(
+    api: ApiClient, station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight waiting callers would else take the whole pool of the process for a minute."""
+    held = []
+    monkeypatch.setattr(commands.time, "sleep", lambda _s: held.append(connection.connection is not None))
+    body = {"kind": "reset", "wait_seconds": 0.05}
+    api.write("POST", f"/stations/{station.pk}/commands", body, status=202)
+    assert held and not any(held)
