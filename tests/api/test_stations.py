@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -166,7 +167,7 @@ def test_a_wait_holds_no_connection(
 ) -> None:
     """Eight waiting callers would else take the whole pool of the process for a minute."""
     held = []
-    monkeypatch.setattr(commands.time, "sleep", lambda _s: held.append(connection.connection is not None))
+    monkeypatch.setattr(time, "sleep", lambda _s: held.append(connection.connection is not None))
     body = {"kind": "reset", "wait_seconds": 0.05}
     api.write("POST", f"/stations/{station.pk}/commands", body, status=202)
     assert held and not any(held)

@@ -138,7 +138,8 @@ def test_rest_asks_anybody_else_for_a_key(shared_world: World) -> None:
 @pytest.mark.parametrize("address", PAGES, ids=_name)
 def test_pages_hide_another_company(address: Address, world: World, stranger: World) -> None:
     path = address.path(world)
-    theirs, ours, real = _browser(stranger), _browser(world), []
+    theirs, ours = _browser(stranger), _browser(world)
+    real: list[str] = []
     for method in ("GET", "POST"):
         form = address.form(method, world)
         refused = theirs.generic(method, path, form, FORM)
