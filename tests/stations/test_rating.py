@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from billing.models import Charge, ChargeState, Tariff
 from stations.models import Frame, JournalCursor, JournalHead, SessionState
@@ -147,28 +148,41 @@ def test_a_held_session_is_not_priced(speaker: Speaker, price: Tariff) -> None:
     assert charges(speaker) == []
 
 
-def test_rating_waits_for_meter_values_that_came_before_the_stop(speaker: Speaker, price: Tariff) -> None:
+@pytest.fixture
+def idle_journal(speaker: Speaker) -> Iterator[str]:
+    """A gateway's journal that no applier (another test may run one) can take up."""
+    name = "idle"
+    with connections["owner"].cursor() as cursor:
+        key = [f"journal {name}", speaker.tenant_id]
+        cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, %s))", key)
+        yield name
+        cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, %s))", key)
+
+
+def test_rating_waits_for_meter_values_that_came_before_the_stop(
+    speaker: Speaker, price: Tariff, idle_journal: str
+) -> None:
     number = speaker.start()[0].transaction_number
     tenant = {"tenant_id": speaker.tenant_id}
     with tenant_scope(speaker.tenant_id):
         Frame.objects.create(
             id=2**62 + speaker.tenant_id, **tenant, station=speaker.station, received_at=now() - timedelta(seconds=5),
-            gateway="g", outbound=False, message_type=2, message_id="m", action="MeterValues", ocpp_version="1.6",
+            gateway=idle_journal, outbound=False, message_type=2, message_id="m", action="MeterValues", ocpp_version="1.6",
             apply=True, payload="{}",
         )  # fmt: skip
-        JournalHead.objects.create(**tenant, gateway="g", last_id=2**62 + speaker.tenant_id)
+        JournalHead.objects.create(**tenant, gateway=idle_journal, last_id=2**62 + speaker.tenant_id)
     speaker.stop(number=number)
     assert rate(speaker) == 0
     with tenant_scope(speaker.tenant_id):
-        JournalCursor.objects.create(**tenant, gateway="g", applied_id=2**62 + speaker.tenant_id)
+        JournalCursor.objects.create(**tenant, gateway=idle_journal, applied_id=2**62 + speaker.tenant_id)
     assert rate(speaker) == 1
 
 
-def test_a_stuck_journal_does_not_stop_billing(speaker: Speaker, price: Tariff) -> None:
+def test_a_stuck_journal_does_not_stop_billing(speaker: Speaker, price: Tariff, idle_journal: str) -> None:
     (answer,) = speaker.start()
     speaker.stop(number=answer.transaction_number, received_at=now() - timedelta(minutes=2))
     with tenant_scope(speaker.tenant_id):
-        JournalHead.objects.create(tenant_id=speaker.tenant_id, gateway="g", last_id=2**62)
+        JournalHead.objects.create(tenant_id=speaker.tenant_id, gateway=idle_journal, last_id=2**62)
     assert rate(speaker) == 1
 
 
