@@ -65,10 +65,10 @@ def _element(*components: tuple[str, str, int]) -> list[dict[str, Any]]:
     ]
 
 
-NORDSTROM = DemoCompany(
+NORDLICHT = DemoCompany(
     tenant={
-        "slug": "nordstrom",
-        "name": "Nordstrom Charging",
+        "slug": "nordlicht",
+        "name": "Nordlicht Charging",
         "country": "DE",
         "party_id": "NOR",
         "currency": "EUR",
@@ -204,28 +204,28 @@ NORDSTROM = DemoCompany(
     fleets=(("Harbour Parcel", "4100", 18), ("City Care", "4200", 10), ("Office pool", "1000", 6)),
     customers=46,
     members=(
-        DemoMember("owner@nordstrom.example", "Astrid Nordström", "owner", note="sees and may do everything"),
-        DemoMember("operator@nordstrom.example", "Jonas Petersen", "operator", note="runs the network"),
-        DemoMember("technician@nordstrom.example", "Meike Claasen", "technician", note="repairs stations"),
-        DemoMember("billing@nordstrom.example", "Karim Haddad", "billing", note="tariffs and revenue"),
+        DemoMember("owner@nordlicht.example", "Astrid Nordström", "owner", note="sees and may do everything"),
+        DemoMember("operator@nordlicht.example", "Jonas Petersen", "operator", note="runs the network"),
+        DemoMember("technician@nordlicht.example", "Meike Claasen", "technician", note="repairs stations"),
+        DemoMember("billing@nordlicht.example", "Karim Haddad", "billing", note="tariffs and revenue"),
         DemoMember(
-            "auditor@nordstrom.example", "Helle Madsen", "auditor", note="reads everything, changes nothing"
+            "auditor@nordlicht.example", "Helle Madsen", "auditor", note="reads everything, changes nothing"
         ),
         DemoMember(
-            "facility@nordstrom.example",
+            "facility@nordlicht.example",
             "Lars Holm",
             "facility_manager",
             sites=("carpark",),
             note="Nordhavn Car Park only",
         ),
         DemoMember(
-            "fleet@nordstrom.example",
+            "fleet@nordlicht.example",
             "Sabine Vogt",
             "fleet_manager",
             fleets=("Harbour Parcel",),
             note="Harbour Parcel only",
         ),
-        DemoMember("driver@nordstrom.example", "Emil Brandt", "driver", note="own sessions only"),
+        DemoMember("driver@nordlicht.example", "Emil Brandt", "driver", note="own sessions only"),
     ),
     own_charger_site="office",
 )
@@ -280,12 +280,12 @@ RHEINLADEN = DemoCompany(
             "owner@rheinladen.example",
             "Ute Krämer",
             "owner",
-            note="the other company: sees none of Nordstrom",
+            note="the other company: sees none of Nordlicht",
         ),
         DemoMember("operator@rheinladen.example", "Nico Weber", "operator"),
     ),
 )
-COMPANIES = (NORDSTROM, RHEINLADEN)
+COMPANIES = (NORDLICHT, RHEINLADEN)
 
 _HERE = Path(__file__).parent
 FIRST_NAMES = (_HERE / "first_names.txt").read_text(encoding="utf-8").split()

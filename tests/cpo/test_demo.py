@@ -36,7 +36,7 @@ def demo(worker_database: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("demo")
     with override_settings(DATA_DIR=folder, GATEWAY_URL="ws://127.0.0.1:9123"):
         call_command("demo")
-        yield Tenant.objects.get(slug="nordstrom"), folder / "demo.json"
+        yield Tenant.objects.get(slug="nordlicht"), folder / "demo.json"
 
 
 def test_a_second_run_keeps_everything(demo: Demo) -> None:
@@ -76,7 +76,7 @@ def test_the_simulator_reads_its_stations_and_their_passwords_fit(demo: Demo) ->
     plans = read_plans(str(path))
     assert len(plans) > 16
     assert {plan.version for plan in plans} == {"1.6", "2.0.1", "2.1"}
-    ours = [plan for plan in plans if plan.url == "ws://127.0.0.1:9123/ocpp/nordstrom"]
+    ours = [plan for plan in plans if plan.url == "ws://127.0.0.1:9123/ocpp/nordlicht"]
     with tenant_scope(tenant.pk):
         for plan in ours:
             station = Station.objects.get(tenant=tenant, identity=plan.identity)
@@ -87,7 +87,7 @@ def test_the_simulator_reads_its_stations_and_their_passwords_fit(demo: Demo) ->
 
 def test_no_card_is_dealt_to_two_stations_but_the_blocked_one(demo: Demo) -> None:
     tenant, path = demo
-    plans = [plan for plan in read_plans(str(path)) if plan.url.endswith("/nordstrom")]
+    plans = [plan for plan in read_plans(str(path)) if plan.url.endswith("/nordlicht")]
     dealt = [uid for plan in plans for uid in plan.tokens]
     assert len(dealt) == len(set(dealt))
     with tenant_scope(tenant.pk):
@@ -174,8 +174,8 @@ def test_no_demo_in_production(settings: Any) -> None:
 def test_both_companies_are_there_and_apart(demo: Demo) -> None:
     with as_platform():
         assert set(
-            Tenant.objects.filter(slug__in=["nordstrom", "rheinladen"]).values_list("slug", flat=True)
+            Tenant.objects.filter(slug__in=["nordlicht", "rheinladen"]).values_list("slug", flat=True)
         ) == {
-            "nordstrom",
+            "nordlicht",
             "rheinladen",
         }

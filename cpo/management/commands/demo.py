@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from cpo.demo import founding, history, summary, troubles
-from cpo.demo.companies import COMPANIES, NORDSTROM, DemoCompany
+from cpo.demo.companies import COMPANIES, NORDLICHT, DemoCompany
 from tenants.context import as_platform, tenant_scope
 from tenants.models import ApiKey, Site, Tenant, User
 from tenants.permissions import Permission, system
@@ -36,9 +36,9 @@ class Command(BaseCommand):
         summary.write(
             {
                 "logins": summary.logins(),
-                "charger": summary.own_charger(NORDSTROM),
+                "charger": summary.own_charger(NORDLICHT),
                 "simulator": rows,
-                "api_key": _api_key(tenants[NORDSTROM.tenant["slug"]]),
+                "api_key": _api_key(tenants[NORDLICHT.tenant["slug"]]),
             }
         )
         self.stdout.write(f"The demo is ready; logins are in {summary.path()}.")
