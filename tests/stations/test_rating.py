@@ -167,8 +167,8 @@ def test_rating_waits_for_meter_values_that_came_before_the_stop(
     with tenant_scope(speaker.tenant_id):
         Frame.objects.create(
             id=2**62 + speaker.tenant_id, **tenant, station=speaker.station, received_at=now() - timedelta(seconds=5),
-            gateway=idle_journal, outbound=False, message_type=2, message_id="m", action="MeterValues", ocpp_version="1.6",
-            apply=True, payload="{}",
+            gateway=idle_journal, outbound=False, message_type=2, message_id="m", action="MeterValues",
+            ocpp_version="1.6", apply=True, payload="{}",
         )  # fmt: skip
         JournalHead.objects.create(**tenant, gateway=idle_journal, last_id=2**62 + speaker.tenant_id)
     speaker.stop(number=number)
