@@ -153,7 +153,7 @@ def idle_journal(speaker: Speaker) -> Iterator[str]:
     """A gateway's journal that no applier (another test may run one) can take up."""
     name = "idle"
     with connections["owner"].cursor() as cursor:
-        key = [f"journal {name}", speaker.tenant_id]
+        key = (f"journal {name}", speaker.tenant_id)
         cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, %s))", key)
         yield name
         cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, %s))", key)
