@@ -193,7 +193,9 @@ class SessionVoid(SessionView):
     """This session is never billed; a charge that was made for it is taken back."""
 
     verbs = {
-        "POST": Verb(Permission.SESSION_REVIEW, takes=SessionVoidIn, gives=SessionDetail, says="Void a session")
+        "POST": Verb(
+            Permission.SESSION_REVIEW, takes=SessionVoidIn, gives=SessionDetail, says="Void a session"
+        )
     }
 
     def post(self, request: Request, session_id: int) -> Response:

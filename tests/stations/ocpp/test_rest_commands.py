@@ -36,14 +36,20 @@ async def test_the_caller_gets_the_stations_answer(
     headers = {"Authorization": f"Bearer {key}"}
     order = {"kind": "unlock", "arguments": {"evse": 1}, "wait_seconds": 10}
     async with plug(station) as wire, httpx.AsyncClient(base_url=web.url, headers=headers) as rest:
-        asking = asyncio.create_task(rest.post(f"/api/v1/stations/{station.pk}/commands", json=order, timeout=30))
+        asking = asyncio.create_task(
+            rest.post(f"/api/v1/stations/{station.pk}/commands", json=order, timeout=30)
+        )
         call = await wire.next_call()
         assert call[2:] == ["UnlockConnector", {"connectorId": 1}]
         await wire.answer(call, {"status": "Unlocked"})
         answer = await asking
     assert answer.status_code in (200, 201)
     told = answer.json()
-    assert (told["state"], told["answer"], told["response"]) == ("accepted", "Unlocked", {"status": "Unlocked"})
+    assert (told["state"], told["answer"], told["response"]) == (
+        "accepted",
+        "Unlocked",
+        {"status": "Unlocked"},
+    )
 
 
 async def test_without_waiting_the_command_can_be_followed(
@@ -51,7 +57,9 @@ async def test_without_waiting_the_command_can_be_followed(
 ) -> None:
     headers = {"Authorization": f"Bearer {key}"}
     async with plug(station) as wire, httpx.AsyncClient(base_url=web.url, headers=headers) as rest:
-        first = await rest.post(f"/api/v1/stations/{station.pk}/commands", json={"kind": "clear_cache"}, timeout=30)
+        first = await rest.post(
+            f"/api/v1/stations/{station.pk}/commands", json={"kind": "clear_cache"}, timeout=30
+        )
         assert first.status_code == 202
         assert first.json()["state"] in ("queued", "sent")
         await wire.answer(await wire.next_call(), {"status": "Rejected"})
