@@ -8,7 +8,7 @@ DROP FUNCTION IF EXISTS billing_tariffs_for(bigint, json);
 CREATE FUNCTION billing_tariffs_for(of_tenant bigint, requests json)
 RETURNS TABLE (id bigint, name varchar, currency varchar, elements text, tax_included boolean, min_price numeric,
                max_price numeric)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY

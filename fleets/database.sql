@@ -8,7 +8,7 @@ DROP FUNCTION IF EXISTS fleets_judge(bigint, json);
 CREATE FUNCTION fleets_judge(of_tenant bigint, shown json)
 RETURNS TABLE (verdict text, token_id bigint, driver_id bigint, fleet_id bigint, token_group varchar,
                expires_at timestamptz, concurrent boolean)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY

@@ -27,7 +27,7 @@ END $$;
 CREATE OR REPLACE FUNCTION stations_find(wanted json)
 RETURNS TABLE (place bigint, tenant_id bigint, station_id bigint, site_id bigint, password_hash varchar,
                allow_unauthenticated boolean, strict boolean, registration varchar)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT w.place, t.id, s.id, s.site_id, s.password_hash, s.allow_unauthenticated, s.strict, s.registration
     FROM json_array_elements(wanted) WITH ORDINALITY AS w (pair, place)
     JOIN tenants_tenant t ON t.slug = w.pair->>0 AND NOT t.suspended
@@ -37,7 +37,7 @@ $$;
 -- Commands that wait for a station whose newest socket a gateway holds: the fallback when a NOTIFY was lost.
 CREATE OR REPLACE FUNCTION stations_waiting_commands(wanted_gateway text)
 RETURNS TABLE (tenant_id bigint, station_id bigint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT DISTINCT c.tenant_id, c.station_id
     FROM stations_command c JOIN stations_station s ON s.tenant_id = c.tenant_id AND s.id = c.station_id
     WHERE c.state = 'queued' AND s.gateway = wanted_gateway
@@ -46,7 +46,7 @@ $$;
 -- Frames of many tenants in one statement; see `Link._row` for the members of a row. Ids ascend in the order given.
 -- A recordset, for `->>` reads the row's JSON anew for every column: half of this function's cost, once.
 CREATE OR REPLACE FUNCTION stations_ingest_frames(from_gateway text, batch json) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     WITH stored AS (
         INSERT INTO stations_frame (id, tenant_id, station_id, received_at, gateway, outbound, message_type,
@@ -65,7 +65,7 @@ END $$;
 
 -- [[tenant, station, epoch s], ...]: when stations were last heard.
 CREATE OR REPLACE FUNCTION stations_seen(batch json) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     UPDATE stations_station s SET last_seen_at = to_timestamp((row->>2)::double precision)
     FROM json_array_elements(batch) AS row
     WHERE s.tenant_id = (row->>0)::bigint AND s.id = (row->>1)::bigint
@@ -74,7 +74,7 @@ $$;
 -- Tenants and gateways whose journal has frames that wait to be applied.
 CREATE OR REPLACE FUNCTION stations_journal_waiting()
 RETURNS TABLE (tenant_id bigint, gateway varchar)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT h.tenant_id, h.gateway FROM stations_journalhead h
     LEFT JOIN stations_journalcursor c ON c.tenant_id = h.tenant_id AND c.gateway = h.gateway
     WHERE h.last_id > coalesce(c.applied_id, 0)

@@ -168,6 +168,13 @@ def _grants(cursor: CursorWrapper, prefix: str, tables: list[tuple[str, bool]]) 
             cursor.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(sql.Identifier(table), everyone))
 
 
+def _no_temporary_tables(cursor: CursorWrapper) -> None:
+    """Nobody but the owner makes temporary tables: one could stand in for a table that a pinned function means."""
+    cursor.execute("SELECT current_database()")
+    [name] = cursor.fetchone()
+    cursor.execute(sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+
+
 def _functions(cursor: CursorWrapper, prefix: str) -> None:
     """Each app's `database.sql`: functions that act before a tenant is known. `$prefix` is the roles' prefix."""
     owners = sql.SQL(", ").join(sql.Identifier(f"{prefix}_{role}") for role in FUNCTION_ROLES)
@@ -189,4 +196,5 @@ def provision(cursor: CursorWrapper, *, prefix: str, passwords: dict[str, str]) 
     for table, is_partition in tables:
         _secure_table(cursor, table, is_partition, prefix)
     _grants(cursor, prefix, tables)
+    _no_temporary_tables(cursor)
     _functions(cursor, prefix)

@@ -74,6 +74,7 @@ def _copy_template(name: str) -> None:
             prepare(_url_of("draft_voltyard"))
             owner.execute("alter database draft_voltyard rename to template_voltyard")
         owner.execute(f'create database "{name}" template template_voltyard')
+        owner.execute(f'revoke temporary on database "{name}" from public')  # a copy has none of its grants
 
 
 _PREPARE = """

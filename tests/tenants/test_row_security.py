@@ -221,6 +221,7 @@ def test_tests_speak_as_the_application() -> None:
         "DROP POLICY tenant ON tenants_site",
         "CREATE POLICY open ON tenants_site USING (true)",
         "CREATE TABLE loot (id int)",
+        "CREATE TEMPORARY TABLE stations_station (id int)",
         "CREATE FUNCTION loot() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "ALTER FUNCTION tenants_memberships_of(bigint) OWNER TO {app}",
         "ALTER ROLE {app} BYPASSRLS",
@@ -369,10 +370,19 @@ def test_functions_that_act_before_a_tenant_is_known_are_pinned() -> None:
         path = next(
             entry.removeprefix("search_path=") for entry in config if entry.startswith("search_path=")
         )
-        assert path in ("pg_catalog, public", "public, pg_temp"), signature
+        # Unnamed, pg_temp would come first: a caller's temporary table would be read in place of ours.
+        assert path in ("pg_catalog, public, pg_temp", "public, pg_temp"), signature
         if owner not in (role_name("resolver"), role_name("ingest")):
             # Only the owner of tables may make and drop partitions: these two take no names from callers.
             assert signature in ("stations_ensure_partitions()", "stations_drop_frames(integer)")
+
+
+@pytest.mark.parametrize("role", [*ROLES_THAT_LOG_IN, *row_security.FUNCTION_ROLES])
+def test_nobody_makes_temporary_tables(role: str) -> None:
+    """As provisioned, and in the copy of it that the tests work on."""
+    for database in ("template_voltyard", connections["owner"].settings_dict["NAME"]):
+        found = rows("SELECT has_database_privilege(%s, %s, 'TEMP')", role_name(role), database)
+        assert found == [(False,)], database
 
 
 def test_nobody_can_put_functions_into_a_pinned_path() -> None:
