@@ -104,8 +104,9 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION stations_make_partition(text, timestamptz, timestamptz, text) FROM PUBLIC;
 
+-- A new partition locks its parent: who waits for that lock makes all writers wait behind him, so he gives up soon.
 CREATE OR REPLACE FUNCTION stations_ensure_partitions() RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET timezone = 'UTC' SET lock_timeout = '500ms' AS $$
 DECLARE
     day timestamptz;
     month timestamptz;
@@ -122,14 +123,17 @@ BEGIN
     END LOOP;
 END $$;
 
--- Drops whole days of frames that ended before `keep_days` ago and are applied. Returns how many partitions went.
+-- Drops whole days of frames that ended before `keep_days` ago. Returns how many partitions went: none while frames
+-- wait to be applied. (Row security hides the frames themselves from the owner, so the journals are asked.)
+GRANT EXECUTE ON FUNCTION stations_journal_waiting() TO CURRENT_USER;
 CREATE OR REPLACE FUNCTION stations_drop_frames(keep_days integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET timezone = 'UTC' SET lock_timeout = '500ms' AS $$
 DECLARE
     part record;
     dropped integer := 0;
 BEGIN
     IF keep_days < 1 THEN RAISE EXCEPTION 'frames are kept for at least one day'; END IF;
+    IF EXISTS (SELECT FROM stations_journal_waiting()) THEN RETURN 0; END IF;
     FOR part IN SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
                 WHERE i.inhparent = 'stations_frame'::regclass AND c.relname ~ '^stations_frame_[0-9]{8}$'
                   AND to_date(right(c.relname, 8), 'YYYYMMDD') < current_date - keep_days LOOP

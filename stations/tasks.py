@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+import psycopg
 from celery import shared_task
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from stations.services import commands, connections, guardian, rating
@@ -56,16 +57,26 @@ def take_offline_orphans() -> int:
     )
 
 
+def _partitions(statement: str, *values: int) -> int:
+    """What the function answers. 0 where writers held a table for too long: the next run tries again."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            return int(cursor.fetchone()[0] or 0)
+    except OperationalError as error:
+        if not isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+            raise
+        log.warning("partitions were busy", extra={"statement": statement})
+        return 0
+
+
 @shared_task
 def ensure_partitions() -> None:
     """Tomorrow's frames and next month's readings have a place."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT stations_ensure_partitions()")
+    _partitions("SELECT stations_ensure_partitions()")
 
 
 @shared_task
 def drop_frames() -> int:
-    """Frames older than FRAME_RETENTION_DAYS go, a day's partition at a time."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT stations_drop_frames(%s)", [settings.FRAME_RETENTION_DAYS])
-        return int(cursor.fetchone()[0])
+    """Frames older than FRAME_RETENTION_DAYS go, a day's partition at a time, once all frames are applied."""
+    return _partitions("SELECT stations_drop_frames(%s)", settings.FRAME_RETENTION_DAYS)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from fleets.models import Token
 from stations import tasks
-from stations.models import SessionState, Station
+from stations.models import JournalCursor, JournalHead, SessionState, Station
 from stations.services import rating
+from tenants.context import as_platform, tenant_scope
 from tenants.models import Tenant
 from tests.stations.telling import Speaker, now
 
@@ -91,3 +93,74 @@ def test_partitions_are_there_for_tomorrow_and_next_month(speaker: Speaker) -> N
 def test_frames_within_their_time_are_kept(speaker: Speaker) -> None:
     tasks.ensure_partitions()
     assert tasks.drop_frames() == 0
+
+
+OLD_DAY = "stations_frame_20200101"
+
+
+def is_there(table: str) -> bool:
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s)", [table])
+        return cursor.fetchone()[0] is not None
+
+
+@pytest.fixture
+def old_day() -> Iterator[None]:
+    """A day of frames of long ago, in a database where no journal waits."""
+    with as_platform():
+        heads = list(JournalHead.objects.values_list("tenant_id", "gateway", "last_id"))
+        for tenant_id, gateway, last_id in heads:
+            JournalCursor.objects.update_or_create(
+                tenant_id=tenant_id, gateway=gateway, defaults={"applied_id": last_id}
+            )
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT stations_make_partition('stations_frame', '2020-01-01 00:00Z', '2020-01-02 00:00Z', '20200101')"
+        )
+        yield
+        cursor.execute(f"DROP TABLE IF EXISTS {OLD_DAY}")
+
+
+@contextmanager
+def frames_held() -> Iterator[None]:
+    """As a writer in a long transaction holds them."""
+    with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '10s'")  # who would wait, fails
+        cursor.execute("LOCK TABLE stations_frame IN ROW EXCLUSIVE MODE")
+        yield
+
+
+def test_frames_beyond_their_time_go(old_day: None) -> None:
+    assert tasks.drop_frames() == 1
+    assert not is_there(OLD_DAY)
+
+
+def test_no_frames_go_while_any_wait_to_be_applied(old_day: None, tenant: Tenant) -> None:
+    with tenant_scope(tenant.pk):
+        JournalHead.objects.create(tenant=tenant, gateway="g", last_id=7)
+        cursor = JournalCursor.objects.create(tenant=tenant, gateway="g", applied_id=6)
+    assert tasks.drop_frames() == 0
+    assert is_there(OLD_DAY)
+    with tenant_scope(tenant.pk):
+        cursor.applied_id = 7
+        cursor.save()
+    assert tasks.drop_frames() == 1
+
+
+def test_dropping_gives_way_to_writers_and_comes_again(old_day: None) -> None:
+    with frames_held():
+        assert tasks.drop_frames() == 0
+    assert is_there(OLD_DAY)
+    assert tasks.drop_frames() == 1
+
+
+def test_making_partitions_gives_way_to_writers_and_comes_again() -> None:
+    tasks.ensure_partitions()
+    coming = f"stations_frame_{now() + timedelta(days=3):%Y%m%d}"
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(f"DROP TABLE {coming}")
+    with frames_held():
+        tasks.ensure_partitions()
+    assert not is_there(coming)
+    tasks.ensure_partitions()
+    assert is_there(coming)
