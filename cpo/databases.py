@@ -10,6 +10,14 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from cpo import env
 
 ROLES = ("app", "gateway", "platform")
+# A server that vanishes without a word must be noticed in seconds: TCP by itself waits a quarter of an hour and more.
+NETWORK: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
 
 
 def role_name(role: str) -> str:
@@ -53,6 +61,7 @@ def _role(owner: dict[str, Any], role: str) -> dict[str, Any]:
 def _pooled(database: dict[str, Any], process: str) -> dict[str, Any]:
     size = env.read("DATABASE_POOL_SIZE")
     database["CONN_HEALTH_CHECKS"] = True  # after a restart of PostgreSQL the pool holds dead connections
+    database["OPTIONS"] = NETWORK | database["OPTIONS"]
     database["OPTIONS"] |= {
         "application_name": f"voltyard-{process}",
         "pool": {"min_size": 0, "max_size": size, "timeout": 10, "max_idle": 300},

@@ -2,46 +2,86 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import socket
 import subprocess
 import sys
+import threading
+import time
 
 import uvicorn
 from django.conf import settings
+
+log = logging.getLogger("voltyard.gateway")
 
 BACKLOG = 4096  # a thousand stations that come back together must not wait for SYN retries
 GRACE_SECONDS = 15
 
 
+class _Applier(threading.Thread):
+    """Starts the applier's process, and starts it again should it ever end by itself."""
+
+    def __init__(self) -> None:
+        super().__init__(name="applier", daemon=True)
+        self._stopping = threading.Event()
+        self._process = self._start()
+        self.start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = os.environ | {"VOLTYARD_PROCESS": "gateway"}
+        return subprocess.Popen([sys.executable, "-m", "cpo.journal"], cwd=settings.BASE_DIR, env=environment)
+
+    def run(self) -> None:
+        while True:
+            code = self._process.wait()
+            if self._stopping.is_set():
+                return
+            log.error("applier ended, starting it again", extra={"code": code})
+            time.sleep(1)
+            self._process = self._start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._process.terminate()
+        self.join(GRACE_SECONDS)
+        self._process.kill()
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """A listening address whose sockets end when their peer acknowledges nothing for two pings.
+
+    Keep-alive pings alone do not end a peer that has stopped reading: what we write waits in front of them.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2 * settings.OCPP_PING_SECONDS * 1000)
+    listener.bind((host, port))
+    return listener
+
+
 def run(host: str, port: int) -> None:
     """Serve stations until SIGTERM or SIGINT, then drain."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "cpo.journal"],
-        cwd=settings.BASE_DIR,
-        env=os.environ | {"VOLTYARD_PROCESS": "gateway"},
+    listener = _listener(host, port)
+    applier = _Applier()
+    config = uvicorn.Config(
+        "cpo.asgi:gateway",
+        backlog=BACKLOG,
+        loop="uvloop",
+        ws="websockets-sansio",
+        ws_max_size=settings.OCPP_MAX_FRAME_BYTES,
+        ws_per_message_deflate=False,
+        ws_ping_interval=settings.OCPP_PING_SECONDS,
+        ws_ping_timeout=settings.OCPP_PING_SECONDS,
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,  # `stations.ocpp.access` believes trusted proxies alone
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
     try:
-        uvicorn.run(
-            "cpo.asgi:gateway",
-            host=host,
-            port=port,
-            backlog=BACKLOG,
-            loop="uvloop",
-            ws="websockets-sansio",
-            ws_max_size=settings.OCPP_MAX_FRAME_BYTES,
-            ws_per_message_deflate=False,
-            ws_ping_interval=settings.OCPP_PING_SECONDS,
-            ws_ping_timeout=settings.OCPP_PING_SECONDS,
-            lifespan="on",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            proxy_headers=False,  # `stations.ocpp.access` believes trusted proxies alone
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
+        uvicorn.Server(config).run(sockets=[listener])
     finally:
-        child.terminate()
-        try:
-            child.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            child.kill()
+        applier.stop()

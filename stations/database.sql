@@ -2,7 +2,7 @@
 
 GRANT SELECT ON tenants_tenant, stations_station, stations_command, stations_journalhead, stations_journalcursor
     TO $prefix_resolver;
-GRANT SELECT, UPDATE (last_seen_at) ON stations_station TO $prefix_ingest;
+GRANT SELECT, UPDATE (last_seen_at, online, gateway, online_changed_at) ON stations_station TO $prefix_ingest;
 GRANT SELECT, INSERT ON stations_frame TO $prefix_ingest;
 GRANT SELECT, INSERT, UPDATE ON stations_journalhead TO $prefix_ingest;
 GRANT USAGE ON SEQUENCE stations_frame_id, stations_journalhead_id_seq TO $prefix_ingest;
@@ -63,12 +63,21 @@ BEGIN
     ON CONFLICT (tenant_id, gateway) DO UPDATE SET last_id = excluded.last_id;
 END $$;
 
--- [[tenant, station, epoch s], ...]: when stations were last heard.
-CREATE OR REPLACE FUNCTION stations_seen(batch json) RETURNS void
+-- [[tenant, station, seconds since 1970, epoch], ...]: when stations were last heard by the holder of their socket.
+DROP FUNCTION IF EXISTS stations_seen(json);
+CREATE OR REPLACE FUNCTION stations_seen(from_gateway text, batch json) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    UPDATE stations_station s SET last_seen_at = to_timestamp((row->>2)::double precision)
+    UPDATE stations_station s SET last_seen_at = to_timestamp((row->>2)::double precision), online = true,
+        gateway = from_gateway, online_changed_at = CASE WHEN s.online THEN s.online_changed_at ELSE now() END
     FROM json_array_elements(batch) AS row
-    WHERE s.tenant_id = (row->>0)::bigint AND s.id = (row->>1)::bigint
+    WHERE s.tenant_id = (row->>0)::bigint AND s.id = (row->>1)::bigint AND s.epoch = (row->>3)::bigint
+$$;
+
+-- Stations whose newest socket a gateway is believed to hold.
+CREATE OR REPLACE FUNCTION stations_held_by(wanted_gateway text)
+RETURNS TABLE (tenant_id bigint, station_id bigint, epoch bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT s.tenant_id, s.id, s.epoch FROM stations_station s WHERE s.online AND s.gateway = wanted_gateway
 $$;
 
 -- Tenants and gateways whose journal has frames that wait to be applied.
@@ -82,13 +91,16 @@ $$;
 
 ALTER FUNCTION stations_find(json) OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_waiting_commands(text) OWNER TO $prefix_resolver;
+ALTER FUNCTION stations_held_by(text) OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_journal_waiting() OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_ingest_frames(text, json) OWNER TO $prefix_ingest;
-ALTER FUNCTION stations_seen(json) OWNER TO $prefix_ingest;
-REVOKE ALL ON FUNCTION stations_find(json), stations_waiting_commands(text), stations_journal_waiting(),
-    stations_ingest_frames(text, json), stations_seen(json) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION stations_find(json), stations_waiting_commands(text), stations_journal_waiting(),
-    stations_ingest_frames(text, json), stations_seen(json) TO $prefix_gateway;
+ALTER FUNCTION stations_seen(text, json) OWNER TO $prefix_ingest;
+REVOKE ALL ON FUNCTION stations_find(json), stations_waiting_commands(text), stations_held_by(text),
+    stations_journal_waiting(),
+    stations_ingest_frames(text, json), stations_seen(text, json) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION stations_find(json), stations_waiting_commands(text), stations_held_by(text),
+    stations_journal_waiting(),
+    stations_ingest_frames(text, json), stations_seen(text, json) TO $prefix_gateway;
 GRANT EXECUTE ON FUNCTION stations_find(json), stations_journal_waiting() TO $prefix_app;
 
 -- Partitions: frames by day, readings by month. Owned by the owner, for only it may create and drop tables.

@@ -37,10 +37,11 @@ def address(scope: dict[str, Any]) -> tuple[str, str] | None:
     parts = [part for part in raw.decode("latin-1").partition("?")[0].split("/") if part]
     if len(parts) < 3 or parts[0] != "ocpp":
         return None
+    slug = unquote(parts[1], errors="replace")[:50]
     identity = unquote("/".join(parts[2:]), errors="replace")
-    if len(identity) > 128 or "\x00" in identity or "\x00" in parts[1]:
+    if len(identity) > 128 or "\x00" in slug + identity:
         return None
-    return unquote(parts[1])[:50], identity
+    return slug, identity
 
 
 def credentials(scope: dict[str, Any]) -> tuple[str, bytes] | None:

@@ -18,7 +18,7 @@ import orjson
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from stations.models import Frame, JournalCursor
+from stations.models import Frame, JournalCursor, JournalHead
 from stations.neutral import EventReport, MeterReport, StatusReport, VariableReport
 from stations.ocpp.version import Asked, Journal
 from stations.ocpp.versions import BY_NAME
@@ -29,7 +29,7 @@ log = logging.getLogger("voltyard.gateway.applier")
 
 IDLE_SECONDS = 0.1
 LAG = timedelta(days=2)  # a journal that waited longer is left to a person; its frames stay in the log
-BATCH = 2_000
+BATCH = 500  # sessions are locked while a batch is applied: a stop waits no longer than this takes
 
 
 class Applier:
@@ -45,8 +45,8 @@ class Applier:
         while not self.stopping:
             try:
                 applied = sweep()
-            except DatabaseError as error:
-                log.warning("journal not read", extra={"error": str(error).splitlines()[0][:200]})
+            except Exception:  # whatever it was, the journal is still there: go on
+                log.exception("journal not applied")
                 connection.close()
                 applied = 0
                 time.sleep(1)
@@ -72,6 +72,13 @@ def apply_batch(tenant_id: int, gateway: str) -> int:
             if not cursor.fetchone()[0]:
                 return 0
         cursor_row, _created = JournalCursor.objects.get_or_create(tenant_id=tenant_id, gateway=gateway)
+        # Read before the frames are looked for: what is stored in between must not count as passed.
+        head = (
+            JournalHead.objects.filter(tenant_id=tenant_id, gateway=gateway)
+            .values_list("last_id", flat=True)
+            .first()
+            or 0
+        )
         waiting = list(
             Frame.objects.filter(
                 tenant_id=tenant_id,
@@ -90,16 +97,13 @@ def apply_batch(tenant_id: int, gateway: str) -> int:
             JournalCursor.objects.filter(tenant_id=tenant_id, pk=cursor_row.pk).update(
                 applied_id=waiting[-1][0]
             )
-        else:  # the frames were dropped with their partition: nothing is left to wait for
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    """
-                    UPDATE stations_journalcursor c SET applied_id = h.last_id FROM stations_journalhead h
-                    WHERE c.id = %s AND h.tenant_id = c.tenant_id AND h.gateway = c.gateway
-                      AND h.last_id > c.applied_id
-                    """,
-                    [cursor_row.pk],
-                )
+        elif head > cursor_row.applied_id:
+            log.error(
+                "journal passed over: its frames are older than its patience", extra={"gateway": gateway}
+            )
+            JournalCursor.objects.filter(tenant_id=tenant_id, pk=cursor_row.pk, applied_id__lt=head).update(
+                applied_id=head
+            )
     return len(waiting)
 
 

@@ -19,6 +19,8 @@ from stations.services.connections import FoundStation, OpenRequest, RefusedRequ
 
 log = logging.getLogger("voltyard.gateway")
 
+CLOSE_SECONDS = 5
+
 
 class StationConsumer(AsyncConsumer):
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -123,7 +125,8 @@ class StationConsumer(AsyncConsumer):
 
 async def _close(send: Any, code: int, reason: str) -> None:
     try:
-        await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
+        async with asyncio.timeout(CLOSE_SECONDS):  # a peer that does not read would hold us for ever
+            await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
     except Exception:
         log.debug("socket was gone before it could be closed")
 

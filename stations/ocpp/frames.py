@@ -8,6 +8,7 @@ and nests a thousand deep: both are found here, at a cost only unusual frames pa
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,6 +132,19 @@ def fragment(payload_json: bytes) -> orjson.Fragment:
     if b"\\u0000" in payload_json:
         payload_json = payload_json.replace(b"\\u0000", b"\\u2400")
     return orjson.Fragment(payload_json)
+
+
+def shortened(payload_json: bytes, most: int) -> bytes:
+    """A payload that nobody answers for is kept up to a size: a flood of them must not fill memory or disk."""
+    return payload_json if len(payload_json) <= most else orjson.dumps({"left out, bytes": len(payload_json)})
+
+
+_SECRET = re.compile(r"(?is)(password|authorizationkey|secret).*")
+
+
+def presentable(text: str) -> str:
+    """The beginning of a frame that could not be read, up to anything that looks like a secret."""
+    return storable(_SECRET.sub(r"\1 ***", text[:2000]))
 
 
 def storable(text: str) -> str:

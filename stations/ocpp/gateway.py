@@ -35,6 +35,7 @@ log = logging.getLogger("voltyard.gateway")
 
 ALIVE_SECONDS = 5.0
 SEEN_SECONDS = 15.0
+SEEN_ALL = 4  # every fourth time
 POLL_SECONDS = 2.0  # commands whose NOTIFY was lost
 
 
@@ -46,6 +47,8 @@ class Gateway:
         self.throttle = Throttle()
         self.draining = False
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="commands")
+        self._pulse = ThreadPoolExecutor(1, thread_name_prefix="pulse")  # never behind a mass of commands
+        self._round = 0
         self._notes: dict[int, tuple[int, dict[str, int]]] = {}
         self._loops = [
             asyncio.create_task(self._repeat(loop, seconds))
@@ -72,6 +75,10 @@ class Gateway:
         if self.links.get(link.station_id) is link:
             del self.links[link.station_id]
         metrics.SOCKETS.set(len(self.links))
+        link.closing = link.closing or (
+            code,
+            reason,
+        )  # the pump stops: what still waits, waits for the next socket
         link.end_calls()
         request = CloseRequest(link.station_id, link.epoch, timezone.now(), code, reason)
         await self.writer.call(link.tenant_id, connections.close_many, request)
@@ -110,7 +117,7 @@ class Gateway:
 
     def _claim(self, link: Link) -> tuple[Command, str, str, dict[str, Any]] | None:
         """(command, message id, action, payload) of the next one that can be encoded."""
-        while True:
+        while not link.closing:
             with tenant_scope(link.tenant_id):
                 command = commands.claim_next(
                     tenant_id=link.tenant_id, station_id=link.station_id, epoch=link.epoch
@@ -126,13 +133,20 @@ class Gateway:
                     wrong = schemas.check(link.version.name, say.action, payload)
                     if wrong is not None:
                         raise Invalid(wrong[1])
-                except Invalid as error:
-                    self._settle(link, command, CommandState.FAILED, "invalid", str(error))
+                except (
+                    Exception
+                ) as error:  # arguments are anybody's JSON: one that is none must not block the next
+                    known = isinstance(error, Invalid)
+                    detail = (
+                        str(error) if known else f"The arguments cannot be sent ({type(error).__name__})."
+                    )
+                    self._settle(link, command, CommandState.FAILED, "invalid", detail)
                     continue
                 commands.mark_encoded(
                     command=command, action=say.action, message_id=message_id, request=payload
                 )
                 return command, message_id, say.action, payload
+        return None
 
     async def _deliver(
         self, link: Link, command: Command, message_id: str, action: str, payload: dict[str, Any]
@@ -146,12 +160,19 @@ class Gateway:
         except Exception:  # the socket ended in one of the many ways a socket can
             outcome = CommandState.TIMED_OUT, "", "The connection ended before the station answered.", None
         else:
-            outcome = self._judge(link, command, answer)
+            outcome = self._judged(link, command, answer)
         metrics.COMMANDS.labels(outcome[0]).inc()
         try:
             await self._in_thread(lambda: self._conclude(link, command, *outcome))
         except Exception:
             log.exception("answer not stored", extra={"command": command.pk, "station": link.station_id})
+
+    def _judged(self, link: Link, command: Command, answer: frames.Incoming) -> tuple[str, str, str, Any]:
+        try:
+            return self._judge(link, command, answer)
+        except Exception as error:  # an answer of a shape that nobody foresaw
+            detail = f"The answer cannot be understood ({type(error).__name__})."
+            return CommandState.FAILED, "malformed", detail, {"answer": answer.payload}
 
     def _judge(self, link: Link, command: Command, answer: frames.Incoming) -> tuple[str, str, str, Any]:
         """(state, its word, detail, the whole answer)."""
@@ -173,15 +194,17 @@ class Gateway:
     ) -> None:
         with tenant_scope(link.tenant_id):
             settled = self._settle(link, command, state, word, detail, response)
-            say = link.version.says[command.kind]
-            if settled is not None and state == CommandState.ACCEPTED and say.reports is not None:
-                devices.record_variables(
-                    tenant_id=link.tenant_id,
-                    station_id=link.station_id,
-                    reports=say.reports(response),
-                    source=command.kind,
-                    at=timezone.now(),
-                )
+        say = link.version.says[command.kind]
+        if settled is None or state != CommandState.ACCEPTED or say.reports is None:
+            return
+        with tenant_scope(link.tenant_id):  # apart: an answer that cannot be kept is an answer all the same
+            devices.record_variables(
+                tenant_id=link.tenant_id,
+                station_id=link.station_id,
+                reports=say.reports(response),
+                source=command.kind,
+                at=timezone.now(),
+            )
 
     def _settle(
         self, link: Link, command: Command, state: str, word: str, detail: str, response: Any = None
@@ -197,7 +220,7 @@ class Gateway:
 
     # --- loops ---
 
-    async def _in_thread(self, function: Callable[[], Any]) -> Any:
+    async def _in_thread(self, function: Callable[[], Any], threads: ThreadPoolExecutor | None = None) -> Any:
         def guarded() -> Any:
             close_old_connections()
             try:
@@ -205,7 +228,7 @@ class Gateway:
             finally:
                 connection.close()  # back to the pool: idle threads hold none
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, guarded)
+        return await asyncio.get_running_loop().run_in_executor(threads or self._threads, guarded)
 
     async def _repeat(self, function: Callable[[], Any], seconds: float) -> None:
         while True:
@@ -218,18 +241,24 @@ class Gateway:
             await asyncio.sleep(seconds)
 
     async def _tell_alive(self) -> None:
-        await self._in_thread(lambda: connections.alive(gateway=self.name))
+        await self._in_thread(partial(connections.alive, gateway=self.name), self._pulse)
 
     async def _tell_seen(self) -> None:
-        """When stations were last heard, and what they bend."""
+        """When stations were last heard, and what they bend. Now and then of all, which also mends what an outage of
+        the database left wrong: a station taken for offline, or one whose end could not be written."""
+        self._round += 1
+        everybody = self._round % SEEN_ALL == 0
         since = time.time() - SEEN_SECONDS - 1
         heard = [
-            [link.tenant_id, link.station_id, link.last_seen]
+            [link.tenant_id, link.station_id, link.last_seen, link.epoch]
             for link in self.links.values()
-            if link.last_seen > since
+            if everybody or link.last_seen > since
         ]
         if heard:
-            await self._in_thread(lambda: connections.seen(heard=heard))
+            await self._in_thread(partial(connections.seen, gateway=self.name, heard=heard))
+        if everybody:
+            held = {(station_id, link.epoch) for station_id, link in self.links.items()}
+            await self._in_thread(partial(connections.close_forgotten, gateway=self.name, held=held))
         told, self._notes = self._notes, {}
         for station_id, (tenant_id, counts) in told.items():
             await self._in_thread(
@@ -247,16 +276,18 @@ class Gateway:
         while True:
             try:
                 await self._listen_once()
-            except (psycopg.Error, OSError) as error:
-                log.warning("listening ended", extra={"error": str(error).splitlines()[0][:200]})
+            except Exception as error:
+                log.warning("listening ended", extra={"error": f"{type(error).__name__}: {error}"[:200]})
             await asyncio.sleep(1)
 
     async def _listen_once(self) -> None:
         values = settings.DATABASES["default"]
         name = connection.settings_dict["NAME"]
+        options = {key: value for key, value in values["OPTIONS"].items() if key != "pool"}
+        options["application_name"] = "voltyard-gateway-listener"
         listener = await psycopg.AsyncConnection.connect(
             host=values["HOST"], port=values["PORT"], dbname=name, user=values["USER"], password=values["PASSWORD"],
-            autocommit=True, application_name="voltyard-gateway-listener",
+            autocommit=True, **options,
         )  # fmt: skip
         async with listener:
             await listener.execute(f"LISTEN {commands.CHANNEL}")
@@ -285,6 +316,7 @@ class Gateway:
         await self._in_thread(lambda: connections.gone(gateway=self.name))
         await self.writer.close()
         self._threads.shutdown(wait=False)
+        self._pulse.shutdown(wait=False)
 
 
 _current: Gateway | None = None

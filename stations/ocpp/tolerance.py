@@ -25,7 +25,7 @@ _INFORMATIVE = {
     "unit": None,
 }
 _TIMES = ("timestamp", "time", "generatedAt", "currentTime")
-MAX_REPAIRS = 200
+MAX_REPAIRS = 200  # a round; `Link` bounds the payload, for errors are collected eagerly
 MAX_TEXT = {"transactionId": 64, "idTag": 255, "idToken": 255}  # keys of our rows: longer ones are refused
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from stations.models import CommandKind, ConnectorStatus
@@ -74,13 +74,21 @@ def booted(answer: boot.BootAnswer, asked: Asked) -> Payload:
     }
 
 
+def _meter(told: Any) -> Decimal:
+    """As told, however absurd: what no meter can show is not 0 Wh, and the verb flags it."""
+    try:
+        return Decimal(str(told))
+    except (InvalidOperation, ValueError):
+        return Decimal("NaN")
+
+
 def _start(asked: Asked) -> StartRequest:
     told = asked.payload
     return StartRequest(
         station_id=asked.station_id,
         connector=told["connectorId"],
         token=TokenShown(uid=told["idTag"]),
-        meter_start_wh=wire.number(told["meterStart"]) or Decimal(0),
+        meter_start_wh=_meter(told["meterStart"]),
         raw_timestamp=told["timestamp"],
         received_at=asked.received_at,
         payload=told,
@@ -96,7 +104,7 @@ def _stop(asked: Asked) -> StopRequest:
     return StopRequest(
         station_id=asked.station_id,
         transaction_number=told["transactionId"],
-        meter_stop_wh=wire.number(told["meterStop"]) or Decimal(0),
+        meter_stop_wh=_meter(told["meterStop"]),
         raw_timestamp=told["timestamp"],
         received_at=asked.received_at,
         payload=told,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from django.db import connections
 from stations import live
 from stations.models import Registration
 from stations.neutral import BootReport
+from stations.services import rows as batches
 from tenants.context import current_alias
 
 
@@ -51,7 +51,7 @@ def register(*, tenant_id: int, requests: Sequence[BootReport]) -> list[BootAnsw
             FROM told t WHERE s.tenant_id = %(tenant)s AND s.id = t.id
             RETURNING s.id, s.registration, s.heartbeat_seconds, s.site_id
             """,
-            {"rows": json.dumps(rows), "tenant": tenant_id},
+            {"rows": batches.dump(rows), "tenant": tenant_id},
         )
         known = {row[0]: row[1:] for row in cursor.fetchall()}
     events = [

@@ -5,17 +5,18 @@ These verbs take many requests of one tenant at once: thousands of stations come
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connections, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from stations import live
 from stations.models import GatewayProcess, QuarantinedStation, Station
-from tenants.context import current_alias
+from stations.services import rows as batches
+from tenants.context import current_alias, tenant_scope
 
 QUARANTINE_LIMIT = 500  # rows a tenant; beyond it only known rows are counted on
 TAKEN_CHANNEL = "station_taken"  # PostgreSQL NOTIFY, payload "<tenant id>:<station id>:<epoch>"
@@ -63,7 +64,7 @@ def find(*, requests: Sequence[tuple[str, str]]) -> list[FoundStation | None]:
     """Stations by (tenant slug, identity), before any tenant is entered. None: no such tenant."""
     with connections[current_alias()].cursor() as cursor:
         cursor.execute(
-            "SELECT * FROM stations_find(%s::json)", [json.dumps([list(pair) for pair in requests])]
+            "SELECT * FROM stations_find(%s::json)", [batches.dump([list(pair) for pair in requests])]
         )
         rows = cursor.fetchall()
     found: list[FoundStation | None] = [None] * len(requests)
@@ -118,7 +119,7 @@ def open_many(*, tenant_id: int, requests: Sequence[OpenRequest]) -> list[Opened
                    pg_notify(%(channel)s, %(tenant)s || ':' || w.station_id || ':' || (b.epoch - w.steps + w.step))
             FROM wanted w JOIN bumped b ON b.id = w.station_id ORDER BY w.n
             """,
-            {"rows": json.dumps(rows), "tenant": tenant_id, "channel": TAKEN_CHANNEL},
+            {"rows": batches.dump(rows), "tenant": tenant_id, "channel": TAKEN_CHANNEL},
         )
         opened = cursor.fetchall()
     events = [
@@ -148,7 +149,7 @@ def close_many(*, tenant_id: int, requests: Sequence[CloseRequest]) -> list[bool
             FROM gone g WHERE s.tenant_id = %(tenant)s AND s.id = g.station_id AND s.epoch = g.epoch AND s.online
             RETURNING s.id, s.epoch, s.site_id
             """,
-            {"rows": json.dumps(rows), "tenant": tenant_id},
+            {"rows": batches.dump(rows), "tenant": tenant_id},
         )
         offline = {(station_id, epoch): site_id for station_id, epoch, site_id in cursor.fetchall()}
     live.publish_many(
@@ -189,17 +190,31 @@ def refuse_many(*, tenant_id: int, requests: Sequence[RefusedRequest]) -> list[N
     return [None] * len(requests)
 
 
-def seen(*, heard: Sequence[Sequence[float]]) -> None:
-    """[tenant, station, epoch seconds] of stations that were heard. Works outside any tenant."""
+def seen(*, gateway: str, heard: Sequence[Sequence[float]]) -> None:
+    """[tenant, station, seconds since 1970, epoch of the socket] of stations that were heard. Outside any tenant."""
     with connections[current_alias()].cursor() as cursor:
-        cursor.execute("SELECT stations_seen(%s::json)", [json.dumps(heard)])
+        cursor.execute("SELECT stations_seen(%s, %s::json)", [gateway, batches.dump(heard)])
+
+
+def close_forgotten(*, gateway: str, held: set[tuple[int, int]]) -> None:
+    """Stations that PostgreSQL believes here, while no such socket is held: their end could not be written."""
+    with connections[current_alias()].cursor() as cursor:
+        cursor.execute("SELECT tenant_id, station_id, epoch FROM stations_held_by(%s)", [gateway])
+        rows = cursor.fetchall()
+    now = timezone.now()
+    for tenant_id, station_id, epoch in rows:
+        if (station_id, epoch) not in held:
+            with tenant_scope(tenant_id):
+                request = CloseRequest(station_id, epoch, now, 1006, "The end of this connection was missed.")
+                close_many(tenant_id=tenant_id, requests=[request])
 
 
 def alive(*, gateway: str) -> None:
     """A gateway says that it lives. Works outside any tenant."""
-    now = timezone.now()
     GatewayProcess.objects.update_or_create(
-        name=gateway, defaults={"alive_at": now}, create_defaults={"started_at": now, "alive_at": now}
+        name=gateway,
+        defaults={"alive_at": Now()},  # one clock for all machines: the database's
+        create_defaults={"started_at": Now(), "alive_at": Now()},
     )
 
 
@@ -210,9 +225,7 @@ def gone(*, gateway: str) -> None:
 def take_offline_orphans(*, tenant_id: int) -> int:
     """Stations whose gateway has been silent are offline since it was last alive."""
     living = list(
-        GatewayProcess.objects.filter(alive_at__gte=timezone.now() - GATEWAY_SILENT).values_list(
-            "name", flat=True
-        )
+        GatewayProcess.objects.filter(alive_at__gte=Now() - GATEWAY_SILENT).values_list("name", flat=True)
     )
     orphans = Station.objects.filter(tenant_id=tenant_id, online=True).exclude(gateway__in=living)
     now = timezone.now()
