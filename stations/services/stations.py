@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
+from django.db.models import Case, F, Value, When
 from django.utils import timezone
 
+from stations import live
 from stations.models import Connector, Evse, QuarantinedStation, Station
+from stations.services.connections import TAKEN_CHANNEL
 from tenants import secrets
+from tenants.context import current_alias
 from tenants.errors import Conflict, Invalid
 from tenants.models import Site
 from tenants.permissions import Actor, Permission
@@ -104,12 +108,38 @@ def edit_station(*, station: Station, actor: Actor, changes: dict[str, Any]) -> 
     return station
 
 
-def renew_password(*, station: Station, actor: Actor, password: str = "") -> str:
-    """A new password, shown once. The running socket stays; the old password is refused from now on."""
+def _end_socket(station: Station) -> None:
+    """Nobody holds the station's newest socket any more; after the commit the gateway that does closes it."""
+    was_online = station.online
+    Station.objects.filter(tenant_id=station.tenant_id, pk=station.pk).update(
+        epoch=F("epoch") + 1,
+        online=False,
+        gateway="",
+        online_changed_at=Case(When(online=True, then=Value(timezone.now())), default=F("online_changed_at")),
+    )
+    station.refresh_from_db(fields=["epoch", "online", "gateway", "online_changed_at"])
+    with connections[current_alias()].cursor() as cursor:
+        taken = f"{station.tenant_id}:{station.pk}:{station.epoch}"
+        cursor.execute("SELECT pg_notify(%s, %s)", [TAKEN_CHANNEL, taken])
+    if was_online:
+        live.publish(
+            station.tenant_id, kind="station", station_id=station.pk, site_id=station.site_id,
+            data={"online": False},
+        )  # fmt: skip
+
+
+def renew_password(*, station: Station, actor: Actor, password: str = "", end_socket: bool = True) -> str:
+    """A new password, shown once. The old one is refused from now on.
+
+    `end_socket`: the running socket, which the old password opened, is closed. False where the station itself is told
+    the new password through it.
+    """
     actor.require(Permission.STATION_EDIT, site_id=station.site_id)
     password = _checked_password(password) if password else secrets.new_secret(PASSWORD_LENGTH)
     station.password_hash = password_hash(password)
     station.save(update_fields=["password_hash"])
+    if end_socket:
+        _end_socket(station)
     audit.record(
         tenant_id=station.tenant_id,
         actor=actor,
@@ -121,11 +151,12 @@ def renew_password(*, station: Station, actor: Actor, password: str = "") -> str
 
 
 def archive_station(*, station: Station, actor: Actor) -> None:
-    """Take a station out of use: it may no longer connect; its sessions and prices stay."""
+    """Take a station out of use: it is disconnected and may not connect again; its sessions and prices stay."""
     actor.require(Permission.STATION_EDIT, site_id=station.site_id)
     if station.archived_at is None:
         station.archived_at = timezone.now()
         station.save(update_fields=["archived_at"])
+        _end_socket(station)
         audit.record(
             tenant_id=station.tenant_id, actor=actor, action="station.archive", subject=station,
             site_id=station.site_id,

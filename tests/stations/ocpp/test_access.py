@@ -11,7 +11,7 @@ import pytest
 import websockets
 
 from stations.models import Connection, QuarantinedStation, Station
-from stations.services.stations import adopt_quarantined, password_hash
+from stations.services.stations import adopt_quarantined, archive_station, password_hash, renew_password
 from tenants.models import Site, Tenant
 from tests.objects import create_site, create_station
 from tests.servers import Role
@@ -210,6 +210,59 @@ async def test_bad_credentials_do_nothing_to_the_first_connection(
         await first.ok("Heartbeat", {})
         now = await rows(tenant, lambda: Station.objects.get(tenant=tenant, pk=station.pk))
         assert (now.online, now.epoch) == (True, 1)
+
+
+async def is_refused(plug: Plug, station: Station, **options: Any) -> bool:
+    try:
+        async with plug(station, **options):
+            return False
+    except websockets.InvalidStatus as refused:
+        return refused.response.status_code == 401
+
+
+async def is_online(tenant: Tenant, station: Station) -> bool:
+    return (await rows(tenant, lambda: Station.objects.get(tenant=tenant, pk=station.pk))).online
+
+
+async def test_an_archived_station_is_disconnected_and_stays_out(
+    plug: Plug, tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    async with plug(station) as wire:
+        await wire.ok("Heartbeat", {})
+        await rows(tenant, lambda: archive_station(station=station, actor=owner_actor))
+        assert not await is_online(tenant, station)
+        assert (await wire.closed())[0] == 1000
+    assert await is_refused(plug, station)
+
+    async def the_end_is_kept() -> bool:
+        ended = Connection.objects.filter(tenant=tenant, station=station, closed_at__isnull=False)
+        return await rows(tenant, ended.exists)
+
+    await eventually(the_end_is_kept)
+    assert not await is_online(tenant, station)
+
+
+async def test_a_renewed_password_ends_the_socket_that_the_old_one_opened(
+    plug: Plug, tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    async with plug(station) as wire:
+        await wire.ok("Heartbeat", {})
+        password = await rows(tenant, lambda: renew_password(station=station, actor=owner_actor))
+        assert (await wire.closed())[0] == 1000
+    assert await is_refused(plug, station)
+    async with plug(station, password=password) as wire:
+        await wire.ok("Heartbeat", {})
+        assert await is_online(tenant, station)
+
+
+async def test_a_password_may_be_renewed_under_a_running_socket(
+    plug: Plug, tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    async with plug(station) as wire:
+        await wire.ok("Heartbeat", {})
+        await rows(tenant, lambda: renew_password(station=station, actor=owner_actor, end_socket=False))
+        await wire.ok("Heartbeat", {})
+        assert await is_online(tenant, station)
 
 
 async def test_guessing_is_slowed_down_and_the_real_station_is_not() -> None:
