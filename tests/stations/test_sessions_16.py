@@ -12,6 +12,9 @@ from django.db import connections
 
 from fleets.models import Token, Verdict
 from stations.models import Command, SessionState, Station
+from stations.neutral import StartRequest
+from stations.ocpp import v16
+from stations.ocpp.version import Asked
 from tenants.context import tenant_scope
 from tenants.models import Fact
 from tests.stations.telling import Speaker, now, sample, value, wire
@@ -268,6 +271,46 @@ def test_a_meter_value_that_no_meter_can_show_loses_no_session(speaker: Speaker,
     assert session.state == SessionState.HELD
     assert "meter_missing" in session.flags
     assert str(absurd) in str([event.payload for event in speaker.events()])
+
+
+NO_METERS = (2**64 - 1, 2**64 - 2)
+
+
+def asked(speaker: Speaker, **payload: object) -> Asked:
+    return Asked(speaker.station.pk, speaker.began, payload)
+
+
+def wire_start(speaker: Speaker, meter: object) -> StartRequest:
+    """As OCPP 1.6 words it, decoded."""
+    return v16._start(
+        asked(speaker, connectorId=1, idTag="CARD", meterStart=meter, timestamp=wire(speaker.began))
+    )
+
+
+@pytest.mark.parametrize("absurd", [*NO_METERS, -(2**64), 1e300, "x"])
+def test_a_start_that_no_meter_shows_is_held_and_not_billed_from_zero(
+    speaker: Speaker, absurd: object
+) -> None:
+    (answer,) = speaker.start(wire_start(speaker, absurd))
+    speaker.stop(number=answer.transaction_number, meter=6000)
+    session = speaker.session()
+    assert (session.state, session.meter_start_wh) == (SessionState.HELD, None)
+    assert "meter_missing" in session.flags
+
+
+def test_a_stop_that_no_meter_shows_is_held(speaker: Speaker) -> None:
+    (answer,) = speaker.start(meter=0)
+    told = {"transactionId": answer.transaction_number, "meterStop": NO_METERS[0], "timestamp": wire(now())}
+    speaker.stop(v16._stop(asked(speaker, **told)))
+    session = speaker.session()
+    assert (session.state, session.meter_stop_wh) == (SessionState.HELD, None)
+    assert "meter_missing" in session.flags
+
+
+def test_two_starts_that_no_meter_shows_are_told_apart(speaker: Speaker) -> None:
+    numbers = [speaker.start(wire_start(speaker, absurd))[0].transaction_number for absurd in NO_METERS]
+    assert len(set(numbers)) == 2
+    assert speaker.start(wire_start(speaker, NO_METERS[1]))[0].transaction_number == numbers[1]
 
 
 def test_a_start_soon_after_a_remote_start_is_linked_to_it(
