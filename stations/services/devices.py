@@ -8,9 +8,11 @@ from typing import Any
 
 from stations.neutral import VariableReport
 from stations.services import rows
+from stations.services.commands import SECRET_NAMES
 
 # A station reports hundreds of variables, a hostile one millions: what is beyond is left out.
 MOST_VARIABLES = 5_000
+MASK = "***"  # stands for a secret: stations tell passwords in clear, and nobody is to read them here
 _LONGEST_VALUE = 10_000  # 2.x: 2,500 characters; 1.6: 500
 
 _WRITE = """
@@ -61,10 +63,17 @@ def _row(report: VariableReport) -> dict[str, Any]:
     return {
         "component": component, "component_instance": component_instance, "evse": evse, "connector": connector,
         "name": name, "instance": instance, "attribute": attribute,
-        "value": None if report.value is None else report.value[:_LONGEST_VALUE],
+        "value": _shown(report),
         "mutability": report.mutability[:12], "data_type": report.data_type[:16], "unit": report.unit[:16],
         "values_list": report.values_list, "min_limit": report.min_limit, "max_limit": report.max_limit,
     }  # fmt: skip
+
+
+def _shown(report: VariableReport) -> str | None:
+    """The value, or the mask where the name looks like a secret's. That none was told stays visible."""
+    if report.value and any(word in report.name.lower() for word in SECRET_NAMES):
+        return MASK
+    return None if report.value is None else report.value[:_LONGEST_VALUE]
 
 
 def _small(number: int) -> int:

@@ -51,6 +51,20 @@ def test_a_write_only_key_has_no_value(speaker: Speaker) -> None:
     assert variables(speaker)[0].value is None
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["AuthorizationKey", "BasicAuthPassword", "authorizationkey", "WifiPassword", "VendorSecret"],
+)
+def test_a_secret_that_a_station_tells_is_not_kept(speaker: Speaker, name: str) -> None:
+    record(speaker, VariableReport(name, "hunter2hunter2"), VariableReport("HeartbeatInterval", "300"))
+    assert {one.name: one.value for one in variables(speaker)} == {name: "***", "HeartbeatInterval": "300"}
+
+
+def test_an_empty_secret_is_told_from_one_that_is_set(speaker: Speaker) -> None:
+    record(speaker, VariableReport("AuthorizationKey", ""))
+    assert variables(speaker)[0].value == ""
+
+
 def test_instances_and_connectors_are_told_apart(speaker: Speaker) -> None:
     record(
         speaker,
