@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from stations.models import Connector, ConnectorStatus, Station
+from stations.neutral import VariableReport
+from stations.services.devices import record_variables
 from tenants.context import tenant_scope
 from tenants.models import AuditRecord, Site, Tenant
 from tests.objects import create_site
@@ -276,3 +279,24 @@ def test_strangers_are_asked_to_sign_in(tenant: Tenant, client: Any) -> None:
     answer = client.get(f"/t/{tenant.slug}/stations/")
     assert answer.status_code == 302
     assert answer["Location"].startswith("/login/?next=")
+
+
+def test_a_password_that_a_station_told_is_on_no_page(
+    visitor: Callable[..., Visitor], tenant: Tenant, station: Station
+) -> None:
+    reports = [
+        VariableReport("AuthorizationKey", "hunter2hunter2"),
+        VariableReport("HeartbeatInterval", "305"),
+    ]
+    with tenant_scope(tenant.pk):
+        record_variables(
+            tenant_id=tenant.pk, station_id=station.pk, reports=reports, source="report", at=datetime.now(UTC)
+        )
+    owner, page = visitor(), f"stations/{station.pk}/configuration/"
+    text = owner.text(page)
+    assert "AuthorizationKey" in text and "value=305" in text
+    assert "hunter2" not in text
+    assert (
+        "value=***" not in text and "value=%2A" not in text
+    )  # the link to change it does not offer the mask
+    assert "AuthorizationKey" not in owner.text(page, q="hunter2")
