@@ -28,6 +28,7 @@ from tenants.permissions import Actor, system
 from tenants.services import members, sites
 
 OWN_CHARGER = "MY-CHARGER"
+OWN_CARD = "04F15170"  # nobody's, so that no simulated car is charging with it
 
 
 @dataclass
@@ -95,6 +96,9 @@ def _stations(company: Company) -> None:
             company.stations.append((plan, station, power_w, version))
     if company.plan.own_charger_site:
         _station(company, company.plan.own_charger_site, OWN_CHARGER, "Your own charger", 2, "ac", 22_000)
+        token_verbs.create_token(
+            tenant_id=company.tenant.pk, actor=company.actor, uid=OWN_CARD, visual_number="Visitor card"
+        )
 
 
 def _station(

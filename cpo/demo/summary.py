@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from cpo.demo.companies import COMPANIES, DemoCompany, DemoStations
-from cpo.demo.founding import OWN_CHARGER, person_password, station_password
+from cpo.demo.founding import OWN_CARD, OWN_CHARGER, person_password, station_password
 from fleets.models import Token
 from tenants.models import Tenant
 
@@ -71,6 +71,7 @@ def own_charger(company: DemoCompany) -> dict[str, str]:
         "url_path": f"/ocpp/{slug}/{OWN_CHARGER}",
         "identity": OWN_CHARGER,
         "password": station_password(slug, OWN_CHARGER),
+        "card": OWN_CARD,
     }
 
 

@@ -50,6 +50,8 @@ def _charger(charger: Mapping[str, Any] | None, addresses: Mapping[str, str], bo
     yield f"  URL       {addresses['gateway']}{charger.get('url_path', '')}"
     yield f"  Identity  {charger.get('identity', '')}"
     yield f"  Password  {charger.get('password', '')}  (HTTP Basic, security profile 1)"
+    if charger.get("card"):
+        yield f"  Card      {charger['card']}  (an RFID that it accepts)"
 
 
 def _demo(where: Places) -> dict[str, Any]:
