@@ -5,6 +5,7 @@ GRANT SELECT ON tenants_tenant, stations_station, stations_command, stations_jou
 GRANT SELECT, UPDATE (last_seen_at, online, gateway, online_changed_at) ON stations_station TO $prefix_ingest;
 GRANT SELECT, INSERT ON stations_frame TO $prefix_ingest;
 GRANT SELECT, INSERT, UPDATE ON stations_journalhead TO $prefix_ingest;
+GRANT SELECT ON stations_journalcursor TO $prefix_ingest;
 GRANT USAGE ON SEQUENCE stations_frame_id, stations_journalhead_id_seq TO $prefix_ingest;
 
 DO $$
@@ -15,7 +16,7 @@ BEGIN
         ('stations_station', 'resolver', 'SELECT'), ('stations_command', 'resolver', 'SELECT'),
         ('stations_journalhead', 'resolver', 'SELECT'), ('stations_journalcursor', 'resolver', 'SELECT'),
         ('stations_station', 'ingest', 'ALL'), ('stations_frame', 'ingest', 'ALL'),
-        ('stations_journalhead', 'ingest', 'ALL')) AS list(tbl, role, verb)
+        ('stations_journalhead', 'ingest', 'ALL'), ('stations_journalcursor', 'ingest', 'SELECT')) AS list(tbl, role, verb)
     LOOP
         EXECUTE format('DROP POLICY IF EXISTS %I ON %I', entry.role, entry.tbl);
         EXECUTE format('CREATE POLICY %I ON %I FOR %s TO %I USING (true)', entry.role, entry.tbl, entry.verb,
@@ -135,20 +136,32 @@ BEGIN
     END LOOP;
 END $$;
 
--- Drops whole days of frames that ended before `keep_days` ago. Returns how many partitions went: none while frames
--- wait to be applied. (Row security hides the frames themselves from the owner, so the journals are asked.)
-GRANT EXECUTE ON FUNCTION stations_journal_waiting() TO CURRENT_USER;
+-- When the oldest frame came that still waits to be applied; null if none does. (Row security hides frames from the owner.)
+CREATE OR REPLACE FUNCTION stations_oldest_waiting() RETURNS timestamptz
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT min(f.received_at) FROM stations_journalhead h
+    LEFT JOIN stations_journalcursor c ON c.tenant_id = h.tenant_id AND c.gateway = h.gateway
+    JOIN stations_frame f ON f.tenant_id = h.tenant_id AND f.gateway = h.gateway AND f.apply
+        AND f.id > coalesce(c.applied_id, 0)
+    WHERE h.last_id > coalesce(c.applied_id, 0)
+$$;
+ALTER FUNCTION stations_oldest_waiting() OWNER TO $prefix_ingest;
+REVOKE ALL ON FUNCTION stations_oldest_waiting() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION stations_oldest_waiting() TO CURRENT_USER;
+
+-- Drops whole days of frames that ended before `keep_days` ago, up to the oldest one that waits to be applied. Returns how
+-- many partitions went.
 CREATE OR REPLACE FUNCTION stations_drop_frames(keep_days integer) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET timezone = 'UTC' SET lock_timeout = '500ms' AS $$
 DECLARE
     part record;
     dropped integer := 0;
+    keep_from date := least(current_date - keep_days, coalesce(stations_oldest_waiting(), now())::date);
 BEGIN
     IF keep_days < 1 THEN RAISE EXCEPTION 'frames are kept for at least one day'; END IF;
-    IF EXISTS (SELECT FROM stations_journal_waiting()) THEN RETURN 0; END IF;
     FOR part IN SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
                 WHERE i.inhparent = 'stations_frame'::regclass AND c.relname ~ '^stations_frame_[0-9]{8}$'
-                  AND to_date(right(c.relname, 8), 'YYYYMMDD') < current_date - keep_days LOOP
+                  AND to_date(right(c.relname, 8), 'YYYYMMDD') < keep_from LOOP
         EXECUTE format('DROP TABLE %I', part.relname);
         dropped := dropped + 1;
     END LOOP;

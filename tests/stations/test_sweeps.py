@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connections, transaction
 
 from fleets.models import Token
 from stations import tasks
-from stations.models import JournalCursor, JournalHead, SessionState, Station
+from stations.models import Frame, JournalCursor, JournalHead, SessionState, Station
 from stations.services import rating
 from tenants.context import as_platform, tenant_scope
 from tenants.models import Tenant
@@ -135,16 +135,36 @@ def test_frames_beyond_their_time_go(old_day: None) -> None:
     assert not is_there(OLD_DAY)
 
 
-def test_no_frames_go_while_any_wait_to_be_applied(old_day: None, tenant: Tenant) -> None:
-    with tenant_scope(tenant.pk):
-        JournalHead.objects.create(tenant=tenant, gateway="g", last_id=7)
-        cursor = JournalCursor.objects.create(tenant=tenant, gateway="g", applied_id=6)
+def waits_since(tenant: Tenant, station: Station, at: datetime) -> JournalCursor:
+    """A frame that was stored at that time and is not applied; the cursor that stands before it."""
+    with as_platform():
+        Frame.objects.create(
+            id=7, tenant=tenant, station=station, received_at=at, gateway=f"g-{tenant.slug}", outbound=False,
+            message_type=2, message_id="m", action="StatusNotification", ocpp_version="1.6", apply=True, payload="{}",
+        )  # fmt: skip
+        JournalHead.objects.create(tenant=tenant, gateway=f"g-{tenant.slug}", last_id=7)
+        return JournalCursor.objects.create(tenant=tenant, gateway=f"g-{tenant.slug}", applied_id=6)
+
+
+def applied(cursor: JournalCursor) -> None:
+    with as_platform():
+        JournalCursor.objects.filter(pk=cursor.pk).update(applied_id=7)
+
+
+def test_frames_that_wait_to_be_applied_stay(old_day: None, tenant: Tenant, station: Station) -> None:
+    cursor = waits_since(tenant, station, datetime(2020, 1, 1, 12, tzinfo=UTC))
     assert tasks.drop_frames() == 0
     assert is_there(OLD_DAY)
-    with tenant_scope(tenant.pk):
-        cursor.applied_id = 7
-        cursor.save()
+    applied(cursor)
     assert tasks.drop_frames() == 1
+
+
+def test_a_frame_of_today_that_waits_keeps_no_old_day(
+    old_day: None, tenant: Tenant, station: Station
+) -> None:
+    cursor = waits_since(tenant, station, now())
+    assert tasks.drop_frames() == 1
+    applied(cursor)
 
 
 def test_dropping_gives_way_to_writers_and_comes_again(old_day: None) -> None:

@@ -109,6 +109,7 @@ def test_every_table_admits_tenants_by_one_rule_alone() -> None:
     }
     assert {table for table, policy in opened if policy == "ingest"} == {
         "stations_frame",
+        "stations_journalcursor",
         "stations_journalhead",
         "stations_station",
     }
