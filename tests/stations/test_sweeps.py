@@ -13,7 +13,7 @@ from fleets.models import Token
 from stations import tasks
 from stations.models import Frame, JournalCursor, JournalHead, SessionState, Station
 from stations.services import rating
-from tenants.context import as_platform, tenant_scope
+from tenants.context import as_platform
 from tenants.models import Tenant
 from tests.stations.telling import Speaker, now
 
