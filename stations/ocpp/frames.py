@@ -16,7 +16,6 @@ import orjson
 
 CALL, RESULT, ERROR, RESULT_ERROR, SEND = 2, 3, 4, 5, 6
 _LENGTHS = {CALL: (4,), RESULT: (3,), ERROR: (4, 5), RESULT_ERROR: (4, 5), SEND: (4,)}
-MAX_MESSAGE_ID = 36  # both specifications; we bear more, for some stations do not count
 
 
 class BadFrame(Exception):

@@ -207,8 +207,7 @@ class Link:
         await self._text(frames.error(frame.message_id, code, detail))
 
     def _on_answer(self, frame: frames.Incoming, now: float) -> None:
-        expected = self.answer is not None and not self.answer.done() and frame.message_id == self.answer_id
-        if expected and self.answer is not None:
+        if self.answer is not None and not self.answer.done() and frame.message_id == self.answer_id:
             self.answer.set_result(frame)
             return
         kept = frames.shortened(orjson.dumps(masked(frame.payload)), MOST_KEPT)

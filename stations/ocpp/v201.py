@@ -130,19 +130,30 @@ def _meter_values(asked: Asked) -> list[MeterReport]:
     ]
 
 
+_ATTRIBUTE = {"target": "Target", "min": "MinSet", "max": "MaxSet"}
+_ATTRIBUTE_TOLD = {told: neutral for neutral, told in _ATTRIBUTE.items()}
+
+
+def _where(entry: Payload) -> dict[str, Any]:
+    """Which variable of which component an entry of a report or of an answer speaks of."""
+    component, variable = entry["component"], entry["variable"]
+    evse = component.get("evse") or {}
+    return {
+        "name": variable["name"],
+        "instance": variable.get("instance", ""),
+        "component": component["name"],
+        "component_instance": component.get("instance", ""),
+        "evse": evse.get("id", 0),
+        "connector": evse.get("connectorId", 0),
+    }
+
+
 def _report(asked: Asked) -> list[Any]:
     """NotifyReport: each part carries some variables; an attribute without a type is the actual value."""
     return [
         VariableReport(
-            name=entry["variable"]["name"],
-            instance=entry["variable"].get("instance", ""),
-            component=entry["component"]["name"],
-            component_instance=entry["component"].get("instance", ""),
-            evse=(entry["component"].get("evse") or {}).get("id", 0),
-            connector=(entry["component"].get("evse") or {}).get("connectorId", 0),
-            attribute={"Target": "target", "MinSet": "min", "MaxSet": "max"}.get(
-                attribute.get("type", ""), "actual"
-            ),
+            **_where(entry),
+            attribute=_ATTRIBUTE_TOLD.get(attribute.get("type", ""), "actual"),
             value=attribute.get("value"),
             mutability={"ReadOnly": "read_only", "WriteOnly": "write_only"}.get(
                 attribute.get("mutability", ""), "read_write"
@@ -255,9 +266,6 @@ def _variable(arguments: Payload) -> Payload:
     return optional(name=wanted(arguments, "name", str), instance=arguments.get("instance"))
 
 
-_ATTRIBUTE = {"target": "Target", "min": "MinSet", "max": "MaxSet"}
-
-
 def _say_read(arguments: Payload, command_id: int) -> Payload:
     """GetVariables. `variables`: [{"component", "name", ...}], or `names`: ["Component.Variable", ...]."""
     chosen = arguments.get("variables")
@@ -314,15 +322,8 @@ def _say_report(arguments: Payload, command_id: int) -> Payload:
 def _read_variables(answer: Payload) -> list[VariableReport]:
     return [
         VariableReport(
-            name=entry["variable"]["name"],
-            instance=entry["variable"].get("instance", ""),
-            component=entry["component"]["name"],
-            component_instance=entry["component"].get("instance", ""),
-            evse=(entry["component"].get("evse") or {}).get("id", 0),
-            connector=(entry["component"].get("evse") or {}).get("connectorId", 0),
-            attribute={"Target": "target", "MinSet": "min", "MaxSet": "max"}.get(
-                entry.get("attributeType", ""), "actual"
-            ),
+            **_where(entry),
+            attribute=_ATTRIBUTE_TOLD.get(entry.get("attributeType", ""), "actual"),
             value=entry.get("attributeValue"),
         )
         for entry in answer.get("getVariableResult", ())

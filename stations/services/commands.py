@@ -22,8 +22,13 @@ from tenants.services import audit, facts
 
 CHANNEL = "station_command"  # PostgreSQL NOTIFY, payload "<tenant id>:<station id>"
 NEEDS = {CommandKind.WRITE_CONFIGURATION: Permission.STATION_CONFIGURE}
-SECRET_NAMES = ("password", "authorizationkey", "secret", "basicauthpassword")
+SECRET_NAMES = ("password", "authorizationkey", "secret")
 OPEN = (CommandState.QUEUED, CommandState.SENT)
+
+
+def is_secret(name: str) -> bool:
+    """Whether what goes by this name (a key, a configuration variable) must not be shown."""
+    return any(word in name.lower() for word in SECRET_NAMES)
 
 
 def _with_secrets(arguments: Any, replace: Callable[[Any], Any]) -> Any:
@@ -35,12 +40,10 @@ def _with_secrets(arguments: Any, replace: Callable[[Any], Any]) -> Any:
     if isinstance(arguments, dict):
         variable = arguments.get("variable")
         inner = variable.get("name") if isinstance(variable, dict) else None
-        name = str(arguments.get("name") or arguments.get("key") or inner or "").lower()
-        hides = any(word in name for word in SECRET_NAMES)
+        hides = is_secret(str(arguments.get("name") or arguments.get("key") or inner or ""))
         return {
             key: replace(value)
-            if any(word in key.lower() for word in SECRET_NAMES)
-            or (hides and key in ("value", "attributeValue"))
+            if is_secret(key) or (hides and key in ("value", "attributeValue"))
             else _with_secrets(value, replace)
             for key, value in arguments.items()
         }

@@ -8,7 +8,7 @@ from typing import Any
 
 from stations.neutral import VariableReport
 from stations.services import rows
-from stations.services.commands import SECRET_NAMES
+from stations.services.commands import is_secret
 
 # A station reports hundreds of variables, a hostile one millions: what is beyond is left out.
 MOST_VARIABLES = 5_000
@@ -71,7 +71,7 @@ def _row(report: VariableReport) -> dict[str, Any]:
 
 def _shown(report: VariableReport) -> str | None:
     """The value, or the mask where the name looks like a secret's. That none was told stays visible."""
-    if report.value and any(word in report.name.lower() for word in SECRET_NAMES):
+    if report.value and is_secret(report.name):
         return MASK
     return None if report.value is None else report.value[:_LONGEST_VALUE]
 
