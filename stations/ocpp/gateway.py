@@ -46,6 +46,10 @@ class Gateway:
         self.writer = Writer(self.name)
         self.throttle = Throttle()
         self.draining = False
+        # Read once: Django's settings object costs more than what is done with them for a frame.
+        self.frames_per_second: int = settings.OCPP_FRAMES_PER_SECOND
+        self.frame_burst: int = settings.OCPP_FRAME_BURST
+        self.max_depth: int = settings.OCPP_MAX_DEPTH
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="commands")
         self._pulse = ThreadPoolExecutor(1, thread_name_prefix="pulse")  # never behind a mass of commands
         self._round = 0

@@ -1,7 +1,7 @@
 """Group commit: what many stations say at once becomes durable together.
 
-A thread with a database connection takes all that has gathered, commits it (verbs one transaction a tenant, frames in
-one statement), and only then are the callers answered. A poison row fails alone: a failed batch is halved
+A lane's thread with a database connection takes all that has gathered, commits it (verbs one transaction a tenant,
+frames in one statement), and only then are the callers answered. A poison row fails alone: a failed batch is halved
 until the culprit stands by itself. An unreachable database is waited for, up to PATIENCE_SECONDS.
 """
 
@@ -129,16 +129,22 @@ class Lane:
 
 
 class Writer:
-    """Two lanes: frames, which are many and alike, never wait for verbs, which think. Both keep a station's order."""
+    """A lane for frames, which are many and alike, and one for each verb, so that none waits for another's thinking.
+
+    Each keeps the order of a station's requests.
+    """
 
     def __init__(self, gateway: str) -> None:
         self.gateway = gateway
         self._frame_lane = Lane("frames", self._store_frames)
-        self._verb_lane = Lane("verbs", self._run_verb)
+        self._verb_lanes: dict[Verb, Lane] = {}
 
     async def call(self, tenant_id: int, verb: Verb, request: Any) -> Any:
         """The verb's answer to this request, once it is committed. Tenant 0: before any tenant is known."""
-        return await self._wait(self._verb_lane, (tenant_id, verb), request)
+        lane = self._verb_lanes.get(verb)
+        if lane is None:
+            lane = self._verb_lanes[verb] = Lane(verb.__name__, self._run_verb)
+        return await self._wait(lane, (tenant_id, verb), request)
 
     async def frame(self, row: dict[str, Any]) -> None:
         """Returns once the frame is durable."""
@@ -159,7 +165,7 @@ class Writer:
         self._frame_lane.put(Item(None, row, None))
 
     async def close(self) -> None:
-        await self._verb_lane.close()
+        await asyncio.gather(*(lane.close() for lane in self._verb_lanes.values()))
         await self._frame_lane.close()
 
     def _store_frames(self, key: Any, rows: list[Any]) -> list[None]:

@@ -48,6 +48,6 @@ class Command(BaseCommand):
             evses = Evse.objects.bulk_create(Evse(tenant_id=tenant.pk, station=s, number=1) for s in stations)
             Connector.objects.bulk_create(Connector(tenant_id=tenant.pk, evse=e, number=1) for e in evses)
         with connections["owner"].cursor() as cursor:
-            cursor.execute("ANALYZE")
+            cursor.execute("ANALYZE stations_station, stations_evse, stations_connector")
         found = {"path": f"/ocpp/{slug}", "token": TOKEN, "stations": credentials}
         self.stdout.write(json.dumps(found))
