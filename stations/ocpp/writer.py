@@ -49,6 +49,7 @@ class Lane:
         self.waiting: list[Item] = []
         self.closing = False
         self._commit_group = commit_group
+        self.loop = asyncio.get_running_loop()  # kept: to ask for it costs a system call each time
         self._room = asyncio.Event()
         self._work = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
@@ -69,11 +70,10 @@ class Lane:
         self._work.set()
         await self._task
         # The lambda, because `connection` means the one of the thread on which it is asked for.
-        await asyncio.get_running_loop().run_in_executor(self._thread, lambda: connection.close())
+        await self.loop.run_in_executor(self._thread, lambda: connection.close())
         self._thread.shutdown()
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         while not (self.closing and not self.waiting):
             await self._work.wait()
             if not self.closing:
@@ -85,7 +85,7 @@ class Lane:
             if not batch:
                 continue
             metrics.BATCH_SIZE.observe(len(batch))
-            outcomes = await loop.run_in_executor(self._thread, self._commit, batch)
+            outcomes = await self.loop.run_in_executor(self._thread, self._commit, batch)
             for item, outcome in zip(batch, outcomes, strict=True):
                 if item.future is None or item.future.done():
                     continue
@@ -153,7 +153,7 @@ class Writer:
     async def _wait(self, lane: Lane, key: tuple[int, Verb] | None, payload: Any) -> Any:
         if len(lane.waiting) >= MAX_WAITING:
             await lane.room()
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Any] = lane.loop.create_future()
         lane.put(Item(key, payload, future))
         return await future
 

@@ -68,9 +68,9 @@ def by_ids(tenant_id: int, ids: Iterable[int]) -> dict[int, Sheet]:
 
 
 def _sheet(row: tuple[Any, ...]) -> Sheet:
-    *values, known, version = row
-    sheet = Sheet(*values, evidence=Evidence.from_json(orjson.loads(known)))
-    sheet.state_before, sheet.version = sheet.state, version
+    values = [*row[:-2], Evidence.from_json(orjson.loads(row[-2]))]
+    sheet = Sheet(*values)
+    sheet.state_before, sheet.version = sheet.state, row[-1]
     return sheet
 
 
@@ -103,11 +103,13 @@ def save(tenant_id: int, sheets: Iterable[Sheet]) -> None:
 # What a reading can change while a session runs: the bulk of all writes.
 _SAVE_PROGRESS = """
 UPDATE stations_session s SET
-    meter_start_wh = (w.r->>1)::numeric, meter_last_wh = (w.r->>2)::numeric, energy_wh = (w.r->>3)::numeric,
-    power_w = (w.r->>4)::float8, soc_percent = (w.r->>5)::float8, last_reading_at = (w.r->>6)::timestamptz,
-    last_progress_at = (w.r->>7)::timestamptz, flags = (w.r->8)::jsonb, evidence = (w.r->9)::jsonb
-FROM json_array_elements(%(rows)s::json) AS w(r)
-WHERE s.tenant_id = %(tenant)s AND s.id = (w.r->>0)::bigint AND s.xmin::text = w.r->>10
+    meter_start_wh = w.meter_start_wh, meter_last_wh = w.meter_last_wh, energy_wh = w.energy_wh, power_w = w.power_w,
+    soc_percent = w.soc_percent, last_reading_at = w.last_reading_at, last_progress_at = w.last_progress_at,
+    flags = w.flags, evidence = w.evidence
+FROM json_to_recordset(%(rows)s::json) AS w(
+    id bigint, version text, meter_start_wh numeric, meter_last_wh numeric, energy_wh numeric, power_w float8,
+    soc_percent float8, last_reading_at timestamptz, last_progress_at timestamptz, flags jsonb, evidence jsonb)
+WHERE s.tenant_id = %(tenant)s AND s.id = w.id AND s.xmin::text = w.version
 RETURNING s.id
 """
 
@@ -116,10 +118,12 @@ def save_progress(tenant_id: int, sheets: Iterable[Sheet]) -> set[int]:
     """Write back running sheets that were loaded without a lock. Returns the ids of those saved: what somebody has
     changed since is not overwritten."""
     listed = [
-        [
-            sheet.id, sheet.meter_start_wh, sheet.meter_last_wh, sheet.energy_wh, sheet.power_w, sheet.soc_percent,
-            sheet.last_reading_at, sheet.last_progress_at, sheet.flags, sheet.evidence.to_json(), sheet.version,
-        ]
+        {
+            "id": sheet.id, "version": sheet.version, "meter_start_wh": sheet.meter_start_wh,
+            "meter_last_wh": sheet.meter_last_wh, "energy_wh": sheet.energy_wh, "power_w": sheet.power_w,
+            "soc_percent": sheet.soc_percent, "last_reading_at": sheet.last_reading_at,
+            "last_progress_at": sheet.last_progress_at, "flags": sheet.flags, "evidence": sheet.evidence.to_json(),
+        }
         for sheet in sheets
     ]  # fmt: skip
     return {row[0] for row in rows.run(_SAVE_PROGRESS, tenant_id, listed)} if listed else set()
@@ -202,8 +206,9 @@ def retire(tenant_id: int, ids: list[int]) -> None:
 
 
 _LINK = """
-UPDATE stations_session s SET remote_command_id = (w.r->>1)::bigint
-FROM json_array_elements(%(rows)s::json) AS w(r) WHERE s.tenant_id = %(tenant)s AND s.id = (w.r->>0)::bigint
+UPDATE stations_session s SET remote_command_id = w.command
+FROM (SELECT (r->>0)::bigint id, (r->>1)::bigint command FROM json_array_elements(%(rows)s::json) r OFFSET 0) w
+WHERE s.tenant_id = %(tenant)s AND s.id = w.id
 """
 
 
