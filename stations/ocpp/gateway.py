@@ -246,6 +246,11 @@ class Gateway:
 
     async def _tell_alive(self) -> None:
         await self._in_thread(partial(connections.alive, gateway=self.name), self._pulse)
+        for station_id in await self._in_thread(
+            partial(connections.unwelcome, gateway=self.name), self._pulse
+        ):
+            if station_id in self.links:
+                self.links[station_id].close(1008, "This station is not served here.")
 
     async def _tell_seen(self) -> None:
         """When stations were last heard, and what they bend. Now and then of all, which also mends what an outage of

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
+import psycopg
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from stations.ocpp import metrics
@@ -169,10 +170,10 @@ class Writer:
         await self._frame_lane.close()
 
     def _store_frames(self, key: Any, rows: list[Any]) -> list[None]:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT stations_ingest_frames(%s, %s::json)", [self.gateway, orjson.dumps(rows).decode()]
-            )
+        connection.ensure_connection()
+        with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+            batch = orjson.dumps(rows).decode()
+            cursor.execute("SELECT stations_ingest_frames(%s, %s::json)", [self.gateway, batch], prepare=True)
         return [None] * len(rows)
 
     def _run_verb(self, key: Any, requests: list[Any]) -> Sequence[Any]:
