@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from stations.models import Connector, ConnectorStatus, Station
+from stations.models import Command, CommandKind, CommandState, Connector, ConnectorStatus, Station
 from stations.neutral import VariableReport
 from stations.services.devices import record_variables
 from tenants.context import tenant_scope
@@ -178,6 +179,23 @@ def test_a_command_from_the_portal_carries_its_origin(
     assert "The station is offline." in page
 
 
+def test_a_command_that_was_never_sent_gives_its_reason_and_no_answer_of_the_station(
+    visitor: Callable[..., Visitor], tenant: Tenant, site: Site, make_station: Make
+) -> None:
+    station = make_station(site=site)
+    with tenant_scope(tenant.pk):
+        command = Command.objects.create(
+            tenant=tenant, station=station, kind=CommandKind.READ_REPORT, state=CommandState.FAILED, answer="invalid",
+            detail="OCPP 1.6 has no device model.", origin_kind="user", origin_label="Olga", expires_at=timezone.now(),
+            settled_at=timezone.now(), sent_at=timezone.now(),
+        )  # fmt: skip
+    owner = visitor()
+    assert "OCPP 1.6 has no device model." in owner.text(f"stations/{station.pk}/commands/")
+    page = owner.text(f"stations/{station.pk}/commands/{command.pk}/")
+    assert "OCPP 1.6 has no device model." in page
+    assert "The station said" not in page
+
+
 def test_cells_that_a_spreadsheet_would_run_are_made_text(
     visitor: Callable[..., Visitor], site: Site, make_station: Make
 ) -> None:
@@ -193,8 +211,6 @@ def test_names_are_escaped(visitor: Callable[..., Visitor], site: Site, make_sta
 def test_the_frames_of_a_station_are_searched_and_exported(
     visitor: Callable[..., Visitor], tenant: Tenant, site: Site, make_station: Make
 ) -> None:
-    from django.utils import timezone
-
     from stations.models import Frame
 
     station = make_station(site=site)
