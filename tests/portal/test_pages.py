@@ -51,6 +51,31 @@ def test_a_fault_comes_first_and_leads_to_its_station(
     assert f"/t/{tenant.slug}/stations/{station.pk}/" in text
 
 
+@pytest.mark.parametrize(
+    ("told", "state", "word"),
+    [
+        ("charging", "charging", "Charging"),
+        ("suspended_ev", "suspended_ev", "Paused by the car"),
+        ("ev_connected", "occupied", "Plugged in"),
+    ],
+)
+def test_a_connector_that_only_says_occupied_shows_what_its_session_tells(
+    visitor: Callable[..., Visitor], tenant: Tenant, site: Site, make_station: Make, make_session: Make, told: str,
+    state: str, word: str,
+) -> None:  # fmt: skip
+    """OCPP 2 tells of charging in the transaction alone."""
+    station = make_station(site=site, online=True)
+    make_session(station, charging_state=told)
+    with tenant_scope(tenant.pk):
+        Connector.objects.filter(tenant=tenant).update(status=ConnectorStatus.OCCUPIED)
+    owner = visitor()
+    for page in ("", "stations/", f"stations/{station.pk}/now/", f"sites/{site.pk}/now/"):
+        text = owner.text(page)
+        assert word in text
+        assert ("Plugged in" in text) == (state == "occupied")
+    assert f"stations/{station.pk}/" in owner.text("stations/", state=state, part="rows")
+
+
 def test_an_offline_station_shows_no_stale_connector_state(
     visitor: Callable[..., Visitor], tenant: Tenant, site: Site, make_station: Make
 ) -> None:
