@@ -129,12 +129,16 @@ def _open(tenant_id: int, starts: list[_Start]) -> list[_Start]:
         tenant_id=tenant_id, requests=[(one.place.site_id, one.place.tariff_id) for one in fresh]
     )
     asked = remote.commands(
-        tenant_id, [(one.place.station_id, one.uid, one.request.received_at, None) for one in fresh]
+        tenant_id,
+        [
+            (one.place.station_id, one.uid, one.request.received_at, None, one.place.evse_number)
+            for one in fresh
+        ],
     )
     made = []
-    for one, price, command_id in zip(fresh, prices, asked, strict=True):
+    for one, price, command in zip(fresh, prices, asked, strict=True):
         one.sheet = _sheet(one)
-        one.sheet.remote_command_id = command_id
+        one.sheet.remote_command_id = command.command_id if command else None
         one.sheet.tariff = price
         one.sheet.currency = price["currency"] if price else ""
         made.append(one.sheet)
