@@ -90,9 +90,13 @@ class Session(TenantModel):
             models.Index(fields=["driver"], name="session_driver", condition=models.Q(driver__isnull=False)),
             models.Index(fields=["fleet"], name="session_fleet", condition=models.Q(fleet__isnull=False)),
             models.Index(fields=["token"], name="session_token", condition=models.Q(token__isnull=False)),
-            models.Index(fields=["evse"], name="session_running", condition=models.Q(state="active")),
+            # Of two partial indexes with one condition the planner takes either for the other's question, and reads it
+            # all: so a running session is once one that is active, once one that has no end.
             models.Index(
-                fields=["token_uid"], name="session_running_token", condition=models.Q(state="active")
+                fields=["tenant", "evse"], name="session_running", condition=models.Q(state="active")
+            ),
+            models.Index(
+                fields=["token_uid"], name="session_running_token", condition=models.Q(ended_at__isnull=True)
             ),
             models.Index(fields=["tenant", "id"], name="session_unrated", condition=models.Q(state="ended")),
         ]

@@ -28,7 +28,7 @@ class Use:
 _RUNNING = """
 SELECT x.* FROM json_array_elements_text(%(rows)s::json) uid CROSS JOIN LATERAL (
     SELECT s.token_uid, s.station_id, s.evse_id FROM stations_session s
-    WHERE s.tenant_id = %(tenant)s AND s.state = 'active' AND s.verdict = 'accepted' AND s.token_uid = uid LIMIT 50) x
+    WHERE s.tenant_id = %(tenant)s AND s.ended_at IS NULL AND s.verdict = 'accepted' AND s.token_uid = uid LIMIT 50) x
 """
 
 
