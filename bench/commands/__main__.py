@@ -2,7 +2,7 @@
 
 FILE holds {"gateway": {"command": [...], "env": {...}, "port": n, "log": "..."}, "web": {the same}, "cwd": "...",
 "path": "/ocpp/bench", "stations": [[identity, password]], "ids": [n], "key": "vy_...", "token": "...",
-"pids": {"database": n, ...}}: how to start the roles, and whose CPU is no stranger's.
+"pids": {"database": n, ...}, "redis": n}: how to start the roles, and whose CPU is no stranger's.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Bench:
 
     def _others(self) -> float:
         """CPU seconds of all that is neither us nor what we measure."""
-        ours = [os.getpid(), *self.setup["pids"].values()]
+        ours = [os.getpid(), self.setup["redis"], *self.setup["pids"].values()]
         return processes.machine_seconds() - sum(processes.cpu_seconds(pid) for pid in ours)
 
     async def _round(self, stations: list[Commanded], count: int, at_once: int, *, wait: bool) -> Result:

@@ -54,7 +54,7 @@ async def measured(csms: ScriptedCsms, status: int) -> Bench:
     """A bench after one round of commands to one station."""
     async with rest_of(csms, status) as port:
         role = {"command": [], "port": port, "env": {}, "log": "unused"}
-        setup = {"gateway": role, "web": role, "cwd": ".", "ids": [1], "key": "vy_x", "pids": {}}
+        setup = {"gateway": role, "web": role, "cwd": ".", "ids": [1], "key": "vy_x", "pids": {}, "redis": 0}
         bench = Bench(setup, Namespace(commands=4))
         station = Commanded(0, Target("test", csms.url, [("B-1", "password")], "BENCH0001"))
         await connect_all([station])
@@ -100,7 +100,7 @@ def test_all_figures_come_from_the_roles_as_the_product_starts_them(
             "log": str(tmp_path / f"{role}.log"),
         }
     target = tmp_path / "bench.json"
-    setup: dict[str, Any] = json.loads(said.getvalue()) | roles | {"cwd": os.getcwd(), "pids": {}}
+    setup: dict[str, Any] = json.loads(said.getvalue()) | roles | {"cwd": os.getcwd(), "pids": {}, "redis": 0}
     target.write_text(json.dumps(setup))
     options = ("--commands", "8", "--stations", "4", "--parallel", "2")
     command = [sys.executable, "-m", "bench.commands", "--target", str(target), *options]

@@ -130,9 +130,10 @@ class _Bench:
 
     def _write_target(self, env: dict[str, str], stations: dict[str, Any]) -> Path:
         """How to start the roles, and whose CPU to count, for a generator that knows nothing of the product."""
-        assert self.postgres.process is not None
-        roles = {role: self._role(env, role) for role in ROLES}
-        setup = stations | roles | {"cwd": str(CHECKOUT), "pids": {"database": self.postgres.process.pid}}
+        assert self.postgres.process is not None and self.redis.process is not None
+        setup = stations | {role: self._role(env, role) for role in ROLES}
+        setup |= {"cwd": str(CHECKOUT), "pids": {"database": self.postgres.process.pid}}
+        setup["redis"] = self.redis.process.pid  # apart: it has no part in the cost of a call
         target = self.run.records / "bench.json"
         target.touch(mode=0o600)
         target.write_text(json.dumps(setup))
