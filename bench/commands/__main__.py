@@ -63,9 +63,9 @@ class Bench:
         self.random = random.Random(1)
 
     async def run(self) -> bool:
-        self.gateway.start()
-        self.web.start()
         try:
+            self.gateway.start()
+            self.web.start()
             await self._measure()
         finally:
             self.web.stop()

@@ -44,6 +44,7 @@ async def rest_of(csms: ScriptedCsms, status: int) -> AsyncIterator[int]:
                     action = next(one.action.decode() for one in ORDERS if one.kind == order["kind"])
                     await csms.last.ask(action)
                 writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\n{}" % status)
+        writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     yield server.sockets[0].getsockname()[1]
