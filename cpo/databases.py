@@ -18,6 +18,11 @@ NETWORK: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
+LEAST = {"gateway": 16}  # a connection for each lane of its writer, five for commands and liveness
+# One plan for a prepared statement, whatever its arguments: to plan costs a batch as much as to do it.
+PLANS = "-c plan_cache_mode=force_generic_plan"
+# psycopg prepares what says `prepare=True` (stations.services.rows), however often the ORM says something else.
+ONLY_WHEN_ASKED = 2**31 - 1
 
 
 def role_name(role: str) -> str:
@@ -59,11 +64,13 @@ def _role(owner: dict[str, Any], role: str) -> dict[str, Any]:
 
 
 def _pooled(database: dict[str, Any], process: str) -> dict[str, Any]:
-    size = env.read("DATABASE_POOL_SIZE")
+    size = max(env.read("DATABASE_POOL_SIZE"), LEAST.get(process, 1))
     database["CONN_HEALTH_CHECKS"] = True  # after a restart of PostgreSQL the pool holds dead connections
     database["OPTIONS"] = NETWORK | database["OPTIONS"]
     database["OPTIONS"] |= {
         "application_name": f"voltyard-{process}",
+        "prepare_threshold": ONLY_WHEN_ASKED,
+        "options": PLANS if process == "gateway" else "",
         "pool": {"min_size": 0, "max_size": size, "timeout": 10, "max_idle": 300},
     }
     return database

@@ -15,8 +15,10 @@ def main() -> None:
     import django
 
     django.setup()
+    from cpo.gateway import settle_in
     from stations.ocpp.applier import Applier
 
+    settle_in()
     Applier().run()
 
 

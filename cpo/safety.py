@@ -28,7 +28,7 @@ def _problems() -> Iterator[str]:
     if not env.read("GATEWAY_URL").startswith("wss://"):
         yield "GATEWAY_URL must start with wss://: station passwords must not travel in clear text."
     if not env.read("DATABASE_URL"):
-        yield "DATABASE_URL is missing: give the address of a PostgreSQL 16 or newer server."
+        yield "DATABASE_URL is missing: give the address of a PostgreSQL 18 or newer server."
     if not env.read("REDIS_URL"):
         yield "REDIS_URL is missing: give the address of a Redis server."
 

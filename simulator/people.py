@@ -54,6 +54,14 @@ class Tally:
     errors: set[str] = field(default_factory=set)
 
 
+def refusal(station: SimulatedStation) -> str:
+    """Where a card was refused, and what to do about it."""
+    where = f"{station.identity} ({station.last_verdict})"
+    if station.last_verdict == "ConcurrentTx":
+        return f"{where}: it charges elsewhere already. --token may be given more than once"
+    return f"{where}; --token names one that is known there"
+
+
 class People:
     """Brings one station to life."""
 
@@ -115,9 +123,7 @@ class People:
             transaction = await station.start(number, self.rng.choice(self.tokens))
             if transaction is None:
                 self.tally.refused += 1
-                self.tally.first_refusal = (
-                    self.tally.first_refusal or f"{station.identity} ({station.last_verdict})"
-                )
+                self.tally.first_refusal = self.tally.first_refusal or refusal(station)
                 await station.clock.sleep(self.rng.uniform(3, 8))
                 await station.unplug(number)
                 return

@@ -234,9 +234,7 @@ class Run:
                 self._say(text)
             if self.tally.first_refusal and "card" not in known:
                 known.add("card")
-                self._say(
-                    f"A card was refused at {self.tally.first_refusal}; --token names one that is known there."
-                )
+                self._say(f"A card was refused at {self.tally.first_refusal}.")
             if live:
                 print(f"\r\x1b[K{self._line()}", end="", file=self.options.out, flush=True)
             elif second % 60 == 0:

@@ -81,6 +81,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
     SELECT s.tenant_id, s.id, s.epoch FROM stations_station s WHERE s.online AND s.gateway = wanted_gateway
 $$;
 
+-- Stations with a socket on a gateway whose tenant was suspended since.
+CREATE OR REPLACE FUNCTION stations_unwelcome(wanted_gateway text) RETURNS TABLE (station_id bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT s.id FROM tenants_tenant t JOIN stations_station s ON s.tenant_id = t.id
+    WHERE t.suspended AND s.online AND s.gateway = wanted_gateway
+$$;
+
 -- Tenants and gateways whose journal has frames that wait to be applied.
 CREATE OR REPLACE FUNCTION stations_journal_waiting()
 RETURNS TABLE (tenant_id bigint, gateway varchar)
@@ -93,14 +100,15 @@ $$;
 ALTER FUNCTION stations_find(json) OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_waiting_commands(text) OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_held_by(text) OWNER TO $prefix_resolver;
+ALTER FUNCTION stations_unwelcome(text) OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_journal_waiting() OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_ingest_frames(text, json) OWNER TO $prefix_ingest;
 ALTER FUNCTION stations_seen(text, json) OWNER TO $prefix_ingest;
 REVOKE ALL ON FUNCTION stations_find(json), stations_waiting_commands(text), stations_held_by(text),
-    stations_journal_waiting(),
+    stations_unwelcome(text), stations_journal_waiting(),
     stations_ingest_frames(text, json), stations_seen(text, json) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION stations_find(json), stations_waiting_commands(text), stations_held_by(text),
-    stations_journal_waiting(),
+    stations_unwelcome(text), stations_journal_waiting(),
     stations_ingest_frames(text, json), stations_seen(text, json) TO $prefix_gateway;
 GRANT EXECUTE ON FUNCTION stations_find(json), stations_journal_waiting() TO $prefix_app;
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
+from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -192,19 +193,28 @@ def trigger_text(trigger: str) -> str:
     return texts.get(trigger, trigger)
 
 
+CARD_BEFORE, CARD_AFTER = timedelta(minutes=10), timedelta(minutes=2)
+
+
 def _cards(session: Session) -> list[Happening]:
-    """Cards shown at the station around the start and the end of the session."""
+    """Cards shown at the station around the start and the end of the session, none of the sessions before and after."""
     if not session.token_uid:
         return []
     end = session.ended_at or timezone.now()
+    earliest, latest = session.started_at - CARD_BEFORE, end + CARD_AFTER
+    near = Session.objects.filter(
+        tenant_id=session.tenant_id, station_id=session.station_id, token_uid=session.token_uid
+    ).exclude(pk=session.pk)
+    before = near.filter(started_at__lt=session.started_at, ended_at__range=(earliest, session.started_at))
+    after = near.filter(started_at__gt=session.started_at, started_at__lte=end + CARD_BEFORE)
     shown = Authorization.objects.filter(
         tenant_id=session.tenant_id,
         station_id=session.station_id,
         token_uid__in=[session.token_uid, session.stop_token_uid],
-        at__gte=session.started_at - timedelta(minutes=10),
-        at__lte=end + timedelta(minutes=2),
+        at__gt=before.aggregate(end=Max("ended_at"))["end"] or earliest,
+        at__lte=end if after.exists() else latest,
     )
-    return [_shown(card) for card in shown[:20]]
+    return [_shown(card) for card in shown.order_by("at")[:20]]
 
 
 def readings(session: Session, limit: int = 5000) -> list[Reading]:

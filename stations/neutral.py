@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from fleets.models import Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class SampledValue:
+class SampledValue(NamedTuple):
     """One measured value as told. `value` is None where it is no number (signed data stay in `raw`).
 
     `measurand` keeps OCPP's dotted term ("Energy.Active.Import.Register", "Power.Active.Import", "SoC", ...), which
@@ -34,8 +33,7 @@ class SampledValue:
     signed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     raw_timestamp: str
     values: tuple[SampledValue, ...]
 

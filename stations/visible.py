@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
-from django.db.models import Case, CharField, F, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce
 
-from stations.models import Connector, Session, Station
+from stations.models import Connector, ConnectorStatus, Session, SessionState, Station
 from tenants.permissions import Actor
 
 if TYPE_CHECKING:
@@ -19,9 +20,28 @@ class Effective(TypedDict):
     effective: str
 
 
+# 2.x connectors say no more than "occupied": whether the car charges is told of the transaction.
+_TOLD_OF_SESSION = (
+    Session.objects.filter(
+        Q(connector_id=OuterRef("pk")) | Q(connector_id=None),
+        tenant_id=OuterRef("tenant_id"),
+        evse_id=OuterRef("evse_id"),
+        state=SessionState.ACTIVE,
+        charging_state__in=(
+            ConnectorStatus.CHARGING,
+            ConnectorStatus.SUSPENDED_EV,
+            ConnectorStatus.SUSPENDED_EVSE,
+        ),
+    )
+    .order_by("-id")
+    .values("charging_state")[:1]
+)
 # What a connector shows: what its station last said, unless the station cannot be heard.
 EFFECTIVE = Case(
-    When(evse__station__online=False, then=Value(OFFLINE)), default=F("status"), output_field=CharField()
+    When(evse__station__online=False, then=Value(OFFLINE)),
+    When(status=ConnectorStatus.OCCUPIED, then=Coalesce(Subquery(_TOLD_OF_SESSION), F("status"))),
+    default=F("status"),
+    output_field=CharField(),
 )
 
 
@@ -36,6 +56,11 @@ def connectors(tenant_id: int, actor: Actor) -> QuerySet[WithAnnotations[Connect
     if actor.site_ids is not None:
         found = found.filter(evse__station__site_id__in=actor.site_ids)
     return found.annotate(effective=EFFECTIVE)
+
+
+def of_stations(tenant_id: int, actor: Actor) -> Prefetch:
+    """For a list of stations: their connectors with `effective`."""
+    return Prefetch("evses__connectors", queryset=connectors(tenant_id, actor))
 
 
 def sessions(tenant_id: int, actor: Actor) -> QuerySet[Session]:

@@ -75,13 +75,28 @@ def tenant_tables(cursor: CursorWrapper) -> list[tuple[str, bool]]:
     return [(name, partition) for name, partition in cursor.fetchall()]
 
 
+def _plan_as_for_one_tenant(cursor: CursorWrapper, table: str) -> None:
+    """Tell the planner that a tenant may own all the rows of a table, and let ANALYZE not tell it otherwise.
+
+    A tenant that is new since the last ANALYZE counts as having no rows, so that an index on the tenant alone looks as
+    good as the right one, and all its rows are read for each look-up.
+    """
+    cursor.execute(
+        sql.SQL("ALTER TABLE {} ALTER COLUMN tenant_id SET STATISTICS 0").format(sql.Identifier(table))
+    )
+    cursor.execute(
+        """SELECT pg_restore_attribute_stats('schemaname', 'public', 'relname', relname::text, 'attname', 'tenant_id',
+               'inherited', relkind = 'p', 'null_frac', 0::real, 'avg_width', 8, 'n_distinct', 1::real)
+           FROM pg_class WHERE oid = %s::regclass""",
+        [table],
+    )
+
+
 def _secure_table(cursor: CursorWrapper, table: str, is_partition: bool, prefix: str) -> None:
     name = sql.Identifier(table)
     cursor.execute(sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(name))
     cursor.execute(sql.SQL("ALTER TABLE {} FORCE ROW LEVEL SECURITY").format(name))
-    # Statistics of the tenants mislead: one that is new since the last ANALYZE counts as having no rows, so that an
-    # index on the tenant alone looks as good as the right one, and all its rows are read for each look-up.
-    cursor.execute(sql.SQL("ALTER TABLE {} ALTER COLUMN tenant_id SET STATISTICS 0").format(name))
+    _plan_as_for_one_tenant(cursor, table)
     if is_partition:
         return  # reached through its parent alone: no policy and no grant of its own
     own = sql.SQL(f"tenant_id = {CURRENT_TENANT}")

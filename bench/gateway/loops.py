@@ -10,7 +10,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from bench.gateway.mix import Script
+from bench.gateway.mix import STEPS, Script
 from bench.sockets import Refused, Socket, connect
 
 
@@ -188,8 +188,15 @@ async def closed_loop(stations: list[Station], seconds: float, warm_up: float) -
 
 
 async def open_loop(stations: list[Station], rate: float, seconds: float, warm_up: float) -> Result:
-    """Calls at fixed moments, whatever the answers do; latency counts from the moment a call was due."""
+    """Calls at fixed moments, whatever the answers do; latency counts from the moment a call was due.
+
+    In the warm-up the stations get out of step: two hundred that all start a session within the same tenth of a second
+    are not what a rate means.
+    """
     result = Result()
+    for number, station in enumerate(stations):
+        station.script.lead = number % len(STEPS)
+    warm_up = max(warm_up, 2 * len(STEPS) * len(stations) / rate)
     begun = time.perf_counter()
     sent, measuring = 0, False
     while (now := time.perf_counter() - begun) < warm_up + seconds:

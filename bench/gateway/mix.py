@@ -30,6 +30,7 @@ _BOOT = (
     b'[2,"%s","BootNotification",{"chargePointVendor":"Voltyard","chargePointModel":"Bench",'
     b'"chargePointSerialNumber":"B-1","firmwareVersion":"1.0"}]'
 )
+_HEARTBEAT = b'[2,"%s","Heartbeat",{}]'
 _START = b'[2,"%s","StartTransaction",{"connectorId":1,"idTag":"%s","meterStart":%d,"timestamp":"%s"}]'
 _STOP = (
     b'[2,"%s","StopTransaction",{"transactionId":%d,"idTag":"%s","meterStop":%d,"timestamp":"%s",'
@@ -44,6 +45,7 @@ class Script:
     def __init__(self, number: int, token: str) -> None:
         self.token = token.encode()
         self.step = 0
+        self.lead = 0  # heartbeats before the first step, so that stations need not all do the same at once
         self.count = 0
         self.transaction_id = 1
         self.register_wh = 1_000_000 + number * 1000
@@ -64,6 +66,9 @@ class Script:
 
     def next(self) -> tuple[str, bytes]:
         """The step's name and its frame."""
+        if self.lead:
+            self.lead -= 1
+            return "heartbeat", _HEARTBEAT % self.message_id()
         at = self.step
         self.step = (at + 1) % len(STEPS)
         name, message_id = STEPS[at], self.message_id()
@@ -75,7 +80,7 @@ class Script:
         if name == "status":
             return name, _STATUS % (message_id, _STATES[at], self._stamp())
         if name == "heartbeat":
-            return name, b'[2,"%s","Heartbeat",{}]' % message_id
+            return name, _HEARTBEAT % message_id
         if name == "authorize":
             return name, b'[2,"%s","Authorize",{"idTag":"%s"}]' % (message_id, self.token)
         if name == "start":

@@ -76,9 +76,9 @@ def spark(values: list[float]) -> SafeString | str:
 
 
 @register.simple_tag
-def connector_badge(connector: Any, station: Any) -> SafeString:
-    """State of a connector as people should read it: offline, if its station cannot be heard."""
-    return badge(connector.status if station.online else "offline")
+def connector_badge(connector: Any) -> SafeString:
+    """State of a connector as people should read it (stations.visible)."""
+    return badge(connector.effective)
 
 
 @register.filter

@@ -82,7 +82,7 @@ def _render_site(request: PageRequest, site_id: int, template: str) -> HttpRespo
     stations = (
         visible.stations(request.tenant.pk, request.actor)
         .filter(site=found)
-        .prefetch_related("evses__connectors")
+        .prefetch_related(visible.of_stations(request.tenant.pk, request.actor))
         .order_by("name", "identity")
     )
     tariff = (

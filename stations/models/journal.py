@@ -110,7 +110,7 @@ class Severity(models.TextChoices):
 class StationEvent(TenantModel):
     """What a station told besides sessions: boots, status, firmware, diagnostics, security, its own events."""
 
-    station = TenantForeignKey(Station, on_delete=models.CASCADE, related_name="events")
+    station = TenantForeignKey(Station, on_delete=models.CASCADE, related_name="events", db_index=False)
     evse_number = models.SmallIntegerField(null=True)
     connector_number = models.SmallIntegerField(null=True)
     kind = models.CharField(
@@ -125,6 +125,6 @@ class StationEvent(TenantModel):
     class Meta:
         ordering = ["-id"]
         indexes = [
-            models.Index(fields=["tenant", "station", "-id"], name="station_event_recent"),
-            models.Index(fields=["tenant", "station", "kind", "-occurred_at"], name="station_event_kind"),
+            models.Index(fields=["station", "-id"], name="station_event_recent"),
+            models.Index(fields=["station", "kind", "-occurred_at"], name="station_event_kind"),
         ]

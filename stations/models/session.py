@@ -24,10 +24,15 @@ class Session(TenantModel):
     "energy_absurd", "seq_gap", "stop_missing", "guardian_closed", "start_missing".
     """
 
-    station = TenantForeignKey(Station, on_delete=models.PROTECT, related_name="sessions")
-    evse = TenantForeignKey(Evse, on_delete=models.PROTECT, related_name="sessions")
-    connector = TenantForeignKey(Connector, null=True, on_delete=models.PROTECT, related_name="+")
-    site = TenantForeignKey(Site, on_delete=models.PROTECT, related_name="+")  # as it was at the start
+    # No index for each key: a start would pay for all of them (see Meta).
+    station = TenantForeignKey(Station, on_delete=models.PROTECT, related_name="sessions", db_index=False)
+    evse = TenantForeignKey(Evse, on_delete=models.PROTECT, related_name="sessions", db_index=False)
+    connector = TenantForeignKey(
+        Connector, null=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    site = TenantForeignKey(  # as it was at the start
+        Site, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
     transaction_number = models.BigIntegerField(null=True)  # 1.6: the integer that we gave
     transaction_id = models.CharField(
         max_length=64
@@ -36,9 +41,9 @@ class Session(TenantModel):
     state = models.CharField(max_length=8, choices=SessionState.choices, default=SessionState.ACTIVE)
     # Who
     token_uid = models.CharField(max_length=255, blank=True)
-    token = TenantForeignKey(Token, null=True, on_delete=models.SET_NULL, related_name="+")
-    driver = TenantForeignKey(Driver, null=True, on_delete=models.SET_NULL, related_name="+")
-    fleet = TenantForeignKey(Fleet, null=True, on_delete=models.SET_NULL, related_name="+")
+    token = TenantForeignKey(Token, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
+    driver = TenantForeignKey(Driver, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
+    fleet = TenantForeignKey(Fleet, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
     verdict = models.CharField(max_length=16, choices=Verdict.choices, default=Verdict.ACCEPTED)
     stop_token_uid = models.CharField(max_length=255, blank=True)
     # When: sanitised; the raw texts stay in the events
@@ -70,24 +75,26 @@ class Session(TenantModel):
 
     class Meta:
         ordering = ["-started_at", "-id"]
-        # The telling column comes before the station: with (tenant, station) first the planner takes either index for
-        # the other's question and reads all sessions of the station.
+        # The telling column comes first, and the tenant last or not at all: row security compares it anyway, and an
+        # index that begins with it invites the planner to read all rows of a tenant of which it has no statistics.
         constraints = [
-            models.UniqueConstraint(fields=["tenant", "start_key", "station"], name="session_start_once"),
+            models.UniqueConstraint(fields=["start_key", "station", "tenant"], name="session_start_once"),
             models.UniqueConstraint(
-                fields=["tenant", "transaction_id", "station"], name="session_transaction_once"
+                fields=["transaction_id", "station", "tenant"], name="session_transaction_once"
             ),
         ]
         indexes = [
             models.Index(fields=["tenant", "-started_at"], name="session_recent"),
-            models.Index(fields=["tenant", "station", "-started_at"], name="session_station"),
+            models.Index(fields=["station", "-started_at"], name="session_station"),
+            models.Index(fields=["site", "-started_at"], name="session_site"),
+            models.Index(fields=["driver"], name="session_driver", condition=models.Q(driver__isnull=False)),
+            models.Index(fields=["fleet"], name="session_fleet", condition=models.Q(fleet__isnull=False)),
+            models.Index(fields=["token"], name="session_token", condition=models.Q(token__isnull=False)),
+            models.Index(fields=["evse"], name="session_running", condition=models.Q(state="active")),
             models.Index(
-                fields=["tenant", "evse"], name="session_running", condition=models.Q(state="active")
+                fields=["token_uid"], name="session_running_token", condition=models.Q(state="active")
             ),
             models.Index(fields=["tenant", "id"], name="session_unrated", condition=models.Q(state="ended")),
-            models.Index(
-                fields=["tenant", "token_uid"], name="session_token", condition=models.Q(state="active")
-            ),
         ]
 
     def __str__(self) -> str:
@@ -97,7 +104,7 @@ class Session(TenantModel):
 class SessionEvent(TenantModel):
     """A start, update or stop as the station told it; `content_hash` makes repeats harmless."""
 
-    session = TenantForeignKey(Session, on_delete=models.CASCADE, related_name="events")
+    session = TenantForeignKey(Session, on_delete=models.CASCADE, related_name="events", db_index=False)
     kind = models.CharField(max_length=8)  # started | updated | ended
     trigger = models.CharField(max_length=40, blank=True)
     seq_no = models.IntegerField(null=True)
@@ -111,21 +118,21 @@ class SessionEvent(TenantModel):
     class Meta:
         ordering = ["occurred_at", "id"]
         constraints = [
-            models.UniqueConstraint(fields=["tenant", "session", "content_hash"], name="session_event_once")
+            models.UniqueConstraint(fields=["session", "content_hash", "tenant"], name="session_event_once")
         ]
 
 
 class Authorization(TenantModel):
     """A token that was shown, and the verdict it got."""
 
-    station = TenantForeignKey(Station, on_delete=models.CASCADE, related_name="+")
+    station = TenantForeignKey(Station, on_delete=models.CASCADE, related_name="+", db_index=False)
     token_uid = models.CharField(max_length=255)
-    token = TenantForeignKey(Token, null=True, on_delete=models.SET_NULL, related_name="+")
+    token = TenantForeignKey(Token, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
     verdict = models.CharField(max_length=16, choices=Verdict.choices)
     at = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["tenant", "station", "-at"], name="authorization_recent")]
+        indexes = [models.Index(fields=["station", "-at"], name="authorization_recent")]
 
 
 class OrphanMessage(TenantModel):

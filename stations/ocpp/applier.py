@@ -18,18 +18,19 @@ import orjson
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from stations.models import Frame, JournalCursor, JournalHead
 from stations.neutral import EventReport, MeterReport, StatusReport, VariableReport
 from stations.ocpp.version import Asked, Journal
 from stations.ocpp.versions import BY_NAME
-from stations.services import connectors, devices, events, readings
+from stations.services import connectors, devices, events, readings, rows
 from tenants.context import tenant_scope
 
 log = logging.getLogger("voltyard.gateway.applier")
 
-IDLE_SECONDS = 0.1
+PACE_SECONDS = (
+    0.2  # between two looks: what has gathered by then is applied at half the cost of piece by piece
+)
 LAG = timedelta(days=2)  # a journal that waited longer is left to a person; its frames stay in the log
-BATCH = 500  # sessions are locked while a batch is applied: a stop waits no longer than this takes
+BATCH = 1000
 
 
 class Applier:
@@ -43,6 +44,7 @@ class Applier:
         signal.signal(signal.SIGTERM, self.stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the gateway ends us
         while not self.stopping:
+            begun = time.monotonic()
             try:
                 applied = sweep()
             except Exception:  # whatever it was, the journal is still there: go on
@@ -50,8 +52,8 @@ class Applier:
                 connection.close()
                 applied = 0
                 time.sleep(1)
-            if not applied:
-                time.sleep(IDLE_SECONDS)
+            if applied < BATCH:
+                time.sleep(max(0.0, begun + PACE_SECONDS - time.monotonic()))
 
 
 def sweep() -> int:
@@ -62,71 +64,71 @@ def sweep() -> int:
     return sum(apply_batch(tenant_id, gateway) for tenant_id, gateway in waiting)
 
 
+_STANDING = """
+SELECT coalesce((SELECT c.applied_id FROM stations_journalcursor c
+                 WHERE c.tenant_id = %(tenant)s AND c.gateway = %(gateway)s), 0),
+       coalesce((SELECT h.last_id FROM stations_journalhead h
+                 WHERE h.tenant_id = %(tenant)s AND h.gateway = %(gateway)s), 0)
+"""
+# `received_at` spares looking into the partitions of other days. Planned each time: a plan that does not know how near
+# the end of the journal `applied` is reads all of it.
+_WAITING = """
+SELECT f.id, f.station_id, f.received_at, f.action, f.message_type, f.ocpp_version, f.payload FROM stations_frame f
+WHERE f.tenant_id = %s AND f.gateway = %s AND f.apply AND f.id > %s AND f.received_at > %s ORDER BY f.id LIMIT %s
+"""
+_ADVANCE = """
+INSERT INTO stations_journalcursor (tenant_id, gateway, applied_id) VALUES (%(tenant)s, %(gateway)s, %(to)s)
+ON CONFLICT (tenant_id, gateway) DO UPDATE SET applied_id = excluded.applied_id
+"""
+
+
 def apply_batch(tenant_id: int, gateway: str) -> int:
     with tenant_scope(tenant_id):
         with connection.cursor() as cursor:
+            # What is lost with the machine is lost together with the cursor, and applied again: no wait for the disk.
             cursor.execute(
-                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, %s))",
+                "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, %s)), "
+                "set_config('synchronous_commit', 'off', true)",
                 [f"journal {gateway}", tenant_id],
             )
             if not cursor.fetchone()[0]:
                 return 0
-        cursor_row, _created = JournalCursor.objects.get_or_create(tenant_id=tenant_id, gateway=gateway)
-        # Read before the frames are looked for: what is stored in between must not count as passed.
-        head = (
-            JournalHead.objects.filter(tenant_id=tenant_id, gateway=gateway)
-            .values_list("last_id", flat=True)
-            .first()
-            or 0
-        )
-        waiting = list(
-            Frame.objects.filter(
-                tenant_id=tenant_id,
-                gateway=gateway,
-                apply=True,
-                id__gt=cursor_row.applied_id,
-                received_at__gt=timezone.now() - LAG,  # spares looking into the partitions of other days
-            )
-            .order_by("id")
-            .values_list(
-                "id", "station_id", "received_at", "action", "message_type", "ocpp_version", "payload"
-            )[:BATCH]
-        )
+        # The head before the frames are looked for: what is stored in between must not count as passed.
+        [(applied, head)] = rows.run(_STANDING, tenant_id, [], gateway=gateway)
+        with connection.cursor() as cursor:
+            cursor.execute(_WAITING, [tenant_id, gateway, applied, timezone.now() - LAG, BATCH])
+            waiting = cursor.fetchall()
         if waiting:
             _apply(tenant_id, waiting)
-            JournalCursor.objects.filter(tenant_id=tenant_id, pk=cursor_row.pk).update(
-                applied_id=waiting[-1][0]
-            )
-        elif head > cursor_row.applied_id:
+            rows.run(_ADVANCE, tenant_id, [], gateway=gateway, to=waiting[-1][0])
+        elif head > applied:
             log.error(
                 "journal passed over: its frames are older than its patience", extra={"gateway": gateway}
             )
-            JournalCursor.objects.filter(tenant_id=tenant_id, pk=cursor_row.pk, applied_id__lt=head).update(
-                applied_id=head
-            )
+            rows.run(_ADVANCE, tenant_id, [], gateway=gateway, to=head)
     return len(waiting)
 
 
-def _apply(tenant_id: int, rows: Sequence[Any]) -> None:
+def _apply(tenant_id: int, taken: Sequence[Any]) -> None:
     """All together; if that fails, halves, so that a poison frame is left out alone."""
     try:
         with transaction.atomic():
-            _record(tenant_id, rows)
+            _record(tenant_id, taken)
     except DatabaseError as error:
         if connection.closed_in_transaction or not connection.is_usable():
             raise
-        _divide(tenant_id, rows, error)
+        _divide(tenant_id, taken, error)
     except Exception as error:
-        _divide(tenant_id, rows, error)
+        _divide(tenant_id, taken, error)
 
 
-def _divide(tenant_id: int, rows: Sequence[Any], error: Exception) -> None:
-    if len(rows) > 1:
-        half = len(rows) // 2
-        _apply(tenant_id, rows[:half])
-        _apply(tenant_id, rows[half:])
+def _divide(tenant_id: int, taken: Sequence[Any], error: Exception) -> None:
+    if len(taken) > 1:
+        half = len(taken) // 2
+        _apply(tenant_id, taken[:half])
+        _apply(tenant_id, taken[half:])
         return
-    frame_id, station_id, received_at, action, *_rest = rows[0]
+    frame_id, station_id, received_at, action, *_rest = taken[0]
     log.error("frame not applied", exc_info=error, extra={"frame": frame_id, "action": action})
     note = EventReport(
         station_id=station_id, kind="note", severity="warning", text=f"A {action} could not be understood; it is kept.",
@@ -135,12 +137,12 @@ def _divide(tenant_id: int, rows: Sequence[Any], error: Exception) -> None:
     events.record(tenant_id=tenant_id, reports=[note])
 
 
-def _record(tenant_id: int, rows: Sequence[Any]) -> None:
+def _record(tenant_id: int, taken: Sequence[Any]) -> None:
     statuses: list[StatusReport] = []
     meters: list[MeterReport] = []
     told: list[EventReport] = []
     variables: dict[tuple[int, Any], list[VariableReport]] = {}
-    for _id, station_id, received_at, action, message_type, version, payload in rows:
+    for _id, station_id, received_at, action, message_type, version, payload in taken:
         table: Any = BY_NAME[version].sends if message_type == 6 else BY_NAME[version].answers
         journal = table[action]
         assert isinstance(journal, Journal) and journal.decode is not None
@@ -153,8 +155,7 @@ def _record(tenant_id: int, rows: Sequence[Any]) -> None:
                 told.append(report)
             else:
                 variables.setdefault((station_id, received_at), []).append(report)
-    if meters:  # before the statuses: every transaction locks sessions first, then connectors
-        readings.record(tenant_id=tenant_id, reports=meters)
+    progress = readings.record(tenant_id=tenant_id, reports=meters) if meters else None
     if statuses:
         connectors.record_status(tenant_id=tenant_id, reports=statuses)
     if told:
@@ -163,3 +164,5 @@ def _record(tenant_id: int, rows: Sequence[Any]) -> None:
         devices.record_variables(
             tenant_id=tenant_id, station_id=station_id, reports=reports, source="report", at=at
         )
+    if progress is not None:  # last of all: stops wait for these sessions until the commit
+        progress.settle()

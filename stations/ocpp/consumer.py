@@ -89,6 +89,9 @@ class StationConsumer(AsyncConsumer):
             found.station_id or 0, here.name, version.name, access.remote_address(scope), timezone.now()
         )
         opened = await here.writer.call(found.tenant_id, connections.open_many, request)
+        if opened is None:  # archived since it was found
+            await _refuse(scope, send, 401, "Identity or password is wrong.")
+            return
         scope["headers"] = ()  # some kilobytes that an idle socket would hold for days
         link = Link(here, send, version, found, identity, opened.epoch)
         link.task = asyncio.current_task()

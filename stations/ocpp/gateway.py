@@ -46,6 +46,10 @@ class Gateway:
         self.writer = Writer(self.name)
         self.throttle = Throttle()
         self.draining = False
+        # Read once: Django's settings object costs more than what is done with them for a frame.
+        self.frames_per_second: int = settings.OCPP_FRAMES_PER_SECOND
+        self.frame_burst: int = settings.OCPP_FRAME_BURST
+        self.max_depth: int = settings.OCPP_MAX_DEPTH
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="commands")
         self._pulse = ThreadPoolExecutor(1, thread_name_prefix="pulse")  # never behind a mass of commands
         self._round = 0
@@ -242,6 +246,11 @@ class Gateway:
 
     async def _tell_alive(self) -> None:
         await self._in_thread(partial(connections.alive, gateway=self.name), self._pulse)
+        for station_id in await self._in_thread(
+            partial(connections.unwelcome, gateway=self.name), self._pulse
+        ):
+            if station_id in self.links:
+                self.links[station_id].close(1008, "This station is not served here.")
 
     async def _tell_seen(self) -> None:
         """When stations were last heard, and what they bend. Now and then of all, which also mends what an outage of

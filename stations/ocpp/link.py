@@ -58,7 +58,7 @@ class Link:
         self.tenant_id, self.station_id, self.site_id = found.tenant_id, found.station_id, found.site_id
         self.strict, self.registration = found.strict, found.registration
         self.last_seen = self.allowance_at = time.time()
-        self.allowance = float(settings.OCPP_FRAME_BURST)
+        self.allowance = float(gateway.frame_burst)
         self.bad_frames, self.bad_since = 0, self.last_seen
         self.closing: tuple[int, str] | None = None
         self.task: asyncio.Task[Any] | None = None
@@ -75,7 +75,7 @@ class Link:
         self.last_seen = now
         await self._pace(now)
         try:
-            frame = frames.parse(text, max_depth=settings.OCPP_MAX_DEPTH)
+            frame = frames.parse(text, max_depth=self.gateway.max_depth)
         except frames.BadFrame as bad:
             await self._refuse_frame(bad, text)
             return
@@ -94,10 +94,8 @@ class Link:
 
     async def _pace(self, now: float) -> None:
         """A token bucket: who sends faster than agreed is read slower, and TCP tells him."""
-        rate = settings.OCPP_FRAMES_PER_SECOND
-        self.allowance = (
-            min(float(settings.OCPP_FRAME_BURST), self.allowance + (now - self.allowance_at) * rate) - 1.0
-        )
+        rate, burst = self.gateway.frames_per_second, self.gateway.frame_burst
+        self.allowance = min(float(burst), self.allowance + (now - self.allowance_at) * rate) - 1.0
         self.allowance_at = now
         if self.allowance < 0:
             metrics.BAD_FRAMES.labels("too_fast").inc()
@@ -134,7 +132,7 @@ class Link:
             )
             self._bad("not_supported")
             return
-        metrics.calls(version.name, action).inc()
+        metrics.CALLS[version.name, action] += 1
         compiled = schemas.validator(version.name, action, False)
         if not compiled.is_valid(frame.payload):  # type: ignore[union-attr]
             wrong = self._tolerated(frame)

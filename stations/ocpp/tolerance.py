@@ -24,6 +24,8 @@ _INFORMATIVE = {
     "phase": None,
     "unit": None,
 }
+# Of these a station that leaves one out is understood as well; with a refusal the end of a session would be lost.
+_MISSING = {"triggerReason": "AbnormalCondition"}
 _TIMES = ("timestamp", "time", "generatedAt", "currentTime")
 MAX_REPAIRS = 200  # a round; `Link` bounds the payload, for errors are collected eagerly
 MAX_TEXT = {"transactionId": 64, "idTag": 255, "idToken": 255}  # keys of our rows: longer ones are refused
@@ -71,6 +73,8 @@ def _mend(payload: dict[str, Any], error: Any) -> str | None:
     keyword = str(error.schema_path[-1]) if error.schema_path else ""
     if keyword == "additionalProperties":
         return _drop_unknown(_at(payload, path), error)
+    if keyword == "required":
+        return _fill_in(_at(payload, path), error)
     if not path:
         return None
     parent, name = _at(payload, path[:-1]), path[-1]
@@ -112,6 +116,14 @@ def _mend_text(parent: dict[str, Any], name: str, value: str, keyword: str) -> s
         parent[name] = int(value)
         return f"{name}: whole number written as text"
     return None
+
+
+def _fill_in(target: Any, error: Any) -> str | None:
+    missing = str(getattr(error.kind, "property", ""))
+    if not isinstance(target, dict) or missing not in _MISSING:
+        return None
+    target[missing] = _MISSING[missing]
+    return f"{missing}: missing"
 
 
 def _drop_unknown(target: Any, error: Any) -> str | None:

@@ -52,35 +52,31 @@ def stamp(at: datetime) -> str:
 def number(value: Any) -> Decimal | None:
     """A measured value as Decimal; None where it is no finite number of sane length."""
     try:
-        parsed = Decimal(str(value).strip())
+        parsed = Decimal(value if type(value) is str else str(value))
     except (InvalidOperation, ValueError):
         return None
-    if not parsed.is_finite() or abs(parsed.adjusted()) > 15:
-        return None
-    return parsed
+    return parsed if parsed.is_finite() and -15 <= parsed.adjusted() <= 15 else None
 
 
 def samples_16(meter_values: Iterable[dict[str, Any]]) -> tuple[Sample, ...]:
     """1.6 MeterValue[]: values are text; a signed one is no number."""
     return tuple(
-        Sample(
-            str(entry.get("timestamp", "")),
-            tuple(
-                SampledValue(
-                    measurand=value.get("measurand", DEFAULT_MEASURAND),
-                    value=None if value.get("format") == "SignedData" else number(value["value"]),
-                    raw=str(value["value"]),
-                    unit=value.get("unit", ""),
-                    phase=value.get("phase", ""),
-                    location=value.get("location", ""),
-                    context=value.get("context", ""),
-                    signed=value.get("format") == "SignedData",
-                )
-                for value in entry.get("sampledValue", ())
-            ),
-        )
-        for entry in meter_values
+        [
+            Sample(
+                str(entry.get("timestamp", "")),
+                tuple([_value_16(value) for value in entry.get("sampledValue", ())]),
+            )
+            for entry in meter_values
+        ]
     )
+
+
+def _value_16(value: dict[str, Any]) -> SampledValue:
+    told, get, signed = value["value"], value.get, value.get("format") == "SignedData"
+    return SampledValue(
+        get("measurand", DEFAULT_MEASURAND), None if signed else number(told), str(told), get("unit", ""),
+        get("phase", ""), get("location", ""), get("context", ""), 0, signed,
+    )  # fmt: skip
 
 
 def samples_2x(meter_values: Iterable[dict[str, Any]]) -> tuple[Sample, ...]:

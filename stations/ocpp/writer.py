@@ -1,7 +1,7 @@
 """Group commit: what many stations say at once becomes durable together.
 
-A thread with a database connection takes all that has gathered, commits it (verbs one transaction a tenant, frames in
-one statement), and only then are the callers answered. A poison row fails alone: a failed batch is halved
+A lane's thread with a database connection takes all that has gathered, commits it (verbs one transaction a tenant,
+frames in one statement), and only then are the callers answered. A poison row fails alone: a failed batch is halved
 until the culprit stands by itself. An unreachable database is waited for, up to PATIENCE_SECONDS.
 """
 
@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
+import psycopg
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from stations.ocpp import metrics
@@ -49,6 +50,7 @@ class Lane:
         self.waiting: list[Item] = []
         self.closing = False
         self._commit_group = commit_group
+        self.loop = asyncio.get_running_loop()  # kept: to ask for it costs a system call each time
         self._room = asyncio.Event()
         self._work = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
@@ -69,11 +71,10 @@ class Lane:
         self._work.set()
         await self._task
         # The lambda, because `connection` means the one of the thread on which it is asked for.
-        await asyncio.get_running_loop().run_in_executor(self._thread, lambda: connection.close())
+        await self.loop.run_in_executor(self._thread, lambda: connection.close())
         self._thread.shutdown()
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         while not (self.closing and not self.waiting):
             await self._work.wait()
             if not self.closing:
@@ -85,7 +86,7 @@ class Lane:
             if not batch:
                 continue
             metrics.BATCH_SIZE.observe(len(batch))
-            outcomes = await loop.run_in_executor(self._thread, self._commit, batch)
+            outcomes = await self.loop.run_in_executor(self._thread, self._commit, batch)
             for item, outcome in zip(batch, outcomes, strict=True):
                 if item.future is None or item.future.done():
                     continue
@@ -129,16 +130,22 @@ class Lane:
 
 
 class Writer:
-    """Two lanes: frames, which are many and alike, never wait for verbs, which think. Both keep a station's order."""
+    """A lane for frames, which are many and alike, and one for each verb, so that none waits for another's thinking.
+
+    Each keeps the order of a station's requests.
+    """
 
     def __init__(self, gateway: str) -> None:
         self.gateway = gateway
         self._frame_lane = Lane("frames", self._store_frames)
-        self._verb_lane = Lane("verbs", self._run_verb)
+        self._verb_lanes: dict[Verb, Lane] = {}
 
     async def call(self, tenant_id: int, verb: Verb, request: Any) -> Any:
         """The verb's answer to this request, once it is committed. Tenant 0: before any tenant is known."""
-        return await self._wait(self._verb_lane, (tenant_id, verb), request)
+        lane = self._verb_lanes.get(verb)
+        if lane is None:
+            lane = self._verb_lanes[verb] = Lane(verb.__name__, self._run_verb)
+        return await self._wait(lane, (tenant_id, verb), request)
 
     async def frame(self, row: dict[str, Any]) -> None:
         """Returns once the frame is durable."""
@@ -147,7 +154,7 @@ class Writer:
     async def _wait(self, lane: Lane, key: tuple[int, Verb] | None, payload: Any) -> Any:
         if len(lane.waiting) >= MAX_WAITING:
             await lane.room()
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Any] = lane.loop.create_future()
         lane.put(Item(key, payload, future))
         return await future
 
@@ -159,14 +166,14 @@ class Writer:
         self._frame_lane.put(Item(None, row, None))
 
     async def close(self) -> None:
-        await self._verb_lane.close()
+        await asyncio.gather(*(lane.close() for lane in self._verb_lanes.values()))
         await self._frame_lane.close()
 
     def _store_frames(self, key: Any, rows: list[Any]) -> list[None]:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT stations_ingest_frames(%s, %s::json)", [self.gateway, orjson.dumps(rows).decode()]
-            )
+        connection.ensure_connection()
+        with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+            batch = orjson.dumps(rows).decode()
+            cursor.execute("SELECT stations_ingest_frames(%s, %s::json)", [self.gateway, batch], prepare=True)
         return [None] * len(rows)
 
     def _run_verb(self, key: Any, requests: list[Any]) -> Sequence[Any]:

@@ -81,8 +81,9 @@ class Opened:
     commands_wait: bool
 
 
-def open_many(*, tenant_id: int, requests: Sequence[OpenRequest]) -> list[Opened]:
-    """Each new socket's epoch. The station is online through it; older sockets are no longer routable."""
+def open_many(*, tenant_id: int, requests: Sequence[OpenRequest]) -> list[Opened | None]:
+    """Each new socket's epoch; None for a station that was archived in the meantime. The station is online through it;
+    older sockets are no longer routable."""
     rows = [
         [
             request.station_id,
@@ -106,6 +107,7 @@ def open_many(*, tenant_id: int, requests: Sequence[OpenRequest]) -> list[Opened
                     online_changed_at = CASE WHEN s.online THEN s.online_changed_at ELSE w.at END,
                     last_seen_at = w.at, ocpp_version = w.version, remote_address = w.remote
                 FROM wanted w WHERE s.tenant_id = %(tenant)s AND s.id = w.station_id AND w.step = w.steps
+                    AND s.archived_at IS NULL
                 RETURNING s.id, s.epoch, s.site_id
             ), opened AS (
                 INSERT INTO stations_connection (tenant_id, station_id, epoch, gateway, ocpp_version, remote_address,
@@ -113,7 +115,7 @@ def open_many(*, tenant_id: int, requests: Sequence[OpenRequest]) -> list[Opened
                 SELECT %(tenant)s, w.station_id, b.epoch - w.steps + w.step, w.gateway, w.version, w.remote, w.at, ''
                 FROM wanted w JOIN bumped b ON b.id = w.station_id
             )
-            SELECT b.epoch - w.steps + w.step, b.site_id, w.station_id,
+            SELECT w.n, b.epoch - w.steps + w.step, b.site_id, w.station_id,
                    EXISTS (SELECT 1 FROM stations_command c WHERE c.tenant_id = %(tenant)s
                            AND c.station_id = w.station_id AND c.state = 'queued'),
                    pg_notify(%(channel)s, %(tenant)s || ':' || w.station_id || ':' || (b.epoch - w.steps + w.step))
@@ -124,10 +126,11 @@ def open_many(*, tenant_id: int, requests: Sequence[OpenRequest]) -> list[Opened
         opened = cursor.fetchall()
     events = [
         live.event(kind="station", station_id=station_id, site_id=site_id, data={"online": True})
-        for _epoch, site_id, station_id, *_rest in opened
+        for _n, _epoch, site_id, station_id, *_rest in opened
     ]
     live.publish_many(tenant_id, events)
-    return [Opened(epoch, wait) for epoch, _site, _station, wait, _notified in opened]
+    found = {n: Opened(epoch, wait) for n, epoch, _site, _station, wait, _notified in opened}
+    return [found.get(n) for n in range(1, len(requests) + 1)]
 
 
 def close_many(*, tenant_id: int, requests: Sequence[CloseRequest]) -> list[bool]:
@@ -207,6 +210,13 @@ def close_forgotten(*, gateway: str, held: set[tuple[int, int]]) -> None:
             with tenant_scope(tenant_id):
                 request = CloseRequest(station_id, epoch, now, 1006, "The end of this connection was missed.")
                 close_many(tenant_id=tenant_id, requests=[request])
+
+
+def unwelcome(*, gateway: str) -> list[int]:
+    """Stations that hold a socket here and may no longer: their tenant was suspended. Works outside any tenant."""
+    with connections[current_alias()].cursor() as cursor:
+        cursor.execute("SELECT station_id FROM stations_unwelcome(%s)", [gateway])
+        return [row[0] for row in cursor.fetchall()]
 
 
 def alive(*, gateway: str) -> None:

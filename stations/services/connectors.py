@@ -57,6 +57,7 @@ def _row(n: int, report: StatusReport, place: places.Place | None, at: datetime)
     }  # fmt: skip
 
 
+# A connector that begins to charge draws nobody knows how much until it tells: not the 0 W of before.
 # Each report is compared with the one before it (in this batch, else the stored one); the last that counts is stored.
 # Events are written for changes alone.
 # EVSE 0 is the station as a whole: no connector, compared with its latest status event.
@@ -100,7 +101,8 @@ WITH told AS (
 )
 UPDATE stations_connector c SET status = w.status, status_at = w.at, status_received_at = w.received,
     error_code = w.error, vendor_error_code = w.vendor_error, info = w.info,
-    power_w = CASE WHEN w.status IN ('charging', 'occupied') THEN c.power_w ELSE 0 END
+    power_w = CASE WHEN w.status NOT IN ('charging', 'occupied') THEN 0
+                   WHEN c.status IN ('charging', 'occupied') THEN c.power_w END
 FROM newest w JOIN stations_station s ON s.tenant_id = %(tenant)s AND s.id = w.station
 WHERE c.tenant_id = %(tenant)s AND c.id = w.connector
 RETURNING c.id, s.id, s.site_id, w.evse,

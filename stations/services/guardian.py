@@ -49,7 +49,7 @@ def replace_older(older: Sheet, newer_started_at: datetime) -> bool:
 def running_on(tenant_id: int, evse_ids: list[int]) -> dict[int, list[Sheet]]:
     """Sessions that run on EVSEs, under lock. One that somebody else works on is left for the sweep to close."""
     found: dict[int, list[Sheet]] = {}
-    for sheet in sheets.load(tenant_id, sheets.RUNNING_ON_EVSE, sorted(set(evse_ids)), skip_locked=True):
+    for sheet in sheets.load(tenant_id, sheets.RUNNING_ON_EVSE, sorted(set(evse_ids)), lock=sheets.SKIP):
         found.setdefault(sheet.evse_id, []).append(sheet)
     return found
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -27,19 +28,19 @@ BEGIN = "Transaction.Begin"
 END = "Transaction.End"
 _DEFAULT_CONTEXT = "Sample.Periodic"
 
-_FACTORS: dict[str, dict[str, Decimal]] = {
-    REGISTER: {"": Decimal(1), "wh": Decimal(1), "kwh": Decimal(1000), "mwh": Decimal(1000000)},
-    POWER: {"": Decimal(1), "w": Decimal(1), "kw": Decimal(1000), "mw": Decimal(1000000)},
-    CURRENT: {"": Decimal(1), "a": Decimal(1), "amp": Decimal(1), "ma": Decimal("0.001")},
-    VOLTAGE: {"": Decimal(1), "v": Decimal(1), "kv": Decimal(1000)},
-    SOC: {"": Decimal(1), "percent": Decimal(1), "%": Decimal(1)},
+# Powers of ten to the base unit.
+_POWERS: dict[str, dict[str, int]] = {
+    REGISTER: {"": 0, "wh": 0, "kwh": 3, "mwh": 6},
+    POWER: {"": 0, "w": 0, "kw": 3, "mw": 6},
+    CURRENT: {"": 0, "a": 0, "amp": 0, "ma": -3},
+    VOLTAGE: {"": 0, "v": 0, "kv": 3},
+    SOC: {"": 0, "percent": 0, "%": 0},
 }
-_FACTORS[INTERVAL] = _FACTORS[REGISTER]
-_FACTORS[OFFERED] = _FACTORS[POWER]
+_POWERS[INTERVAL] = _POWERS[REGISTER]
+_POWERS[OFFERED] = _POWERS[POWER]
 _LOCATIONS = {"": 0, "outlet": 0, "cable": 1, "inlet": 2, "ev": 3}
 _LINES = {"L1": 0, "L1-N": 0, "L2": 1, "L2-N": 1, "L3": 2, "L3-N": 2}
 _PAIRS = ("L1-L2", "L2-L3", "L3-L1")
-_LIMIT = Decimal(10) ** 12  # 1 TWh: no meter shows it, and numeric(16, 3) holds it
 _SQRT3 = Decimal("1.7320508")
 _MILLI = Decimal("0.001")
 
@@ -69,28 +70,64 @@ def by_context(values: Iterable[SampledValue]) -> dict[str, list[SampledValue]]:
 
 def measured(values: Sequence[SampledValue]) -> Measured:
     """The columns of a reading from what was told of one instant in one context."""
-    flags: set[str] = set()
-    told: dict[str, list[tuple[int, str, Decimal]]] = {}
-    for value in values:
-        measurand = value.measurand or REGISTER
-        if value.value is None or measurand not in _FACTORS:
-            continue
-        number = _in_base_unit(value, measurand, flags)
-        if number is not None:
-            place = _LOCATIONS.get(value.location.lower(), 9)
-            told.setdefault(measurand, []).append((place, value.phase, number))
-    result = Measured()
-    if told:
-        energy, interval = _pick(told, REGISTER, _sum), _pick(told, INTERVAL, _sum)
-        result.energy_wh = None if energy is None else energy.quantize(_MILLI)
-        result.interval_wh = None if interval is None else interval.quantize(_MILLI)
-        result.power_w = _float(_pick(told, POWER, _sum))
-        result.offered_w = _float(_pick(told, OFFERED, _sum))
-        result.current_a = _float(_pick(told, CURRENT, _highest))
-        result.voltage_v = _float(_pick(told, VOLTAGE, _mean))
-        result.soc_percent = _float(_pick(told, SOC, _highest))
-    result.flags = tuple(sorted(flags))
+    numbers = [value.value for value in values]
+    shape = [
+        (
+            value.measurand, value.unit, value.phase, value.location, value.multiplier,
+            _UNTOLD if (number := value.value) is None else _USABLE if is_possible(number) else _ABSURD,
+        )
+        for value in values
+    ]  # fmt: skip
+    recipe = _recipe(tuple(shape))
+    absurd = [place for place, shift in recipe.shifts if not is_possible(numbers[place], shift)]
+    if absurd:
+        for place in absurd:
+            shape[place] = (*shape[place][:-1], _ABSURD)
+        recipe = _recipe(tuple(shape))
+    result = Measured(flags=recipe.flags)
+    for column, combine, parts in recipe.columns:
+        setattr(result, column, combine([_scaled(numbers[place], shift) for place, shift in parts]))
     return result
+
+
+_USABLE, _UNTOLD, _ABSURD = range(3)
+# Of each value: measurand, unit, phase, location, multiplier, and one of the three above.
+_Shape = tuple[tuple[str, str, str, str, int, int], ...]
+_Part = tuple[int, int]  # which value, and the power of ten that brings it to its base unit
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """How values of one shape become columns. Stations tell the same shape all day."""
+
+    columns: tuple[tuple[str, Callable[[list[Decimal]], Any], tuple[_Part, ...]], ...]
+    shifts: tuple[_Part, ...]  # of values that are not told in their base unit
+    flags: tuple[str, ...]
+
+
+@lru_cache(maxsize=4096)
+def _recipe(shape: _Shape) -> _Recipe:
+    flags: set[str] = set()
+    told: dict[str, list[tuple[int, str, _Part]]] = {}
+    for place, (named, unit, phase, location, multiplier, state) in enumerate(shape):
+        measurand = named or REGISTER
+        if state == _UNTOLD or measurand not in _POWERS:
+            continue
+        power = _POWERS[measurand].get(unit.strip().lower())
+        if power is None or not -12 <= multiplier <= 12:
+            flags.add(UNIT_UNKNOWN)
+        elif state == _ABSURD:
+            flags.add(VALUE_ABSURD)
+        else:
+            part = place, multiplier + power
+            told.setdefault(measurand, []).append((_LOCATIONS.get(location.lower(), 9), phase, part))
+    columns = []
+    for measurand, column, combine, finish in _COLUMNS:
+        parts, of_pairs = _pick(told.get(measurand, ()), pairs=measurand == VOLTAGE)
+        if parts:
+            columns.append((column, _finished(_mean_of_pairs if of_pairs else combine, finish), parts))
+    shifts = tuple(part for parts in told.values() for _place, _phase, part in parts if part[1])
+    return _Recipe(tuple(columns), shifts, tuple(sorted(flags)))
 
 
 def as_told(values: Sequence[SampledValue]) -> list[dict[str, Any]]:
@@ -120,57 +157,41 @@ def digest(context: str, values: Sequence[SampledValue]) -> str:
     return blake2b(f"{context}\n{text}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def _in_base_unit(value: SampledValue, measurand: str, flags: set[str]) -> Decimal | None:
-    factor = _FACTORS[measurand].get(value.unit.strip().lower())
-    if factor is None or not -12 <= value.multiplier <= 12:
-        flags.add(UNIT_UNKNOWN)
-        return None
-    number = value.value
+def is_possible(number: Decimal | None, power: int = 0) -> bool:
+    """Can a meter show this times ten to the power? Told by the exponent, before it is computed with: a huge one would
+    overflow. 1 TWh: no meter shows it, and numeric(16, 3) holds it."""
+    if number is None:
+        return False
+    return number.is_finite() and not (number and number.adjusted() + power >= 12)
+
+
+def _scaled(number: Decimal | None, power: int) -> Decimal:
     assert number is not None
-    if not is_possible(number):
-        flags.add(VALUE_ABSURD)
-        return None
-    if value.multiplier or factor != 1:
-        number = number.scaleb(value.multiplier) * factor
-    if abs(number) >= _LIMIT:
-        flags.add(VALUE_ABSURD)
-        return None
-    return number
-
-
-def is_possible(number: Decimal) -> bool:
-    """Can a meter show this? Told by the exponent, before it is computed with: a huge one would overflow."""
-    return number.is_finite() and not (number and number.adjusted() >= 12)
+    return number.scaleb(power) if power else number
 
 
 _Combine = Callable[[list[Decimal]], Decimal]
 
 
-def _pick(
-    told: dict[str, list[tuple[int, str, Decimal]]], measurand: str, combine: _Combine
-) -> Decimal | None:
-    values = told.get(measurand)
-    if values is None:
-        return None
-    if len(values) == 1 and not values[0][1]:
-        return values[0][2]
-    nearest = min(place for place, _phase, _number in values)
-    phases: dict[str, Decimal] = {}
-    for place, phase, number in values:
+def _pick(told: Sequence[tuple[int, str, _Part]], *, pairs: bool) -> tuple[tuple[_Part, ...], bool]:
+    """The values that count, of (distance from the plug, phase, value); whether they are between phases."""
+    if not told:
+        return (), False
+    nearest = min(place for place, _phase, _part in told)
+    phases: dict[str, _Part] = {}
+    for place, phase, part in told:
         if place == nearest:
-            phases.setdefault(phase, number)
+            phases.setdefault(phase, part)
     if "" in phases:
-        return phases[""]
-    lines: dict[int, Decimal] = {}
-    for phase, number in phases.items():
+        return (phases[""],), False
+    lines: dict[int, _Part] = {}
+    for phase, part in phases.items():
         if phase in _LINES:
-            lines.setdefault(_LINES[phase], number)
+            lines.setdefault(_LINES[phase], part)
     if lines:
-        return combine(list(lines.values()))
-    pairs = [phases[pair] for pair in _PAIRS if pair in phases]
-    if pairs and measurand == VOLTAGE:
-        return _mean(pairs) / _SQRT3
-    return None
+        return tuple(lines.values()), False
+    between = tuple(phases[pair] for pair in _PAIRS if pair in phases)
+    return (between, True) if between and pairs else ((), False)
 
 
 def _sum(numbers: list[Decimal]) -> Decimal:
@@ -185,5 +206,29 @@ def _mean(numbers: list[Decimal]) -> Decimal:
     return sum(numbers, Decimal(0)) / len(numbers)
 
 
-def _float(number: Decimal | None) -> float | None:
-    return None if number is None else round(float(number), 3)
+def _mean_of_pairs(numbers: list[Decimal]) -> Decimal:
+    return _mean(numbers) / _SQRT3
+
+
+def _to_milli(number: Decimal) -> Decimal:
+    return number.quantize(_MILLI)
+
+
+def _to_float(number: Decimal) -> float:
+    return round(float(number), 3)
+
+
+def _finished(combine: _Combine, finish: Callable[[Decimal], Any]) -> Callable[[list[Decimal]], Any]:
+    return lambda numbers: finish(numbers[0] if len(numbers) == 1 and combine in _ALONE else combine(numbers))
+
+
+_ALONE = (_sum, _highest, _mean)  # of one value they are that value
+_COLUMNS: tuple[tuple[str, str, _Combine, Callable[[Decimal], Any]], ...] = (
+    (REGISTER, "energy_wh", _sum, _to_milli),
+    (INTERVAL, "interval_wh", _sum, _to_milli),
+    (POWER, "power_w", _sum, _to_float),
+    (OFFERED, "offered_w", _sum, _to_float),
+    (CURRENT, "current_a", _highest, _to_float),
+    (VOLTAGE, "voltage_v", _mean, _to_float),
+    (SOC, "soc_percent", _highest, _to_float),
+)

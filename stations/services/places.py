@@ -43,7 +43,7 @@ def find(*, tenant_id: int, wanted: Iterable[Wanted]) -> dict[Wanted, Place]:
 _LOOK_UP = """
 SELECT w.station, w.evse, w.connector, s.id, s.site_id, s.tariff_id, e.id, e.number, c.id, c.number, c.max_power_w
 FROM (SELECT (r->>0)::bigint station, (r->>1)::int evse, (r->>2)::int connector
-      FROM json_array_elements(%(rows)s::json) r) w
+      FROM json_array_elements(%(rows)s::json) r OFFSET 0) w
 JOIN stations_station s ON s.tenant_id = %(tenant)s AND s.id = w.station
 LEFT JOIN stations_evse e ON e.tenant_id = %(tenant)s AND e.station_id = s.id AND e.number = w.evse
 LEFT JOIN LATERAL (

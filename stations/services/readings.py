@@ -117,8 +117,31 @@ def enter(sheet: Sheet, reading: Row, *, marks: bool) -> None:
             )
 
 
-def record(*, tenant_id: int, reports: Sequence[MeterReport]) -> list[None]:
-    """Keep the readings of MeterValues and bring running sessions up to date."""
+@dataclass(slots=True)
+class Progress:
+    """What readings mean for sessions: found without holding them, to be settled at the end of the transaction."""
+
+    tenant_id: int
+    entered: dict[int, tuple[Sheet, list[Row]]]
+
+    def settle(self) -> None:
+        """Bring the sessions up to date. They are locked from here on: commit soon."""
+        running = [sheet for sheet, _rows in self.entered.values() if sheet.is_active]
+        for sheet in running:
+            sheet.conclude()
+        saved = sheets.save_progress(self.tenant_id, running)
+        changed = [sheet for sheet in running if sheet.id in saved]
+        overtaken = sheets.by_ids(self.tenant_id, self.entered.keys() - saved)  # by a stop, most likely
+        for sheet in overtaken.values():
+            for reading in self.entered[sheet.id][1]:
+                enter(sheet, reading, marks=False)
+            sheet.conclude()
+        sheets.save(self.tenant_id, overtaken.values())
+        live.publish_many(self.tenant_id, [update(sheet) for sheet in [*changed, *overtaken.values()]])
+
+
+def record(*, tenant_id: int, reports: Sequence[MeterReport]) -> Progress:
+    """Keep the readings of MeterValues. The sessions they belong to follow by `settle`."""
     where = places.find(
         tenant_id=tenant_id,
         wanted=[
@@ -127,7 +150,7 @@ def record(*, tenant_id: int, reports: Sequence[MeterReport]) -> list[None]:
     )
     running = _sessions(tenant_id, reports, where)
     kept: list[Row] = []
-    touched: dict[int, Sheet] = {}
+    entered: dict[int, tuple[Sheet, list[Row]]] = {}
     latest: dict[int, Row] = {}  # connector id -> newest reading with a power
     for report in reports:
         number = places.sane_number(report.evse) if report.evse > 0 else 0
@@ -141,18 +164,14 @@ def record(*, tenant_id: int, reports: Sequence[MeterReport]) -> list[None]:
             sheet = running.of(report, number, reading.sampled_at)
             if sheet is not None:
                 enter(sheet, reading, marks=False)
-                touched[sheet.id] = sheet
+                entered.setdefault(sheet.id, (sheet, []))[1].append(reading)
             if place is not None and reading.measured.power_w is not None:
                 before = latest.get(place.connector_id)
                 if before is None or before.sampled_at <= reading.sampled_at:
                     latest[place.connector_id] = reading
     store(tenant_id, kept)
-    for sheet in touched.values():
-        sheet.conclude()
-    sheets.save_progress(tenant_id, touched.values())
     _set_power(tenant_id, latest)
-    _tell(tenant_id, touched.values())
-    return [None] * len(reports)
+    return Progress(tenant_id, entered)
 
 
 class _Running:
@@ -203,7 +222,7 @@ def _sessions(
         place = where.get((report.station_id, places.sane_number(report.evse), 0))
         number = str(report.transaction_number or "")
         wanted.add((report.station_id, place.evse_id if place and report.evse > 0 else 0, number))
-    return _Running(sheets.load(tenant_id, _WANTED, sorted(wanted)))
+    return _Running(sheets.load(tenant_id, _WANTED, sorted(wanted), lock=sheets.LOOK))
 
 
 # Who holds sessions never waits for connectors: somebody who records a status holds those and may wait for sessions.
@@ -225,10 +244,6 @@ def _set_power(tenant_id: int, latest: dict[int, Row]) -> None:
     if latest:
         listed = [[key, row.measured.power_w, row.sampled_at] for key, row in sorted(latest.items())]
         rows.run(_POWER, tenant_id, listed)
-
-
-def _tell(tenant_id: int, changed: Iterable[Sheet]) -> None:
-    live.publish_many(tenant_id, [update(sheet) for sheet in changed])
 
 
 def update(sheet: Sheet) -> live.Event:

@@ -73,8 +73,8 @@ def _read(tenant_id: int, requests: Sequence[StartRequest]) -> list[_Start]:
 
 _NEWEST_OVER = """
 SELECT e.id, (SELECT max(s.id) FROM stations_session s
-              WHERE s.tenant_id = %(tenant)s AND s.evse_id = e.id AND s.state <> 'active')
-FROM (SELECT (r#>>'{}')::bigint id FROM json_array_elements(%(rows)s::json) r) e
+              WHERE s.tenant_id = %(tenant)s AND s.station_id = e.station AND s.evse_id = e.id AND s.state <> 'active')
+FROM (SELECT (r->>0)::bigint station, (r->>1)::bigint id FROM json_array_elements(%(rows)s::json) r) e
 """
 _KNOWN = """
 SELECT x.* FROM json_array_elements(%(rows)s::json) r CROSS JOIN LATERAL (
@@ -91,7 +91,13 @@ def _recognise(tenant_id: int, starts: list[_Start]) -> None:
     """
     clockless = [one for one in starts if clock.BAD_TIMESTAMP in one.clock_flags]
     if clockless:
-        over = dict(rows.run(_NEWEST_OVER, tenant_id, sorted({one.place.evse_id for one in clockless})))
+        over = dict(
+            rows.run(
+                _NEWEST_OVER,
+                tenant_id,
+                sorted({(one.place.station_id, one.place.evse_id) for one in clockless}),
+            )
+        )
         for one in clockless:
             one.key = content_hash(one.key, over[one.place.evse_id])
     wanted = sorted({(one.place.station_id, one.key) for one in starts})
@@ -123,12 +129,16 @@ def _open(tenant_id: int, starts: list[_Start]) -> list[_Start]:
         tenant_id=tenant_id, requests=[(one.place.site_id, one.place.tariff_id) for one in fresh]
     )
     asked = remote.commands(
-        tenant_id, [(one.place.station_id, one.uid, one.request.received_at, None) for one in fresh]
+        tenant_id,
+        [
+            (one.place.station_id, one.uid, one.request.received_at, None, one.place.evse_number)
+            for one in fresh
+        ],
     )
     made = []
-    for one, price, command_id in zip(fresh, prices, asked, strict=True):
+    for one, price, command in zip(fresh, prices, asked, strict=True):
         one.sheet = _sheet(one)
-        one.sheet.remote_command_id = command_id
+        one.sheet.remote_command_id = command.command_id if command else None
         one.sheet.tariff = price
         one.sheet.currency = price["currency"] if price else ""
         made.append(one.sheet)

@@ -61,6 +61,7 @@ class Sheet:
     last_seq_no: int | None = None
     flags: list[str] = field(default_factory=list)
     state_before: str = ""
+    version: str = ""  # of the row as it was loaded
 
     @property
     def is_active(self) -> bool:

@@ -11,14 +11,21 @@ from stations.services import rows
 from stations.services.evidence import Evidence
 from stations.services.sheet import Sheet
 
-_COLUMNS = """s.id, s.station_id, s.evse_id, e.number, s.connector_id, s.site_id, coalesce(c.max_power_w, 0),
+# Look-ups of one row each, in the order written: a join would be planned by what statistics say of the tenant.
+_LOAD = """
+SELECT s.id, s.station_id, s.evse_id,
+    (SELECT e.number FROM stations_evse e WHERE e.tenant_id = %(tenant)s AND e.id = s.evse_id),
+    s.connector_id, s.site_id,
+    coalesce((SELECT c.max_power_w FROM stations_connector c
+              WHERE c.tenant_id = %(tenant)s AND c.id = s.connector_id), 0),
     s.transaction_id, s.state, s.token_uid, s.token_id, s.driver_id, s.fleet_id, s.verdict, s.stop_token_uid,
     s.started_at, s.ended_at, s.started_received_at, s.ended_received_at, s.energy_wh, s.power_w, s.soc_percent,
     s.last_reading_at, s.last_progress_at, s.charging_state, s.stop_reason, s.held_reason, s.transaction_number,
-    s.evidence::text"""
-_TABLES = """stations_session s
-    JOIN stations_evse e ON e.tenant_id = %(tenant)s AND e.id = s.evse_id
-    LEFT JOIN stations_connector c ON c.tenant_id = %(tenant)s AND c.id = s.connector_id"""
+    s.evidence::text, s.row_version
+FROM (SELECT DISTINCT id FROM ({finder}) found (id) ORDER BY id) f
+CROSS JOIN LATERAL (SELECT k.*, k.xmin::text AS row_version FROM stations_session k
+                    WHERE k.tenant_id = %(tenant)s AND k.id = f.id {lock}) s
+"""
 
 
 BY_TRANSACTION = """
@@ -34,18 +41,19 @@ RUNNING_ON_EVSE = """
 """
 
 
-def load(tenant_id: int, finder: str, wanted: Sequence[Any], *, skip_locked: bool = False) -> list[Sheet]:
+WAIT, SKIP, LOOK = "FOR NO KEY UPDATE", "FOR NO KEY UPDATE SKIP LOCKED", ""
+
+
+def load(tenant_id: int, finder: str, wanted: Sequence[Any], *, lock: str = WAIT) -> list[Sheet]:
     """Sheets under lock, in the order of their ids: two batches must not wait for each other in a circle.
 
     `finder` is one of the statements above, which give ids for the JSON array `wanted`. Who holds sheets already and
-    asks for more of them leaves out those that are locked.
+    asks for more of them leaves out those that are locked (SKIP). Who only looks (LOOK) may save running sheets that
+    nobody has changed in the meantime (`save_progress`).
     """
-    waiting = "SKIP LOCKED" if skip_locked else ""
     if not wanted:
         return []
-    statement = f"""SELECT {_COLUMNS} FROM {_TABLES}
-                    WHERE s.tenant_id = %(tenant)s AND s.id = ANY (ARRAY ({finder})) ORDER BY s.id
-                    FOR NO KEY UPDATE OF s {waiting}"""
+    statement = _LOAD.format(finder=finder, lock=lock)
     return [_sheet(row) for row in rows.run(statement, tenant_id, wanted)]
 
 
@@ -60,10 +68,9 @@ def by_ids(tenant_id: int, ids: Iterable[int]) -> dict[int, Sheet]:
 
 
 def _sheet(row: tuple[Any, ...]) -> Sheet:
-    values = [*row]
-    values[-1] = Evidence.from_json(orjson.loads(row[-1]))
+    values = [*row[:-2], Evidence.from_json(orjson.loads(row[-2]))]
     sheet = Sheet(*values)
-    sheet.state_before = sheet.state
+    sheet.state_before, sheet.version = sheet.state, row[-1]
     return sheet
 
 
@@ -96,31 +103,30 @@ def save(tenant_id: int, sheets: Iterable[Sheet]) -> None:
 # What a reading can change while a session runs: the bulk of all writes.
 _SAVE_PROGRESS = """
 UPDATE stations_session s SET
-    meter_start_wh = (w.r->>1)::numeric, meter_last_wh = (w.r->>2)::numeric, energy_wh = (w.r->>3)::numeric,
-    power_w = (w.r->>4)::float8, soc_percent = (w.r->>5)::float8, last_reading_at = (w.r->>6)::timestamptz,
-    last_progress_at = (w.r->>7)::timestamptz, flags = (w.r->8)::jsonb, evidence = (w.r->9)::jsonb
-FROM json_array_elements(%(rows)s::json) AS w(r)
-WHERE s.tenant_id = %(tenant)s AND s.id = (w.r->>0)::bigint
+    meter_start_wh = w.meter_start_wh, meter_last_wh = w.meter_last_wh, energy_wh = w.energy_wh, power_w = w.power_w,
+    soc_percent = w.soc_percent, last_reading_at = w.last_reading_at, last_progress_at = w.last_progress_at,
+    flags = w.flags, evidence = w.evidence
+FROM json_to_recordset(%(rows)s::json) AS w(
+    id bigint, version text, meter_start_wh numeric, meter_last_wh numeric, energy_wh numeric, power_w float8,
+    soc_percent float8, last_reading_at timestamptz, last_progress_at timestamptz, flags jsonb, evidence jsonb)
+WHERE s.tenant_id = %(tenant)s AND s.id = w.id AND s.xmin::text = w.version
+RETURNING s.id
 """
 
 
-def save_progress(tenant_id: int, sheets: Iterable[Sheet]) -> None:
-    """Write back sheets into which readings were entered."""
-    running, others = [], []
-    for sheet in sheets:
-        if sheet.is_active and sheet.state == sheet.state_before:
-            running.append(
-                [
-                    sheet.id, sheet.meter_start_wh, sheet.meter_last_wh, sheet.energy_wh, sheet.power_w,
-                    sheet.soc_percent, sheet.last_reading_at, sheet.last_progress_at, sheet.flags,
-                    sheet.evidence.to_json(),
-                ]
-            )  # fmt: skip
-        else:
-            others.append(sheet)
-    if running:
-        rows.run(_SAVE_PROGRESS, tenant_id, running)
-    save(tenant_id, others)
+def save_progress(tenant_id: int, sheets: Iterable[Sheet]) -> set[int]:
+    """Write back running sheets that were loaded without a lock. Returns the ids of those saved: what somebody has
+    changed since is not overwritten."""
+    listed = [
+        {
+            "id": sheet.id, "version": sheet.version, "meter_start_wh": sheet.meter_start_wh,
+            "meter_last_wh": sheet.meter_last_wh, "energy_wh": sheet.energy_wh, "power_w": sheet.power_w,
+            "soc_percent": sheet.soc_percent, "last_reading_at": sheet.last_reading_at,
+            "last_progress_at": sheet.last_progress_at, "flags": sheet.flags, "evidence": sheet.evidence.to_json(),
+        }
+        for sheet in sheets
+    ]  # fmt: skip
+    return {row[0] for row in rows.run(_SAVE_PROGRESS, tenant_id, listed)} if listed else set()
 
 
 _INSERT = """
@@ -200,8 +206,9 @@ def retire(tenant_id: int, ids: list[int]) -> None:
 
 
 _LINK = """
-UPDATE stations_session s SET remote_command_id = (w.r->>1)::bigint
-FROM json_array_elements(%(rows)s::json) AS w(r) WHERE s.tenant_id = %(tenant)s AND s.id = (w.r->>0)::bigint
+UPDATE stations_session s SET remote_command_id = w.command
+FROM (SELECT (r->>0)::bigint id, (r->>1)::bigint command FROM json_array_elements(%(rows)s::json) r OFFSET 0) w
+WHERE s.tenant_id = %(tenant)s AND s.id = w.id
 """
 
 

@@ -26,9 +26,9 @@ class Use:
 
 
 _RUNNING = """
-SELECT s.token_uid, s.station_id, s.evse_id FROM stations_session s
-WHERE s.tenant_id = %(tenant)s AND s.state = 'active' AND s.verdict = 'accepted' AND s.token_uid <> ''
-  AND s.token_uid IN (SELECT r#>>'{}' FROM json_array_elements(%(rows)s::json) r)
+SELECT x.* FROM json_array_elements_text(%(rows)s::json) uid CROSS JOIN LATERAL (
+    SELECT s.token_uid, s.station_id, s.evse_id FROM stations_session s
+    WHERE s.tenant_id = %(tenant)s AND s.state = 'active' AND s.verdict = 'accepted' AND s.token_uid = uid LIMIT 50) x
 """
 
 
@@ -49,8 +49,8 @@ def concurrent(judgement: Judgement, elsewhere: bool) -> Judgement:
 
 
 _SITES = """
-SELECT s.id, s.site_id FROM stations_station s
-WHERE s.tenant_id = %(tenant)s AND s.id IN (SELECT (r#>>'{}')::bigint FROM json_array_elements(%(rows)s::json) r)
+SELECT x.* FROM json_array_elements_text(%(rows)s::json) station CROSS JOIN LATERAL (
+    SELECT s.id, s.site_id FROM stations_station s WHERE s.tenant_id = %(tenant)s AND s.id = station::bigint) x
 """
 _NOTE = """
 INSERT INTO stations_authorization (tenant_id, station_id, token_uid, token_id, verdict, at)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from billing.services import tariffs
 from fleets.models import Verdict
 from fleets.services import authorization
 from fleets.services.authorization import Judgement, Shown
 from fleets.uid import normal_uid
-from stations.neutral import TransactionAnswer, TransactionEvent
+from stations.neutral import TokenShown, TransactionAnswer, TransactionEvent
 from stations.services import chronicle, clock, guardian, places, readings, remote, sheets, tokens
 from stations.services.chronicle import Told, content_hash
 from stations.services.places import Place
@@ -20,6 +21,7 @@ REUSE_GAP_MS = 1000  # a start in the same second as the end is the same session
 MOST_SEQ_NO = 2**31 - 1
 EVSE_UNKNOWN = "evse_unknown"
 _RANK = {"started": 0, "updated": 1, "ended": 2}
+_ASKED_RANK = 3  # the token of the remote start: for a station that never shows one
 Key = tuple[int, str]
 
 
@@ -31,22 +33,27 @@ def record(*, tenant_id: int, events: Sequence[TransactionEvent]) -> list[Transa
     fresh = _open(tenant_id, events, known, where, spent)
     told = [_told(known[_key(event)], event) for event in events]
     chronicle.write(tenant_id, told)
-    judged = _judge(tenant_id, events, known)
+    asked = _asked(tenant_id, events)
+    shown = _with_asked_tokens(events, asked)
+    judged = _judge(tenant_id, shown, known)
     kept: list[readings.Row] = []
-    for one, event, judgement in zip(told, events, judged, strict=True):
-        kept += _take(one, event, judgement, where[_place_key(event)])
+    for one, told_event, event, judgement in zip(told, events, shown, judged, strict=True):
+        rank = _ASKED_RANK if told_event.token is None else _RANK[event.kind]
+        kept += _take(one, event, judgement, where[_place_key(event)], rank)
     readings.store(tenant_id, kept)
     touched = list(known.values())
     for sheet in touched:
         sheet.conclude()
         guardian.note_late_stop(sheet)
     sheets.save(tenant_id, touched)
-    _link_commands(tenant_id, events, known)
+    _link_commands(tenant_id, events, known, asked)
     replaced = _replace(tenant_id, fresh)
     chronicle.announce(tenant_id, [*touched, *replaced], started=fresh)
     return [
-        TransactionAnswer() if j is None else TransactionAnswer(j.verdict, j.group, j.expires_at)
-        for j in judged
+        TransactionAnswer()
+        if j is None or event.token is None
+        else TransactionAnswer(j.verdict, j.group, j.expires_at)
+        for j, event in zip(judged, events, strict=True)
     ]
 
 
@@ -140,7 +147,9 @@ def _told(sheet: Sheet, event: TransactionEvent) -> Told:
     )  # fmt: skip
 
 
-def _take(told: Told, event: TransactionEvent, judged: Judgement | None, place: Place) -> list[readings.Row]:
+def _take(
+    told: Told, event: TransactionEvent, judged: Judgement | None, place: Place, rank: int
+) -> list[readings.Row]:
     """Bring one event into the evidence; its readings are returned for keeping."""
     sheet, known = told.sheet, told.sheet.evidence
     at, received = clock.milliseconds(told.occurred_at), clock.milliseconds(event.received_at)
@@ -160,7 +169,7 @@ def _take(told: Told, event: TransactionEvent, judged: Judgement | None, place: 
             sheet.ended_received_at = event.received_at
     known.note(*(flags if event.kind != "updated" else [flag for flag in flags if flag == clock.NO_ZONE]))
     if event.token is not None and judged is not None:
-        _take_token(sheet, event, judged, at)
+        _take_token(sheet, event, judged, at, rank)
     made = readings.rows_of(
         station_id=event.station_id, evse_number=sheet.evse_number, samples=event.samples,
         received_at=event.received_at,
@@ -179,12 +188,12 @@ def _set_place(sheet: Sheet, event: TransactionEvent, place: Place) -> None:
             sheet.connector_id = place.connector_id
 
 
-def _take_token(sheet: Sheet, event: TransactionEvent, judged: Judgement, at: int) -> None:
+def _take_token(sheet: Sheet, event: TransactionEvent, judged: Judgement, at: int, rank: int) -> None:
     uid = normal_uid(event.token.uid if event.token else "")[:255]
     if event.kind == "ended":
         sheet.stop_token_uid = sheet.stop_token_uid or uid
     before = sheet.evidence.token
-    sheet.evidence.show(_RANK[event.kind], at, uid)
+    sheet.evidence.show(rank, at, uid)
     if sheet.evidence.token != before:
         sheet.token_uid, sheet.token_id = uid, judged.token_id
         sheet.driver_id, sheet.fleet_id, sheet.verdict = (
@@ -226,16 +235,35 @@ def _judge(
     return [verdicts.get(n) for n in range(len(events))]
 
 
-def _link_commands(tenant_id: int, events: Sequence[TransactionEvent], known: dict[Key, Sheet]) -> None:
-    """Note which command asked for a session, where the station says that one did."""
-    telling = [event for event in events if event.remote_start_id is not None]
+def _asked(tenant_id: int, events: Sequence[TransactionEvent]) -> dict[int, remote.Asked]:
+    """Which commands asked for these sessions, where the station says that one did. Keyed by place in `events`."""
+    telling = [n for n, event in enumerate(events) if event.remote_start_id is not None]
     asked = remote.commands(
-        tenant_id, [(event.station_id, "", event.received_at, event.remote_start_id) for event in telling]
+        tenant_id,
+        [(events[n].station_id, "", events[n].received_at, events[n].remote_start_id, 0) for n in telling],
     )
-    linked = [
-        (known[_key(event)].id, command) for event, command in zip(telling, asked, strict=True) if command
+    return {n: command for n, command in zip(telling, asked, strict=True) if command}
+
+
+def _with_asked_tokens(
+    events: Sequence[TransactionEvent], asked: Mapping[int, remote.Asked]
+) -> list[TransactionEvent]:
+    """A station may leave out the token of a remote start, since we know it."""
+    return [
+        replace(event, token=TokenShown(asked[n].token_uid, asked[n].token_kind))
+        if event.token is None and event.kind != "ended" and n in asked and asked[n].token_uid
+        else event
+        for n, event in enumerate(events)
     ]
-    sheets.link(tenant_id, linked)
+
+
+def _link_commands(
+    tenant_id: int,
+    events: Sequence[TransactionEvent],
+    known: dict[Key, Sheet],
+    asked: Mapping[int, remote.Asked],
+) -> None:
+    sheets.link(tenant_id, [(known[_key(events[n])].id, one.command_id) for n, one in asked.items()])
 
 
 def _replace(tenant_id: int, fresh: Iterable[Sheet]) -> list[Sheet]:

@@ -16,6 +16,9 @@ from billing.usage import Usage, UsagePeriod
 
 # A register that counts in tenths of a kWh stands still for minutes while a car charges slowly.
 COARSE = timedelta(minutes=5)
+# StartTransaction comes before the status "charging", and the status after charging before StopTransaction. What lies
+# between is the station at work (locking, pre-charge, the network), not a car that parks.
+HANDSHAKE = timedelta(minutes=1)
 _MILLI = Decimal("0.001")
 
 
@@ -134,6 +137,11 @@ def _bridge(stretches: list[_Stretch]) -> None:
     for stretch in stretches:
         if any(start <= stretch.start and stretch.end <= end for start, end in bridges):
             stretch.charging = stretch.charging or not stretch.told or stretch.length < COARSE
+    joined = _joined(stretches)
+    for edge in (joined[0], joined[-1]):
+        if edge.length < HANDSHAKE:
+            for stretch in stretches:
+                stretch.charging |= edge.start <= stretch.start and stretch.end <= edge.end
 
 
 def _joined(stretches: Iterable[_Stretch]) -> list[_Stretch]:

@@ -44,7 +44,7 @@ STATION_CHIPS: dict[str, tuple[str, ...]] = {
     "available": ("available",),
     "charging": ("charging",),
     "suspended_ev": ("suspended_ev", "suspended_evse"),
-    "preparing": ("preparing", "occupied", "finishing"),
+    "occupied": ("preparing", "occupied", "finishing"),
     "reserved": ("reserved",),
     "unavailable": ("unavailable",),
     "faulted": ("faulted",),
@@ -62,7 +62,12 @@ def stations(request: PageRequest) -> HttpResponse:
     rows = _in_state(request, base, state).select_related("site")
     if request.GET.get("format") == "csv":
         return _stations_csv(rows)
-    found = listing(request, rows.prefetch_related("evses__connectors"), STATION_COLUMNS, default="station")
+    found = listing(
+        request,
+        rows.prefetch_related(visible.of_stations(request.tenant.pk, request.actor)),
+        STATION_COLUMNS,
+        default="station",
+    )
     context = {
         "listing": found,
         "all_columns": STATION_COLUMNS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -45,7 +46,8 @@ def sessions(request: PageRequest, station_id: int) -> HttpResponse:
 def _render(request: PageRequest, station_id: int, template: str) -> HttpResponse:
     station = get_station(request, station_id)
     connectors = list(
-        Connector.objects.filter(tenant_id=station.tenant_id, evse__station=station)
+        visible.connectors(station.tenant_id, request.actor)
+        .filter(evse__station=station)
         .select_related("evse")
         .order_by("evse__number", "number")
     )
@@ -64,7 +66,7 @@ def _render(request: PageRequest, station_id: int, template: str) -> HttpRespons
         return render(request, template, context)
 
 
-def _tiles(request: PageRequest, station: Station, connectors: list[Connector]) -> list[dict[str, Any]]:
+def _tiles(request: PageRequest, station: Station, connectors: Sequence[Connector]) -> list[dict[str, Any]]:
     """A tile a connector: its state, and the session that runs on its EVSE if it is on this connector."""
     running = {
         session.evse_id: session

@@ -48,7 +48,6 @@ class Fact(TenantModel):
             models.Index(
                 fields=["tenant", "id"], name="fact_pending", condition=models.Q(dispatched_at__isnull=True)
             ),
-            models.Index(fields=["tenant", "subject_type", "subject_id"], name="fact_subject"),
         ]
 
 

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from stations.models import Connector, ConnectorStatus, Station
+from stations.models import Command, CommandKind, CommandState, Connector, ConnectorStatus, Station
 from stations.neutral import VariableReport
 from stations.services.devices import record_variables
 from tenants.context import tenant_scope
@@ -48,6 +49,31 @@ def test_a_fault_comes_first_and_leads_to_its_station(
     assert "Ramp 7, connector 1 is faulted" in text
     assert "GroundFailure" in text
     assert f"/t/{tenant.slug}/stations/{station.pk}/" in text
+
+
+@pytest.mark.parametrize(
+    ("told", "state", "word"),
+    [
+        ("charging", "charging", "Charging"),
+        ("suspended_ev", "suspended_ev", "Paused by the car"),
+        ("ev_connected", "occupied", "Plugged in"),
+    ],
+)
+def test_a_connector_that_only_says_occupied_shows_what_its_session_tells(
+    visitor: Callable[..., Visitor], tenant: Tenant, site: Site, make_station: Make, make_session: Make, told: str,
+    state: str, word: str,
+) -> None:  # fmt: skip
+    """OCPP 2 tells of charging in the transaction alone."""
+    station = make_station(site=site, online=True)
+    make_session(station, charging_state=told)
+    with tenant_scope(tenant.pk):
+        Connector.objects.filter(tenant=tenant).update(status=ConnectorStatus.OCCUPIED)
+    owner = visitor()
+    for page in ("", "stations/", f"stations/{station.pk}/now/", f"sites/{site.pk}/now/"):
+        text = owner.text(page)
+        assert word in text
+        assert ("Plugged in" in text) == (state == "occupied")
+    assert f"stations/{station.pk}/" in owner.text("stations/", state=state, part="rows")
 
 
 def test_an_offline_station_shows_no_stale_connector_state(
@@ -178,6 +204,23 @@ def test_a_command_from_the_portal_carries_its_origin(
     assert "The station is offline." in page
 
 
+def test_a_command_that_was_never_sent_gives_its_reason_and_no_answer_of_the_station(
+    visitor: Callable[..., Visitor], tenant: Tenant, site: Site, make_station: Make
+) -> None:
+    station = make_station(site=site)
+    with tenant_scope(tenant.pk):
+        command = Command.objects.create(
+            tenant=tenant, station=station, kind=CommandKind.READ_REPORT, state=CommandState.FAILED, answer="invalid",
+            detail="OCPP 1.6 has no device model.", origin_kind="user", origin_label="Olga", expires_at=timezone.now(),
+            settled_at=timezone.now(), sent_at=timezone.now(),
+        )  # fmt: skip
+    owner = visitor()
+    assert "OCPP 1.6 has no device model." in owner.text(f"stations/{station.pk}/commands/")
+    page = owner.text(f"stations/{station.pk}/commands/{command.pk}/")
+    assert "OCPP 1.6 has no device model." in page
+    assert "The station said" not in page
+
+
 def test_cells_that_a_spreadsheet_would_run_are_made_text(
     visitor: Callable[..., Visitor], site: Site, make_station: Make
 ) -> None:
@@ -193,8 +236,6 @@ def test_names_are_escaped(visitor: Callable[..., Visitor], site: Site, make_sta
 def test_the_frames_of_a_station_are_searched_and_exported(
     visitor: Callable[..., Visitor], tenant: Tenant, site: Site, make_station: Make
 ) -> None:
-    from django.utils import timezone
-
     from stations.models import Frame
 
     station = make_station(site=site)

@@ -71,10 +71,17 @@ async def test_a_station_can_live_in_a_thread(csms: ScriptedCsms) -> None:
     assert await asyncio.to_thread(drive) == "Accepted"
 
 
-async def test_tells_that_a_card_is_unknown(csms: ScriptedCsms) -> None:
-    csms.verdicts["04A1"] = "Invalid"
+@pytest.mark.parametrize(
+    ("verdict", "advice"),
+    [
+        ("Invalid", "(Invalid); --token names one"),
+        ("ConcurrentTx", "(ConcurrentTx): it charges elsewhere already."),
+    ],
+)
+async def test_tells_that_a_card_is_refused(csms: ScriptedCsms, verdict: str, advice: str) -> None:
+    csms.verdicts["04A1"] = verdict
     out = io.StringIO()
     run = Run(Options(plans(csms.url, 1), speed=500, seed=2, for_seconds=8, out=out))
     assert await run.run() == 0
     assert run.tally.refused >= 1
-    assert "A card was refused at SIM-0 (Invalid); --token names one" in out.getvalue()
+    assert f"A card was refused at SIM-0 {advice}" in out.getvalue()

@@ -101,7 +101,7 @@ class Speaker:
               received_at: datetime | None = None) -> None:  # fmt: skip
         report = MeterReport(self.station.pk, evse, received_at or now(), samples, number)
         with tenant_scope(self.tenant_id):
-            readings.record(tenant_id=self.tenant_id, reports=[report])
+            readings.record(tenant_id=self.tenant_id, reports=[report]).settle()
 
     def status(self, status: str, *, evse: int = 1, connector: int = 1, at: Any = None,
                received_at: datetime | None = None, **rest: Any) -> None:  # fmt: skip

@@ -219,3 +219,14 @@ def test_a_coarse_register_that_stands_still_between_steps_is_charging() -> None
         time_zone="UTC", points=steps,
     )  # fmt: skip
     assert used.parking_seconds <= 180
+
+
+@pytest.mark.parametrize(("seconds", "parked"), [(0.1, 0), (45, 0), (300, 300)])
+def test_the_moment_between_start_and_charging_is_no_parking(seconds: float, parked: int) -> None:
+    """1.6 tells "charging" after StartTransaction was answered."""
+    used = usage(
+        started_at=NOW, ended_at=NOW + timedelta(hours=1), meter_start_wh=Decimal(0), energy_wh=Decimal(5000),
+        time_zone="UTC",
+        states=[State(NOW - timedelta(seconds=5), False), State(NOW + timedelta(seconds=seconds), True)],
+    )  # fmt: skip
+    assert used.parking_seconds == parked

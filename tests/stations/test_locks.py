@@ -43,7 +43,7 @@ def test_a_stop_passes_a_status_and_readings_of_the_same_connector(speaker: Spea
             connectors.record_status(tenant_id=speaker.tenant_id, reports=[status])
             holding.set()
             stopped.wait(5)
-            readings.record(tenant_id=speaker.tenant_id, reports=[report])
+            readings.record(tenant_id=speaker.tenant_id, reports=[report]).settle()
 
     def stop() -> None:
         holding.wait(5)

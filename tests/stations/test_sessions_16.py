@@ -322,6 +322,23 @@ def test_a_start_soon_after_a_remote_start_is_linked_to_it(
     assert speaker.session().remote_command_id == command.pk
 
 
+def test_a_remote_start_asks_for_one_session(speaker: Speaker, make_command: Callable[..., Command]) -> None:
+    command = make_command(speaker.station, arguments={"token_uid": "card"}, sent_at=speaker.began)
+    (answer,) = speaker.start()
+    speaker.stop(number=answer.transaction_number, at=speaker.began + timedelta(minutes=3))
+    speaker.start(at=speaker.began + timedelta(minutes=5))
+    assert [one.remote_command_id for one in speaker.sessions()] == [command.pk, None]
+
+
+@pytest.mark.parametrize("columns", [{"state": "rejected"}, {"arguments": {"token_uid": "card", "evse": 2}}])
+def test_a_remote_start_that_was_refused_or_meant_another_connector_is_not_linked(
+    speaker: Speaker, make_command: Callable[..., Command], columns: dict[str, object]
+) -> None:
+    make_command(speaker.station, **{"arguments": {"token_uid": "card"}, "sent_at": speaker.began} | columns)
+    speaker.start()
+    assert speaker.session().remote_command_id is None
+
+
 def test_two_gateways_that_open_the_same_session_open_one(speaker: Speaker) -> None:
     """An old socket's start commits while its repeat on the new socket is under way."""
     request = speaker.start_request()

@@ -312,6 +312,25 @@ def test_a_remote_start_is_linked_to_its_command(
     assert speaker.session().remote_command_id == command.pk
 
 
+def test_a_remote_start_without_its_token_charges_for_whom_it_was_asked(
+    speaker: Speaker, make_command: Callable[..., Command]
+) -> None:
+    """The station leaves the token out, since the command told it."""
+    command = make_command(speaker.station, arguments={"token_uid": "CARD"})
+    (answer,) = speaker.tell(speaker.event("started", 0, remote_start_id=command.pk))
+    session = speaker.session()
+    assert (session.token_uid, session.verdict, answer.verdict) == ("CARD", "accepted", None)
+
+
+def test_a_token_that_was_shown_wins_over_the_one_that_was_asked_for(
+    speaker: Speaker, make_command: Callable[..., Command]
+) -> None:
+    command = make_command(speaker.station, arguments={"token_uid": "OTHER"})
+    speaker.tell(speaker.event("started", 0, remote_start_id=command.pk))
+    speaker.tell(speaker.event("updated", 1, uid="CARD"))
+    assert speaker.session().token_uid == "CARD"
+
+
 def test_a_remote_start_number_that_we_never_gave_links_nothing(speaker: Speaker) -> None:
     speaker.tell(speaker.event("started", 0, uid="CARD", remote_start_id=12345))
     assert speaker.session().remote_command_id is None

@@ -32,6 +32,7 @@ class Command(BaseCommand):
             )
         from django.db import connections
 
+        from billing.models import Tariff
         from fleets.models import Token
         from stations.models import Connector, Evse, Station
         from stations.services.stations import password_hash
@@ -46,6 +47,11 @@ class Command(BaseCommand):
         credentials = [(f"B-{n}", secrets.token_urlsafe(18)) for n in range(1, options["stations"] + 1)]
         with tenant_scope(tenant.pk):
             site = Site.objects.create(tenant_id=tenant.pk, name="Bench")
+            tariff = Tariff(tenant_id=tenant.pk, name="Bench", currency="EUR", is_default=True)
+            tariff.elements = [
+                {"price_components": [{"type": "ENERGY", "price": "0.45", "vat": "19", "step_size": 1}]}
+            ]
+            tariff.save()
             Token.objects.create(tenant_id=tenant.pk, uid=TOKEN, concurrent=True)
             stations = Station.objects.bulk_create(
                 Station(
@@ -60,7 +66,7 @@ class Command(BaseCommand):
             )
             Connector.objects.bulk_create(Connector(tenant_id=tenant.pk, evse=e, number=1) for e in evses)
         with connections["owner"].cursor() as cursor:
-            cursor.execute("ANALYZE")
+            cursor.execute("ANALYZE stations_station, stations_evse, stations_connector")
         ids = [station.pk for station in stations]
         found = {"path": f"/ocpp/{slug}", "token": TOKEN, "key": text, "stations": credentials, "ids": ids}
         self.stdout.write(json.dumps(found))

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 import websockets
+from django.utils import timezone
 
 from stations.models import Connection, QuarantinedStation, Station
+from stations.services.connections import OpenRequest, open_many
 from stations.services.stations import adopt_quarantined, archive_station, password_hash, renew_password
+from tenants.context import as_platform
 from tenants.models import Site, Tenant
 from tests.objects import create_site, create_station
 from tests.servers import Role
@@ -240,6 +243,30 @@ async def test_an_archived_station_is_disconnected_and_stays_out(
 
     await eventually(the_end_is_kept)
     assert not await is_online(tenant, station)
+
+
+async def test_a_station_that_is_archived_while_it_connects_stays_out(
+    tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    def arrive() -> list[Any]:
+        archive_station(station=station, actor=owner_actor)
+        request = OpenRequest(station.pk, "nowhere", "1.6", "127.0.0.1", timezone.now())
+        return open_many(tenant_id=tenant.pk, requests=[request])
+
+    assert await rows(tenant, arrive) == [None]
+    assert not await is_online(tenant, station)
+
+
+async def test_the_sockets_of_a_suspended_tenant_end(plug: Plug, tenant: Tenant, station: Station) -> None:
+    def suspend() -> None:
+        with as_platform():
+            Tenant.objects.filter(pk=tenant.pk).update(suspended=True)
+
+    async with plug(station) as wire:
+        await wire.ok("Heartbeat", {})
+        await in_thread(suspend)
+        assert (await wire.closed())[0] == 1008
+    assert await is_refused(plug, station)
 
 
 async def test_a_renewed_password_ends_the_socket_that_the_old_one_opened(

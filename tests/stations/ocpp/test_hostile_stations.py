@@ -130,24 +130,14 @@ def test_an_applier_never_passes_what_is_stored_while_it_looks(
     with tenant_scope(tenant.pk):
         JournalHead.objects.create(tenant=tenant, gateway=gateway, last_id=5)
         JournalCursor.objects.create(tenant=tenant, gateway=gateway, applied_id=5)
-    found = Frame.objects.none().values_list("id")
-
-    class Looking:
-        def filter(self, **_which: Any) -> Looking:
-            JournalHead.objects.filter(tenant=tenant, gateway=gateway).update(
-                last_id=6
-            )  # ... and now it is there
-            return self
-
-        def order_by(self, *_fields: str) -> Looking:
-            return self
-
-        def values_list(self, *_fields: str) -> Any:
-            return found
-
-    monkeypatch.setattr(applier.Frame, "objects", Looking())
+    looks = """
+        WITH stored AS (UPDATE stations_journalhead SET last_id = 6 WHERE tenant_id = %s AND gateway = %s)
+        SELECT id FROM stations_frame WHERE false AND id > %s AND received_at > %s LIMIT %s
+    """
+    monkeypatch.setattr(applier, "_WAITING", looks)
     applier.apply_batch(tenant.pk, gateway)
     with tenant_scope(tenant.pk):
+        assert JournalHead.objects.get(tenant=tenant, gateway=gateway).last_id == 6
         assert JournalCursor.objects.get(tenant=tenant, gateway=gateway).applied_id == 5
         JournalCursor.objects.filter(tenant=tenant, gateway=gateway).update(
             applied_id=6

@@ -1,0 +1,24 @@
+"""Repairs that a public charger needs, one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from stations.ocpp import tolerance
+
+pytestmark = pytest.mark.nodb
+
+
+@pytest.mark.parametrize("told", [{}, {"triggerReason": ""}])
+def test_an_end_without_its_trigger_is_an_end(told: dict[str, Any]) -> None:
+    """MicroOcpp, when a card is refused after the start; refused, it would repeat and then drop the message."""
+    payload = {
+        "eventType": "Ended", "timestamp": "2026-05-20T12:00:00Z", "seqNo": 1,
+        "transactionInfo": {"transactionId": "A1", "chargingState": "Idle"}, **told,
+    }  # fmt: skip
+    wrong, notes = tolerance.accept("2.0.1", "TransactionEvent", payload)
+    assert wrong is None
+    assert "triggerReason: missing" in notes
+    assert payload["triggerReason"] == "AbnormalCondition"

@@ -1,0 +1,40 @@
+"""The story of a session tells of that session alone."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from fleets.models import Token
+from stations import history
+from stations.models import Authorization, Session
+from tenants.context import tenant_scope
+from tests.stations.telling import Speaker
+
+
+def _show(speaker: Speaker, card: Token, *times: datetime) -> None:
+    with tenant_scope(speaker.tenant_id):
+        for at in times:
+            Authorization.objects.create(
+                tenant_id=speaker.tenant_id, station=speaker.station, token_uid=card.uid, token=card,
+                verdict="accepted", at=at,
+            )  # fmt: skip
+
+
+def _cards(speaker: Speaker, session: Session) -> list[datetime]:
+    with tenant_scope(speaker.tenant_id):
+        return [one.at for one in history.of_session(session) if one.icon == "nfc"]
+
+
+def test_a_session_shows_the_cards_of_its_own_start_and_end(speaker: Speaker, card: Token) -> None:
+    """The same driver charges twice within minutes."""
+    began = speaker.began
+    minutes = [began + timedelta(minutes=n) for n in range(12)]
+    (first,) = speaker.start(at=minutes[1])
+    speaker.stop(number=first.transaction_number, at=minutes[4])
+    (second,) = speaker.start(at=minutes[6])
+    speaker.stop(number=second.transaction_number, at=minutes[9])
+    shown = [minutes[0], minutes[4], minutes[5], minutes[9]]
+    _show(speaker, card, *shown)
+    one, two = speaker.sessions()
+    assert _cards(speaker, one) == shown[:2]
+    assert _cards(speaker, two) == shown[2:]
