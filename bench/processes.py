@@ -54,6 +54,13 @@ def cpu_seconds(root: int) -> float:
     return sum(stats[pid].ticks for pid in tree(root, stats)) / TICKS
 
 
+def machine_seconds() -> float:
+    """CPU of the whole machine that was used, or taken away by its host, since it started."""
+    fields = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    user, nice, system, _idle, _waiting, hard, soft, stolen = fields
+    return (user + nice + system + hard + soft + stolen) / TICKS
+
+
 def resident_bytes(pids: Iterable[int]) -> int:
     total = 0
     for pid in pids:

@@ -1,7 +1,8 @@
 """`python -m bench.gateway --target FILE [--quick]`: started by `manage.py bench`, which prepares the database.
 
-FILE holds {"command": [...], "env": {...}, "port": n, "path": "/ocpp/bench", "stations": [[identity, password]],
-"token": "...", "pids": {"database": n, ...}, "log": "..."}: how to start the gateway and whose CPU to count.
+FILE holds {"gateway": {"command": [...], "env": {...}, "port": n, "log": "..."}, "cwd": "...", "path": "/ocpp/bench",
+"stations": [[identity, password]], "token": "...", "pids": {"database": n, ...}}: how to start the gateway, and whose
+CPU to count.
 """
 
 from __future__ import annotations
@@ -28,10 +29,7 @@ class Bench:
     def __init__(self, setup: dict[str, Any], options: argparse.Namespace) -> None:
         self.setup, self.options = setup, options
         self.report = Report()
-        log = Path(setup["log"])
-        self.gateway = Service(
-            "The gateway", setup["command"], setup["port"], setup["env"], Path(setup["cwd"]), log
-        )
+        self.gateway = Service.of("The gateway", setup["gateway"], Path(setup["cwd"]))
         self.echo = echo_service()
         self.stations = [(identity, password) for identity, password in setup["stations"]]
 

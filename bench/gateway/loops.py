@@ -7,6 +7,7 @@ import contextlib
 import time
 from array import array
 from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bench.gateway.mix import STEPS, Script
@@ -38,16 +39,17 @@ class Result:
 
     def percentile(self, share: float) -> float:
         """Milliseconds."""
-        return _percentile(self.latencies, share)
+        return percentile(self.latencies, share)
 
     def kinds(self, share: float) -> str:
         """The same for each kind of call, in words."""
         return ", ".join(
-            f"{kind} {_percentile(self.by_kind[kind], share):.1f}" for kind in sorted(self.by_kind)
+            f"{kind} {percentile(self.by_kind[kind], share):.1f}" for kind in sorted(self.by_kind)
         )
 
 
-def _percentile(latencies: array[float], share: float) -> float:
+def percentile(latencies: Iterable[float], share: float) -> float:
+    """Milliseconds, of seconds."""
     values = sorted(latencies)
     return values[min(len(values) - 1, int(len(values) * share))] * 1000 if values else float("nan")
 
@@ -145,7 +147,7 @@ class Station:
             self._booted.set_exception(ConnectionResetError("lost before the boot was answered"))
 
 
-async def connect_all(stations: list[Station], *, at_once: int = 200, timeout: float = 120) -> float:
+async def connect_all(stations: Sequence[Station], *, at_once: int = 200, timeout: float = 120) -> float:
     """Connect and boot; a station that is turned away tries again. Seconds until the last one is there."""
     begun = time.perf_counter()
     gate = asyncio.Semaphore(at_once)

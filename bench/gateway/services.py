@@ -1,4 +1,4 @@
-"""The processes under test: the gateway as the product starts it, and the echo server."""
+"""The processes under test: roles as the product starts them, and the echo server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from bench import processes
 
@@ -33,6 +33,11 @@ class Service:
     cwd: Path = field(default_factory=Path.cwd)
     log: Path | None = None
     process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def of(cls, name: str, how: Mapping[str, Any], cwd: Path) -> Service:
+        """As the file that `manage.py bench` writes describes it."""
+        return cls(name, how["command"], how["port"], how["env"], cwd, Path(how["log"]))
 
     def start(self, timeout: float = 60) -> None:
         output: IO[bytes] | int = self.log.open("ab") if self.log else subprocess.DEVNULL

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from cpo.embedded import keys, ports
+from cpo.embedded import keys, lan, ports
 from cpo.embedded.places import Places
 from cpo.embedded.postgres import DATABASE, OWNER
 
@@ -40,16 +40,24 @@ def of_checkout(places: Places) -> dict[str, str]:
     )
     redis = f"redis://:{secrets['redis']}@{ports.HOST}:{known.get('redis') or 16379}/0"
     env = settings(mode="demo", secrets=secrets, database_url=database, redis_url=redis, places=places)
-    return env | addresses(known)
+    return env | addresses(known, listening_on(places))
 
 
-def addresses(known: ports.Ports) -> dict[str, str]:
-    """PUBLIC_URL and GATEWAY_URL of a demo, unless the user set them."""
+def listening_on(places: Places) -> str:
+    """Where the portal and the gateway of the newest `up` listen."""
+    file = places.data / "host"
+    return file.read_text() if file.exists() else ports.HOST
+
+
+def addresses(known: ports.Ports, host: str = ports.HOST) -> dict[str, str]:
+    """How others find a demo that listens on `host`: the addresses, unless the user set them, and the names allowed."""
+    shown = lan.reached_at(host)[0]
+    hosts = {} if host == ports.HOST else {"ALLOWED_HOSTS": ",".join(lan.allowed_hosts(host))}
     return {
-        "PUBLIC_URL": os.environ.get("PUBLIC_URL") or f"http://{ports.HOST}:{known.get('web') or WEB_PORT}",
+        "PUBLIC_URL": os.environ.get("PUBLIC_URL") or f"http://{shown}:{known.get('web') or WEB_PORT}",
         "GATEWAY_URL": os.environ.get("GATEWAY_URL")
-        or f"ws://{ports.HOST}:{known.get('gateway') or GATEWAY_PORT}",
-    }
+        or f"ws://{shown}:{known.get('gateway') or GATEWAY_PORT}",
+    } | ({} if os.environ.get("ALLOWED_HOSTS") else hosts)
 
 
 def wanted() -> bool:

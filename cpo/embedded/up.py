@@ -12,10 +12,10 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from cpo.embedded import environment, frontend, keys, programs, welcome
+from cpo.embedded import environment, frontend, keys, lan, programs, welcome
 from cpo.embedded.locks import FileLock
 from cpo.embedded.places import Places, make_private, places
-from cpo.embedded.ports import HOST, Ports, is_free, is_held_by
+from cpo.embedded.ports import ALL, HOST, Ports, is_free, is_held_by
 from cpo.embedded.postgres import Postgres
 from cpo.embedded.prepared import Prepared
 from cpo.embedded.problems import Problem, from_output, last_words
@@ -36,6 +36,14 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument(
         "--gateway-port", type=int, help="port that stations connect to (9000 or the next free one)"
     )
+    words.add_argument(
+        "--lan",
+        nargs="?",
+        const=ALL,
+        default=HOST,
+        metavar="ADDRESS",
+        help="let chargers and phones on the local network in: listen on this address of the machine, or on all",
+    )
     words.add_argument("--no-chargers", action="store_true", help="do not start the simulated chargers")
     return words
 
@@ -48,13 +56,14 @@ def main(args: list[str], progress: Progress) -> int:
             f"`up` fills the database with demo data, and VOLTYARD_MODE is {os.environ['VOLTYARD_MODE']!r}.",
             "Unset VOLTYARD_MODE, or start the roles one by one with `manage.py serve` (docs/operations.md).",
         )
+    lan.check(options.lan)
     begun = time.monotonic()
     where = places()
     lock = FileLock(where.data / "up.lock")
     if not lock.acquire():
         raise Problem(
             f"Voltyard is already running from this checkout (process {lock.holder()}).",
-            f"Use it at {environment.addresses(Ports(where.data / 'ports.json'))['PUBLIC_URL']}, or end it first.",
+            f"Use it at {environment.of_checkout(where)['PUBLIC_URL']}, or end it first.",
         )
     try:
         return _Up(where, options, progress).run(begun)
@@ -67,6 +76,7 @@ class _Up:
 
     def __init__(self, where: Places, options: argparse.Namespace, progress: Progress) -> None:
         self.where, self.options, self.progress = where, options, progress
+        self.host: str = options.lan
         self.ledger = Ledger(where.data / "children.json")
         self.supervisor = Supervisor(self.ledger, self._tell)
         self.secrets = keys.load(where.data / "secrets.json")
@@ -81,6 +91,7 @@ class _Up:
         self.progress.say(self.progress.bold("Voltyard"))
         try:
             self._clean_up_after_a_killed_run()
+            (self.where.data / "host").write_text(self.host)
             self._fix_ports()
             frontend.install(self.where, self.progress)
             self._start_servers()
@@ -117,7 +128,7 @@ class _Up:
                 )
             if fixed:
                 self.fixed.add(name)
-                self.ports.fix(name, int(fixed), option)
+                self.ports.fix(name, int(fixed), option, self.host)
 
     def _start_servers(self) -> None:
         database_url, redis_url = os.environ.get("DATABASE_URL", ""), os.environ.get("REDIS_URL", "")
@@ -131,7 +142,7 @@ class _Up:
             database_url=database_url,
             redis_url=redis_url,
             places=self.where,
-        ) | environment.addresses(self.ports)
+        ) | environment.addresses(self.ports, self.host)
 
     def _start_postgres(self) -> str:
         program = programs.unpack(programs.POSTGRES, self.where.servers, self.progress)
@@ -214,8 +225,8 @@ class _Up:
         for _attempt in range(5):
             for name, first in _FIRST_PORTS.items():
                 if name not in self.fixed:
-                    self.ports.choose(name, first)
-            self.env |= environment.addresses(self.ports)
+                    self.ports.choose(name, first, self.host)
+            self.env |= environment.addresses(self.ports, self.host)
             self._prepare_demo()
             with self.progress.step("Starting web, gateway, worker and beat"):
                 roles = [self._serve(name) for name in environment.ROLES]
@@ -233,8 +244,8 @@ class _Up:
                 self._keep("chargers", _STAGE_CHARGERS, "simulate", "--demo", stations, patience_s=10)
 
     def _serve(self, name: str) -> Service:
-        port = ["--port", str(self.ports.get(name))] if name in _FIRST_PORTS else []
-        return self._keep(name, _STAGE_ROLES, "serve", name, *port)
+        door = ["--host", self.host, "--port", str(self.ports.get(name))] if name in _FIRST_PORTS else []
+        return self._keep(name, _STAGE_ROLES, "serve", name, *door)
 
     def _keep(self, name: str, stage: int, *command: str, patience_s: float = 15) -> Service:
         words = [sys.executable, "manage.py", *command]
@@ -247,12 +258,13 @@ class _Up:
     def _wait_ready(self, role: Service) -> bool:
         """True when it serves; False if its port was taken by another program meanwhile."""
         port = self.ports.get(role.name) or 0
+        near = lan.reached_at(self.host)[-1]  # loopback where it listens there too
         deadline = time.monotonic() + _READY_TIMEOUT_S
         while True:
-            ours = role.process is not None and is_held_by(role.process.pid, port)
-            if ours and _is_ready(f"http://{HOST}:{port}/health/ready"):
+            ours = role.process is not None and is_held_by(role.process.pid, port, self.host)
+            if ours and _is_ready(f"http://{near}:{port}/health/ready"):
                 return True
-            if not ours and role.falls and not is_free(port) and role.name not in self.fixed:
+            if not ours and role.falls and not is_free(port, self.host) and role.name not in self.fixed:
                 return False
             if time.monotonic() > deadline:
                 log = self.where.logs / f"{role.name}.log"
@@ -273,7 +285,10 @@ class _Up:
 
     def _welcome(self, begun: float) -> None:
         seconds = time.monotonic() - begun
-        for line in welcome.lines(self.where, self._addresses(), seconds, self.progress):
+        also = [f"http://{one}:{self.ports.get('web')}" for one in lan.reached_at(self.host)[1:]]
+        for line in welcome.lines(
+            self.where, self._addresses(), seconds, self.progress, also=also, is_open=lan.is_open(self.host)
+        ):
             self.progress.say(line)
 
     def _addresses(self) -> Mapping[str, str]:

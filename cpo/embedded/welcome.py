@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cpo.embedded.places import Places
 from cpo.embedded.terminal import Progress
 
+OPEN = (
+    "Everybody on this network can reach it: the traffic is not encrypted, and the passwords, which only this terminal "
+    "shows, are all that keeps strangers out."
+)
 
-def lines(where: Places, addresses: Mapping[str, str], seconds: float, progress: Progress) -> Iterator[str]:
-    """The lines, from the summary that `manage.py demo` wrote to demo.json."""
+
+def lines(
+    where: Places,
+    addresses: Mapping[str, str],
+    seconds: float,
+    progress: Progress,
+    *,
+    also: Sequence[str] = (),
+    is_open: bool = False,
+) -> Iterator[str]:
+    """The lines, from the summary that `manage.py demo` wrote to demo.json. `also`: further addresses of the portal."""
     bold = progress.bold
     demo = _demo(where)
     yield ""
     yield bold(f"Voltyard is running ({seconds:.0f} s)")
     yield f"  Portal    {bold(addresses['web'])}"
+    if also:
+        yield f"            also {', '.join(also)}"
     yield f"  API       {addresses['web']}/api/v1/  (OpenAPI: {addresses['web']}/api/schema/)"
     yield f"  Stations  {addresses['gateway']}/ocpp/<tenant>/<station identity>"
     if demo.get("api_key"):
         yield f"  API key   {demo['api_key']}"
     yield from _logins(demo.get("logins", []), bold)
     yield from _charger(demo.get("charger"), addresses, bold)
+    if is_open:
+        yield ""
+        yield f"  {OPEN}"
     yield ""
     yield f"  Logs are in {where.logs}. Ctrl-C stops everything and keeps the data."
 

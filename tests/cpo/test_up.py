@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,10 +15,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from websockets.asyncio.client import connect
 
-from cpo.embedded import ports, processes
+from cpo.embedded import lan, ports, processes
 from cpo.embedded.places import CHECKOUT
+from tests.stations.ocpp.charger import BOOT, charger
 
 pytestmark = pytest.mark.nodb
 
@@ -27,12 +31,12 @@ _OURS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ENCRYPTION_KEYS", "VOLTYARD
 class Up:
     """One run of `manage.py up` upon a data folder."""
 
-    def __init__(self, data: Path, log: str = "up.log") -> None:
+    def __init__(self, data: Path, *options: str, log: str = "up.log") -> None:
         self.data, self.log = data, data / log
         env = {name: value for name, value in os.environ.items() if name not in _OURS}
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "up", "--no-chargers"],
+                [sys.executable, "manage.py", "up", "--no-chargers", *options],
                 cwd=CHECKOUT,
                 env=env | {"VOLTYARD_DATA_DIR": str(data)},
                 stdout=output,
@@ -58,7 +62,11 @@ class Up:
         }
 
     def portal(self) -> str:
-        found = re.search(r"Portal +(\S+)", self.said)
+        return self.told("Portal")
+
+    def told(self, name: str) -> str:
+        """What stands beside a word in the welcome."""
+        found = re.search(rf"^ +{name} +(\S+)", self.said, re.MULTILINE)
         assert found is not None
         return found.group(1)
 
@@ -72,6 +80,14 @@ def eventually(holds: Callable[[], bool], patience_s: float = 60) -> bool:
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.1)
     return holds()
+
+
+def refuses(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), 5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def is_gone(pid: int, started: str) -> bool:
@@ -115,6 +131,14 @@ def test_what_holds_secrets_is_closed_to_others(running: Up) -> None:
     assert (running.data / "logs").stat().st_mode & 0o077 == 0
 
 
+def test_only_this_machine_reaches_it(running: Up) -> None:
+    known = ports.Ports(running.data / "ports.json")
+    for address in lan.addresses():
+        for name in ("web", "gateway", "postgres", "redis"):
+            assert refuses(address, known.get(name) or 0)
+    assert "Everybody on this network" not in running.said
+
+
 def test_a_second_one_in_the_same_checkout_is_refused_in_a_sentence(running: Up) -> None:
     second = Up(running.data, log="second.log")
     assert second.process.wait(60) == 1
@@ -146,3 +170,52 @@ def test_a_killed_one_leaves_nothing_and_the_next_has_all_data(running: Up) -> N
     assert all(ports.is_free(known.get(name) or 0) for name in ("web", "gateway", "postgres", "redis"))
     assert not (running.data / "up.lock").exists()
     assert not (running.data / "children.json").exists()
+
+
+def test_an_address_of_another_machine_is_refused_in_a_sentence(data: Path) -> None:
+    up = Up(data, "--lan", "203.0.113.7", log="stranger.log")
+    assert up.process.wait(60) == 1
+    assert "'203.0.113.7' is no IPv4 address of this machine; its addresses are: " in up.said
+    assert "Traceback" not in up.said
+
+
+@pytest.fixture
+def open_to_the_network(data: Path, running: Up) -> Iterator[Up]:
+    """The same data again, reached from outside this machine. Ends the one that all others look at."""
+    if not lan.addresses():
+        pytest.skip("this machine has no network")
+    if running.process.poll() is None:
+        running.stop()
+    up = Up(data, "--lan", log="lan.log")
+    up.wait_running()
+    yield up
+    up.stop()
+
+
+async def test_on_request_chargers_and_phones_of_the_network_get_in(
+    data: Path, open_to_the_network: Up
+) -> None:
+    up, here = open_to_the_network, lan.addresses()[0]
+    known = ports.Ports(data / "ports.json")
+    assert up.portal() == f"http://{here}:{known.get('web')}"
+    assert "the traffic is not encrypted" in up.said
+
+    async with httpx.AsyncClient(base_url=up.portal(), follow_redirects=True, timeout=30) as phone:
+        await phone.get("/login/")
+        email, password = re.findall(r"^ +(operator@nordlicht\S+) +(\S+)", up.said, re.MULTILINE)[0]
+        fields = {"username": email, "password": password, "csrfmiddlewaretoken": phone.cookies["csrftoken"]}
+        inside = await phone.post("/login/", data=fields, headers={"Origin": up.portal()})
+        assert (inside.status_code, inside.url.path) == (200, "/t/nordlicht/")
+        cookies = "; ".join(f"{name}={value}" for name, value in phone.cookies.items())
+        live = up.portal().replace("http", "ws") + "/live/nordlicht/"
+        async with connect(live, additional_headers={"Cookie": cookies, "Origin": up.portal()}):
+            pass  # live updates come through as well
+        assert (await phone.get("/login/", headers={"Host": "elsewhere.example"})).status_code == 400
+        assert (await phone.get("/metrics")).status_code == 403
+
+    url, identity, password = up.told("URL"), up.told("Identity"), up.told("Password")
+    assert url.startswith(f"ws://{here}:{known.get('gateway')}/ocpp/nordlicht/")
+    async with charger("", "", identity, password, path=url) as wire:
+        assert (await wire.ok("BootNotification", BOOT["1.6"]))["status"] == "Accepted"
+
+    assert all(refuses(here, known.get(name) or 0) for name in ("postgres", "redis"))

@@ -1,4 +1,4 @@
-"""`manage.py bench`: measure the OCPP gateway on a PostgreSQL and a Redis of its own, gone afterwards."""
+"""`manage.py bench`: measure the product on a PostgreSQL and a Redis of its own, gone afterwards."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -18,31 +19,50 @@ from cpo.embedded.redis import Redis
 from cpo.embedded.run import Run, sweep
 from cpo.embedded.terminal import Progress
 
-# The limit on one station's frames would be what is measured: a bench station talks like a hundred.
-UNLIMITED = {"OCPP_FRAMES_PER_SECOND": "1000000", "OCPP_FRAME_BURST": "1000000", "LOG_LEVEL": "WARNING"}
+# The limits on one station's frames and one key's requests would be what is measured: a bench station talks like a
+# hundred.
+UNLIMITED = {
+    "OCPP_FRAMES_PER_SECOND": "1000000",
+    "OCPP_FRAME_BURST": "1000000",
+    "API_REQUESTS_PER_MINUTE": "0",
+    "LOG_LEVEL": "WARNING",
+}
+
+ROLES = ("gateway", "web")
 
 # Settings of the caller must not steer the bench, least of all to real data.
 THEIRS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ENCRYPTION_KEYS", "VOLTYARD_MODE", "VOLTYARD_DATA_DIR")
 
 
+def cut(argv: list[str]) -> tuple[list[str], list[str]]:
+    """What stands before -- and after it. argparse itself takes the latter only where no option stands before."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    return argv[:end], argv[end + 1 :]
+
+
 class Command(BaseCommand):
     help = (
-        "Measure the gateway beside a bare echo server: calls/s, CPU, latency, memory, return after a drop."
+        "Measure the gateway beside a bare echo server (calls/s, CPU, latency, memory, return after a drop), "
+        "or how long a command takes from REST to the station's socket. What stands after -- goes to "
+        "`python -m bench.gateway` or `python -m bench.commands`."
     )
     requires_system_checks: list[str] = []
 
+    def run_from_argv(self, argv: list[str]) -> None:
+        ours, self.rest = cut(argv)
+        super().run_from_argv(ours)
+
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("what", choices=("gateway",), help="what to measure")
-        parser.add_argument("--quick", action="store_true", help="a look of a minute, not a measurement")
+        parser.add_argument("what", choices=("gateway", "commands"), help="what to measure")
+        parser.add_argument("--quick", action="store_true", help="a look, not a measurement")
         parser.add_argument("--known", type=int, default=5000, help="stations in the database")
-        parser.add_argument("rest", nargs="*", help="further options of `python -m bench.gateway`, after --")
 
     def handle(self, *args: Any, **options: Any) -> None:
         where, progress = places(), Progress()
         sweep(where)
         run = Run(where).open()
         try:
-            code = _Bench(run, where, progress).measure(options)
+            code = _Bench(run, where, progress).measure(options, self.rest)
         finally:
             run.close()
         if code:
@@ -69,7 +89,7 @@ class _Bench:
             password=self.secrets["redis"],
         )
 
-    def measure(self, options: dict[str, Any]) -> int:
+    def measure(self, options: dict[str, Any], rest: list[str]) -> int:
         try:
             with self.progress.step("Starting PostgreSQL (with fsync) and Redis"):
                 self.postgres.make()
@@ -81,7 +101,9 @@ class _Bench:
                 self._manage(env, "provision", "--verbosity", "0")
                 known = 500 if options["quick"] else options["known"]
                 stations = json.loads(self._manage(env, "bench_setup", str(known)).splitlines()[-1])
-            return self._generate(env, stations, options)
+            target = self._write_target(env, stations)
+            what = [f"bench.{options['what']}", *(["--quick"] if options["quick"] else []), *rest]
+            return self._generate(env, target, what)
         finally:
             self.redis.stop()
             self.postgres.stop()
@@ -106,25 +128,35 @@ class _Bench:
             raise CommandError(f"`manage.py {command[0]}` failed; it said:\n{done.stderr[-3000:]}")
         return done.stdout
 
-    def _generate(self, env: dict[str, str], stations: dict[str, Any], options: dict[str, Any]) -> int:
-        assert self.postgres.process is not None
-        port = ports.any_free()
-        log = self.run.records / "gateway.log"
-        setup = stations | {
-            "command": [sys.executable, "manage.py", "serve", "gateway", "--port", str(port)],
-            "cwd": str(CHECKOUT),
-            "env": env | {"VOLTYARD_PROCESS": "gateway"},
-            "port": port,
-            "pids": {"database": self.postgres.process.pid},
-            "log": str(log),
-        }
+    def _write_target(self, env: dict[str, str], stations: dict[str, Any]) -> Path:
+        """How to start the roles, and whose CPU to count, for a generator that knows nothing of the product."""
+        assert self.postgres.process is not None and self.redis.process is not None
+        setup = stations | {role: self._role(env, role) for role in ROLES}
+        setup |= {"cwd": str(CHECKOUT), "pids": {"database": self.postgres.process.pid}}
+        setup["redis"] = self.redis.process.pid  # apart: it has no part in the cost of a call
         target = self.run.records / "bench.json"
         target.touch(mode=0o600)
         target.write_text(json.dumps(setup))
-        command = [sys.executable, "-m", "bench.gateway", "--target", str(target), *options["rest"]]
-        code = subprocess.run(
-            [*command, "--quick"] if options["quick"] else command, cwd=CHECKOUT, env=env
-        ).returncode
-        if log.exists() and (said := log.read_text(errors="replace").strip()):
-            self.progress.say(f"The gateway's log, its last lines:\n{said[-2000:]}")
+        return target
+
+    def _role(self, env: dict[str, str], role: str) -> dict[str, Any]:
+        port = ports.any_free()
+        return {
+            "command": [sys.executable, "manage.py", "serve", role, "--port", str(port)],
+            "env": env | {"VOLTYARD_PROCESS": role},
+            "port": port,
+            "log": str(self._log(role)),
+        }
+
+    def _log(self, role: str) -> Path:
+        return self.run.records / f"{role}.log"
+
+    def _generate(self, env: dict[str, str], target: Path, what: list[str]) -> int:
+        module, *options = what
+        command = [sys.executable, "-m", module, "--target", str(target), *options]
+        code = subprocess.run(command, cwd=CHECKOUT, env=env).returncode
+        for role in ROLES:
+            log = self._log(role)
+            if log.exists() and (said := log.read_text(errors="replace").strip()):
+                self.progress.say(f"The log of {role}, its last lines:\n{said[-2000:]}")
         return code

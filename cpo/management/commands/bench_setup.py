@@ -1,4 +1,7 @@
-"""`manage.py bench_setup N`: a tenant with N stations for a benchmark, printed as JSON. For throw-away databases."""
+"""`manage.py bench_setup N`: a tenant with N stations and an API key for a benchmark, printed as JSON.
+
+For throw-away databases.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ TOKEN = "BENCH0001"
 
 
 class Command(BaseCommand):
-    help = "Create a tenant with stations for a benchmark and print their passwords. Only outside production."
+    help = (
+        "Create a tenant with stations and an API key for a benchmark and print the secrets. "
+        "Only outside production."
+    )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("stations", type=int)
@@ -32,6 +38,8 @@ class Command(BaseCommand):
         from stations.services.stations import password_hash
         from tenants.context import as_platform, tenant_scope
         from tenants.models import Site, Tenant
+        from tenants.permissions import Permission, system
+        from tenants.services import keys
 
         slug = f"bench-{secrets.token_hex(3)}"
         with as_platform():
@@ -52,8 +60,13 @@ class Command(BaseCommand):
                 for identity, password in credentials
             )
             evses = Evse.objects.bulk_create(Evse(tenant_id=tenant.pk, station=s, number=1) for s in stations)
+            scopes = [Permission.STATION_COMMAND.value]
+            _key, text = keys.create_key(
+                tenant_id=tenant.pk, actor=system("bench"), name="Bench", scopes=scopes
+            )
             Connector.objects.bulk_create(Connector(tenant_id=tenant.pk, evse=e, number=1) for e in evses)
         with connections["owner"].cursor() as cursor:
             cursor.execute("ANALYZE stations_station, stations_evse, stations_connector")
-        found = {"path": f"/ocpp/{slug}", "token": TOKEN, "stations": credentials}
+        ids = [station.pk for station in stations]
+        found = {"path": f"/ocpp/{slug}", "token": TOKEN, "key": text, "stations": credentials, "ids": ids}
         self.stdout.write(json.dumps(found))

@@ -35,7 +35,13 @@
     dismiss(target) { target.closest(".notice").remove(); },
     print() { window.print(); },
     async copy(target) {
-      await navigator.clipboard.writeText($("span", target.parentElement).textContent.trim());
+      const text = $("span", target.parentElement);
+      if (navigator.clipboard) {
+        await navigator.clipboard.writeText(text.textContent.trim());
+      } else {  // not offered to pages without TLS, as on a local network
+        window.getSelection().selectAllChildren(text);
+        document.execCommand("copy");
+      }
       const label = target.getAttribute("aria-label");
       target.setAttribute("aria-label", words.copied || "Copied");
       target.classList.add("changed");
