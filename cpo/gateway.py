@@ -21,11 +21,10 @@ GRACE_SECONDS = 15
 
 
 def settle_in() -> None:
-    """Once all is loaded: leave it out of garbage collection, and let no thread wait long for another's Python."""
+    """Once all is loaded: leave it out of garbage collection."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-    sys.setswitchinterval(0.0005)
 
 
 class _Applier(threading.Thread):
