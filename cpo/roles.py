@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -18,9 +19,17 @@ class Options:
 
 
 def web(options: Options) -> None:
-    """Pages, REST and live updates, under Daphne. SIGTERM ends it after the answers under way."""
+    """Pages, REST and live updates, under Daphne. SIGTERM ends it, five seconds later at most."""
     from daphne.cli import CommandLineInterface
+    from twisted.internet import reactor
 
+    def give_up() -> None:
+        # The thread of a request under way may wait for the event loop, which ends, and the interpreter for it.
+        last = threading.Timer(5, os._exit, [0])
+        last.daemon = True
+        last.start()
+
+    reactor.addSystemEventTrigger("before", "shutdown", give_up)  # type: ignore[arg-type]
     listen = ["--bind", options.host, "--port", str(options.port or 8000)]
     CommandLineInterface().run([*listen, "--no-server-name", "--verbosity", "0", "cpo.asgi:application"])
 

@@ -220,8 +220,10 @@ class Link:
         self.answer_id = message_id
         self._note(frames.CALL, message_id, action, orjson.dumps(masked(payload)), time.time(), outbound=True)
         try:
-            await self._text(frames.call(message_id, action, payload))
-            async with asyncio.timeout(settings.OCPP_CALL_TIMEOUT_SECONDS):
+            async with asyncio.timeout(
+                settings.OCPP_CALL_TIMEOUT_SECONDS
+            ):  # a peer that does not read blocks us here
+                await self._text(frames.call(message_id, action, payload))
                 answer = await self.answer
         finally:
             self.answer, self.answer_id = None, ""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import Any
 
 import httpx
 import pytest
 
-from stations.models import Station
+from stations.models import Command, Station
 from tenants.models import Tenant
 from tenants.permissions import Permission
 from tenants.services import keys
 from tests.servers import Role, Roles
 from tests.stations.ocpp.conftest import Plug, rows
+from tests.stations.ocpp.test_access import eventually
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +71,20 @@ async def test_without_waiting_the_command_can_be_followed(
                 break
             await asyncio.sleep(0.1)
     assert (now["state"], now["answer"]) == ("rejected", "Rejected")
+
+
+async def test_web_ends_when_told_though_a_caller_waits(
+    roles: Roles, tenant: Tenant, station: Station, key: str
+) -> None:
+    own = roles.start("web")
+    headers = {"Authorization": f"Bearer {key}"}
+    order = {"kind": "unlock", "arguments": {"evse": 1}, "wait_seconds": 50}
+    async with httpx.AsyncClient(base_url=own.url, headers=headers) as rest:
+        asking = asyncio.create_task(
+            rest.post(f"/api/v1/stations/{station.pk}/commands", json=order, timeout=60)
+        )
+        await eventually(lambda: rows(tenant, Command.objects.filter(tenant=tenant, station=station).exists))
+        own.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(own.process.wait, 15) == 0
+        with pytest.raises(httpx.HTTPError):
+            await asking
