@@ -37,6 +37,7 @@ TOKEN_KIND = {
     "NoAuthorization": TokenKind.NO_AUTHORIZATION,
     "VIN": TokenKind.MAC_ADDRESS,
 }
+WORD = 50  # characters: no term of the specification is longer, and what words stations use is kept in memory
 DEFAULT_MEASURAND = "Energy.Active.Import.Register"
 
 
@@ -74,8 +75,8 @@ def samples_16(meter_values: Iterable[dict[str, Any]]) -> tuple[Sample, ...]:
 def _value_16(value: dict[str, Any]) -> SampledValue:
     told, get, signed = value["value"], value.get, value.get("format") == "SignedData"
     return SampledValue(
-        get("measurand", DEFAULT_MEASURAND), None if signed else number(told), str(told), get("unit", ""),
-        get("phase", ""), get("location", ""), get("context", ""), 0, signed,
+        get("measurand", DEFAULT_MEASURAND)[:WORD], None if signed else number(told), str(told), get("unit", "")[:WORD],
+        get("phase", "")[:WORD], get("location", "")[:WORD], get("context", "")[:WORD], 0, signed,
     )  # fmt: skip
 
 
@@ -86,13 +87,13 @@ def samples_2x(meter_values: Iterable[dict[str, Any]]) -> tuple[Sample, ...]:
             str(entry.get("timestamp", "")),
             tuple(
                 SampledValue(
-                    measurand=value.get("measurand", DEFAULT_MEASURAND),
+                    measurand=value.get("measurand", DEFAULT_MEASURAND)[:WORD],
                     value=number(value["value"]),
                     raw=str((value.get("signedMeterValue") or {}).get("signedMeterData", value["value"])),
-                    unit=(value.get("unitOfMeasure") or {}).get("unit", ""),
-                    phase=value.get("phase", ""),
-                    location=value.get("location", ""),
-                    context=value.get("context", ""),
+                    unit=(value.get("unitOfMeasure") or {}).get("unit", "")[:WORD],
+                    phase=value.get("phase", "")[:WORD],
+                    location=value.get("location", "")[:WORD],
+                    context=value.get("context", "")[:WORD],
                     multiplier=int((value.get("unitOfMeasure") or {}).get("multiplier", 0)),
                     signed="signedMeterValue" in value,
                 )

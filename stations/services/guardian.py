@@ -46,10 +46,12 @@ def replace_older(older: Sheet, newer_started_at: datetime) -> bool:
     return True
 
 
-def running_on(tenant_id: int, evse_ids: list[int]) -> dict[int, list[Sheet]]:
-    """Sessions that run on EVSEs, under lock. One that somebody else works on is left for the sweep to close."""
+def older_on(tenant_id: int, newer: list[Sheet]) -> dict[int, list[Sheet]]:
+    """By EVSE the sessions that still run there beside newer ones, under lock. One that somebody else works on is left
+    for the sweep to close."""
     found: dict[int, list[Sheet]] = {}
-    for sheet in sheets.load(tenant_id, sheets.RUNNING_ON_EVSE, sorted(set(evse_ids)), lock=sheets.SKIP):
+    wanted = sorted((sheet.evse_id, sheet.id) for sheet in newer)
+    for sheet in sheets.load(tenant_id, sheets.OLDER_ON_EVSE, wanted, lock=sheets.SKIP):
         found.setdefault(sheet.evse_id, []).append(sheet)
     return found
 

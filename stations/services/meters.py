@@ -78,18 +78,20 @@ def measured(values: Sequence[SampledValue]) -> Measured:
         )
         for value in values
     ]  # fmt: skip
-    recipe = _recipe(tuple(shape))
+    recipe_of = _recipe if len(shape) <= MOST_KEPT else _recipe.__wrapped__
+    recipe = recipe_of(tuple(shape))
     absurd = [place for place, shift in recipe.shifts if not is_possible(numbers[place], shift)]
     if absurd:
         for place in absurd:
             shape[place] = (*shape[place][:-1], _ABSURD)
-        recipe = _recipe(tuple(shape))
+        recipe = recipe_of(tuple(shape))
     result = Measured(flags=recipe.flags)
     for column, combine, parts in recipe.columns:
         setattr(result, column, combine([_scaled(numbers[place], shift) for place, shift in parts]))
     return result
 
 
+MOST_KEPT = 40  # values of a shape that is remembered: a hostile station's cost no memory
 _USABLE, _UNTOLD, _ABSURD = range(3)
 # Of each value: measurand, unit, phase, location, multiplier, and one of the three above.
 _Shape = tuple[tuple[str, str, str, str, int, int], ...]
@@ -105,7 +107,7 @@ class _Recipe:
     flags: tuple[str, ...]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _recipe(shape: _Shape) -> _Recipe:
     flags: set[str] = set()
     told: dict[str, list[tuple[int, str, _Part]]] = {}

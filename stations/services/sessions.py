@@ -177,7 +177,7 @@ def _sheet(one: _Start) -> Sheet:
 
 def _replace(tenant_id: int, fresh: list[_Start]) -> list[Sheet]:
     """Close what still ran on the EVSEs of new sessions."""
-    on_evse = guardian.running_on(tenant_id, [one.place.evse_id for one in fresh])
+    on_evse = guardian.older_on(tenant_id, [one.sheet for one in fresh if one.sheet is not None])
     replaced = []
     for one in fresh:
         for sheet in on_evse.get(one.place.evse_id, ()):

@@ -34,13 +34,12 @@ BY_TRANSACTION = """
         WHERE k.tenant_id = %(tenant)s AND k.station_id = (r->>0)::bigint AND k.transaction_id = r->>1 LIMIT 1) x
 """
 BY_ID = "SELECT (r#>>'{}')::bigint FROM json_array_elements(%(rows)s::json) r"
-RUNNING_ON_EVSE = """
+OLDER_ON_EVSE = """
     SELECT x.id FROM json_array_elements(%(rows)s::json) r CROSS JOIN LATERAL (
         SELECT k.id FROM stations_session k
-        WHERE k.tenant_id = %(tenant)s AND k.evse_id = (r#>>'{}')::bigint AND k.state = 'active' LIMIT 20) x
+        WHERE k.tenant_id = %(tenant)s AND k.evse_id = (r->>0)::bigint AND k.state = 'active'
+          AND k.id < (r->>1)::bigint LIMIT 20) x
 """
-
-
 WAIT, SKIP, LOOK = "FOR NO KEY UPDATE", "FOR NO KEY UPDATE SKIP LOCKED", ""
 
 

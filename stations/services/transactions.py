@@ -269,7 +269,7 @@ def _link_commands(
 def _replace(tenant_id: int, fresh: Iterable[Sheet]) -> list[Sheet]:
     """Close what still ran on the EVSEs of sessions that have begun."""
     begun = [sheet for sheet in fresh if sheet.is_active]
-    on_evse = guardian.running_on(tenant_id, [sheet.evse_id for sheet in begun])
+    on_evse = guardian.older_on(tenant_id, begun)
     replaced = [
         older
         for newer in begun
