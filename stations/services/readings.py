@@ -126,18 +126,20 @@ class Progress:
 
     def settle(self) -> None:
         """Bring the sessions up to date. They are locked from here on: commit soon."""
-        running = [sheet for sheet, _rows in self.entered.values() if sheet.is_active]
+        sheets_of = {sheet.id: sheet for sheet, _rows in self.entered.values()}
+        changed = sheets.hold(self.tenant_id, sheets_of.values())
+        running = [sheet for sheet in sheets_of.values() if sheet.is_active and sheet.id not in changed]
         for sheet in running:
             sheet.conclude()
-        saved = sheets.save_progress(self.tenant_id, running)
-        changed = [sheet for sheet in running if sheet.id in saved]
-        overtaken = sheets.by_ids(self.tenant_id, self.entered.keys() - saved)  # by a stop, most likely
-        for sheet in overtaken.values():
+        sheets.save_progress(self.tenant_id, running)
+        # Those that a stop has overtaken, most likely, begin anew with what is there now.
+        others = sheets.by_ids(self.tenant_id, sheets_of.keys() - {sheet.id for sheet in running})
+        for sheet in others.values():
             for reading in self.entered[sheet.id][1]:
                 enter(sheet, reading, marks=False)
             sheet.conclude()
-        sheets.save(self.tenant_id, overtaken.values())
-        live.publish_many(self.tenant_id, [update(sheet) for sheet in [*changed, *overtaken.values()]])
+        sheets.save(self.tenant_id, others.values())
+        live.publish_many(self.tenant_id, [update(sheet) for sheet in [*running, *others.values()]])
 
 
 def record(*, tenant_id: int, reports: Sequence[MeterReport]) -> Progress:

@@ -47,8 +47,7 @@ def load(tenant_id: int, finder: str, wanted: Sequence[Any], *, lock: str = WAIT
     """Sheets under lock, in the order of their ids: two batches must not wait for each other in a circle.
 
     `finder` is one of the statements above, which give ids for the JSON array `wanted`. Who holds sheets already and
-    asks for more of them leaves out those that are locked (SKIP). Who only looks (LOOK) may save running sheets that
-    nobody has changed in the meantime (`save_progress`).
+    asks for more of them leaves out those that are locked (SKIP). Who only looks (LOOK) asks `hold` before he saves.
     """
     if not wanted:
         return []
@@ -99,6 +98,22 @@ def save(tenant_id: int, sheets: Iterable[Sheet]) -> None:
         rows.run(_SAVE, tenant_id, listed)
 
 
+_HOLD = """
+SELECT s.id, s.row_version
+FROM (SELECT DISTINCT (r#>>'{}')::bigint AS id FROM json_array_elements(%(rows)s::json) r ORDER BY id) f
+CROSS JOIN LATERAL (SELECT k.id, k.xmin::text AS row_version FROM stations_session k
+                    WHERE k.tenant_id = %(tenant)s AND k.id = f.id FOR NO KEY UPDATE) s
+"""
+
+
+def hold(tenant_id: int, looked_at: Iterable[Sheet]) -> set[int]:
+    """Lock the sessions of sheets that were loaded without a lock, in the order of their ids. Returns the ids of those
+    that somebody has changed since."""
+    versions = {sheet.id: sheet.version for sheet in looked_at}
+    held = rows.run(_HOLD, tenant_id, sorted(versions)) if versions else []
+    return {session_id for session_id, version in held if version != versions[session_id]}
+
+
 # What a reading can change while a session runs: the bulk of all writes.
 _SAVE_PROGRESS = """
 UPDATE stations_session s SET
@@ -106,26 +121,25 @@ UPDATE stations_session s SET
     soc_percent = w.soc_percent, last_reading_at = w.last_reading_at, last_progress_at = w.last_progress_at,
     flags = w.flags, evidence = w.evidence
 FROM json_to_recordset(%(rows)s::json) AS w(
-    id bigint, version text, meter_start_wh numeric, meter_last_wh numeric, energy_wh numeric, power_w float8,
+    id bigint, meter_start_wh numeric, meter_last_wh numeric, energy_wh numeric, power_w float8,
     soc_percent float8, last_reading_at timestamptz, last_progress_at timestamptz, flags jsonb, evidence jsonb)
-WHERE s.tenant_id = %(tenant)s AND s.id = w.id AND s.xmin::text = w.version
-RETURNING s.id
+WHERE s.tenant_id = %(tenant)s AND s.id = w.id
 """
 
 
-def save_progress(tenant_id: int, sheets: Iterable[Sheet]) -> set[int]:
-    """Write back running sheets that were loaded without a lock. Returns the ids of those saved: what somebody has
-    changed since is not overwritten."""
+def save_progress(tenant_id: int, sheets: Iterable[Sheet]) -> None:
+    """Write back running sheets into which readings were entered."""
     listed = [
         {
-            "id": sheet.id, "version": sheet.version, "meter_start_wh": sheet.meter_start_wh,
-            "meter_last_wh": sheet.meter_last_wh, "energy_wh": sheet.energy_wh, "power_w": sheet.power_w,
-            "soc_percent": sheet.soc_percent, "last_reading_at": sheet.last_reading_at,
-            "last_progress_at": sheet.last_progress_at, "flags": sheet.flags, "evidence": sheet.evidence.to_json(),
+            "id": sheet.id, "meter_start_wh": sheet.meter_start_wh, "meter_last_wh": sheet.meter_last_wh,
+            "energy_wh": sheet.energy_wh, "power_w": sheet.power_w, "soc_percent": sheet.soc_percent,
+            "last_reading_at": sheet.last_reading_at, "last_progress_at": sheet.last_progress_at,
+            "flags": sheet.flags, "evidence": sheet.evidence.to_json(),
         }
         for sheet in sheets
     ]  # fmt: skip
-    return {row[0] for row in rows.run(_SAVE_PROGRESS, tenant_id, listed)} if listed else set()
+    if listed:
+        rows.run(_SAVE_PROGRESS, tenant_id, listed)
 
 
 _INSERT = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ from django.db import connections as databases
 
 from stations.models import SessionState
 from stations.neutral import MeterReport, StatusReport
-from stations.services import connectors, readings
+from stations.services import connectors, readings, sheets
 from tenants.context import tenant_scope
 from tests.stations.telling import Speaker, now, sample, value, wire
 
@@ -55,3 +56,35 @@ def test_a_stop_passes_a_status_and_readings_of_the_same_connector(speaker: Spea
     assert errors == []
     assert speaker.session().state == SessionState.ENDED
     assert speaker.session().energy_wh == 5000
+
+
+def test_the_applier_locks_sessions_in_the_order_in_which_stops_do(speaker: Speaker) -> None:
+    first, second = (speaker.start(connector=n, uid=f"CARD{n}")[0].transaction_number for n in (1, 2))
+    ids = [session.pk for session in speaker.sessions()]
+    errors: list[BaseException] = []
+    holding, settling = threading.Event(), threading.Event()
+
+    def apply_journal() -> None:
+        told = sample(speaker.began + timedelta(minutes=20), value(3000))
+        reports = [
+            MeterReport(speaker.station.pk, evse, now(), (told,), number)
+            for evse, number in ((2, second), (1, first))  # the newer session is heard of first
+        ]
+        with tenant_scope(speaker.tenant_id):
+            progress = readings.record(tenant_id=speaker.tenant_id, reports=reports)
+            holding.wait(5)
+            settling.set()
+            progress.settle()
+
+    def stops() -> None:
+        with tenant_scope(speaker.tenant_id):
+            sheets.by_ids(speaker.tenant_id, ids[:1])
+            holding.set()
+            settling.wait(5)
+            time.sleep(0.2)  # the applier has come to its locks
+            sheets.by_ids(speaker.tenant_id, ids)
+
+    for thread in [in_thread(apply_journal, errors), in_thread(stops, errors)]:
+        thread.join()
+    assert errors == []
+    assert [session.meter_last_wh for session in speaker.sessions()] == [3000, 3000]
