@@ -196,19 +196,22 @@ class Gateway:
     def _conclude(
         self, link: Link, command: Command, state: str, word: str, detail: str, response: Any
     ) -> None:
-        with tenant_scope(link.tenant_id):
-            settled = self._settle(link, command, state, word, detail, response)
+        """First what the answer reports, so that who waits for the command finds it; then the command itself."""
         say = link.version.says[command.kind]
-        if settled is None or state != CommandState.ACCEPTED or say.reports is None:
-            return
-        with tenant_scope(link.tenant_id):  # apart: an answer that cannot be kept is an answer all the same
-            devices.record_variables(
-                tenant_id=link.tenant_id,
-                station_id=link.station_id,
-                reports=say.reports(response),
-                source=command.kind,
-                at=timezone.now(),
-            )
+        if state == CommandState.ACCEPTED and say.reports is not None:
+            try:
+                with tenant_scope(link.tenant_id):
+                    devices.record_variables(
+                        tenant_id=link.tenant_id,
+                        station_id=link.station_id,
+                        reports=say.reports(response),
+                        source=command.kind,
+                        at=timezone.now(),
+                    )
+            except Exception:  # an answer that cannot be kept is an answer all the same
+                log.exception("answer not kept", extra={"command": command.pk, "station": link.station_id})
+        with tenant_scope(link.tenant_id):
+            self._settle(link, command, state, word, detail, response)
 
     def _settle(
         self, link: Link, command: Command, state: str, word: str, detail: str, response: Any = None

@@ -331,6 +331,12 @@ def _read_variables(answer: Payload) -> list[VariableReport]:
     ]
 
 
+def _read_status(answer: Payload) -> str:
+    """Accepted where any variable was read, as in 1.6, whose unknown keys are no refusal."""
+    words = [entry.get("attributeStatus", "") for entry in answer.get("getVariableResult", ())]
+    return "Accepted" if "Accepted" in words else next(iter(words), "")
+
+
 def _first_status(member: str) -> Any:
     """The status of the first entry that was not accepted, else Accepted."""
 
@@ -345,7 +351,7 @@ SAYS: dict[str, Say] = {
     CommandKind.CLEAR_CACHE: Say("ClearCache", lambda arguments, command_id: {}),
     CommandKind.DATA_TRANSFER: Say("DataTransfer", v16.say_transfer),
     CommandKind.READ_CONFIGURATION: Say(
-        "GetVariables", _say_read, status=_first_status("getVariableResult"), reports=_read_variables
+        "GetVariables", _say_read, status=_read_status, reports=_read_variables
     ),
     CommandKind.READ_REPORT: Say("GetBaseReport", _say_report),
     CommandKind.RESET: Say("Reset", _say_reset, frozenset({"Accepted", "Scheduled"})),

@@ -177,6 +177,24 @@ async def test_the_configuration_that_was_read_is_kept(
     ]
 
 
+async def test_a_variable_that_is_unknown_loses_not_what_was_read(
+    plug: Plug, tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    names = ["OCPPCommCtrlr.HeartbeatInterval", "OCPPCommCtrlr.Nonsense"]
+    async with plug(station, "2.0.1") as wire:
+        command = await request(tenant, station, owner_actor, "read_configuration", names=names)
+        call = await wire.next_call()
+        asked = call[3]["getVariableData"]
+        results = [
+            asked[0] | {"attributeStatus": "Accepted", "attributeValue": "300"},
+            asked[1] | {"attributeStatus": "UnknownVariable"},
+        ]
+        await wire.answer(call, {"getVariableResult": results})
+        assert (await settled(tenant, command)).state == CommandState.ACCEPTED
+    found = Variable.objects.filter(tenant=tenant, station=station).values_list("name", "value")
+    assert await rows(tenant, lambda: list(found)) == [("HeartbeatInterval", "300")]
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_secret_goes_out_and_is_kept_nowhere(
     plug: Plug, tenant: Tenant, station: Station, owner_actor: Any, version: str
