@@ -233,6 +233,6 @@ LOGGING = {
         "daphne": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},  # sweeps run every second: only their troubles are news
         "celery.worker.strategy": {"level": "WARNING"},
-        "uvicorn.access": {"level": "WARNING"},
+        "uvicorn": {"level": "WARNING"},  # three lines a socket
     },
 }
