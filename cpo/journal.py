@@ -19,6 +19,7 @@ def main() -> None:
     from stations.ocpp.applier import Applier
 
     settle_in()
+    os.nice(5)  # stations wait for the gateway's answers, and nobody for what follows from them
     Applier().run()
 
 
