@@ -26,9 +26,8 @@ from tenants.context import tenant_scope
 
 log = logging.getLogger("voltyard.gateway.applier")
 
-PACE_SECONDS = (
-    0.2  # between two looks: what has gathered by then is applied at half the cost of piece by piece
-)
+# Between two looks: what has gathered by then is applied at half the cost of piece by piece.
+PACE_SECONDS = 0.2
 LAG = timedelta(days=2)  # a journal that waited longer is left to a person; its frames stay in the log
 BATCH = 1000
 

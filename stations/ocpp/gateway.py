@@ -79,10 +79,8 @@ class Gateway:
         if self.links.get(link.station_id) is link:
             del self.links[link.station_id]
         metrics.SOCKETS.set(len(self.links))
-        link.closing = link.closing or (
-            code,
-            reason,
-        )  # the pump stops: what still waits, waits for the next socket
+        # The pump stops: what still waits, waits for the next socket.
+        link.closing = link.closing or (code, reason)
         link.end_calls()
         request = CloseRequest(link.station_id, link.epoch, timezone.now(), code, reason)
         await self.writer.call(link.tenant_id, connections.close_many, request)
@@ -137,13 +135,11 @@ class Gateway:
                     wrong = schemas.check(link.version.name, say.action, payload)
                     if wrong is not None:
                         raise Invalid(wrong[1])
-                except (
-                    Exception
-                ) as error:  # arguments are anybody's JSON: one that is none must not block the next
-                    known = isinstance(error, Invalid)
-                    detail = (
-                        str(error) if known else f"The arguments cannot be sent ({type(error).__name__})."
-                    )
+                except Exception as error:
+                    # Arguments are anybody's JSON: some that cannot be sent must not block the next command.
+                    detail = f"The arguments cannot be sent ({type(error).__name__})."
+                    if isinstance(error, Invalid):
+                        detail = str(error)
                     self._settle(link, command, CommandState.FAILED, "invalid", detail)
                     continue
                 commands.mark_encoded(
@@ -248,10 +244,11 @@ class Gateway:
             await asyncio.sleep(seconds)
 
     async def _tell_alive(self) -> None:
-        await self._in_thread(partial(connections.alive, gateway=self.name), self._pulse)
-        for station_id in await self._in_thread(
-            partial(connections.unwelcome, gateway=self.name), self._pulse
-        ):
+        def tell() -> list[int]:
+            connections.alive(gateway=self.name)
+            return connections.unwelcome(gateway=self.name)
+
+        for station_id in await self._in_thread(tell, self._pulse):
             if station_id in self.links:
                 self.links[station_id].close(1008, "This station is not served here.")
 

@@ -220,9 +220,8 @@ class Link:
         self.answer_id = message_id
         self._note(frames.CALL, message_id, action, orjson.dumps(masked(payload)), time.time(), outbound=True)
         try:
-            async with asyncio.timeout(
-                settings.OCPP_CALL_TIMEOUT_SECONDS
-            ):  # a peer that does not read blocks us here
+            async with asyncio.timeout(settings.OCPP_CALL_TIMEOUT_SECONDS):
+                # Within the bound as well: a peer that does not read blocks us here.
                 await self._text(frames.call(message_id, action, payload))
                 answer = await self.answer
         finally:

@@ -61,9 +61,7 @@ def check(
     if compiled is None or compiled.is_valid(payload):
         return None
     try:
-        compiled.validate(
-            payload
-        )  # stops at the first error; to collect all of a hostile frame's takes seconds
+        compiled.validate(payload)  # up to the first error: to collect all of a hostile frame's takes seconds
     except jsonschema_rs.ValidationError as first:
         return violation(version, first)
     return None

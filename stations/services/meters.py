@@ -86,8 +86,8 @@ def measured(values: Sequence[SampledValue]) -> Measured:
             shape[place] = (*shape[place][:-1], _ABSURD)
         recipe = recipe_of(tuple(shape))
     result = Measured(flags=recipe.flags)
-    for column, combine, parts in recipe.columns:
-        setattr(result, column, combine([_scaled(numbers[place], shift) for place, shift in parts]))
+    for column, combine, finish, parts in recipe.columns:
+        setattr(result, column, finish(combine([_scaled(numbers[place], shift) for place, shift in parts])))
     return result
 
 
@@ -95,6 +95,8 @@ MOST_KEPT = 40  # values of a shape that is remembered: a hostile station's cost
 _USABLE, _UNTOLD, _ABSURD = range(3)
 # Of each value: measurand, unit, phase, location, multiplier, and one of the three above.
 _Shape = tuple[tuple[str, str, str, str, int, int], ...]
+_Combine = Callable[[list[Decimal]], Decimal]
+_Finish = Callable[[Decimal], Any]
 _Part = tuple[int, int]  # which value, and the power of ten that brings it to its base unit
 
 
@@ -102,7 +104,7 @@ _Part = tuple[int, int]  # which value, and the power of ten that brings it to i
 class _Recipe:
     """How values of one shape become columns. Stations tell the same shape all day."""
 
-    columns: tuple[tuple[str, Callable[[list[Decimal]], Any], tuple[_Part, ...]], ...]
+    columns: tuple[tuple[str, _Combine, _Finish, tuple[_Part, ...]], ...]
     shifts: tuple[_Part, ...]  # of values that are not told in their base unit
     flags: tuple[str, ...]
 
@@ -127,7 +129,7 @@ def _recipe(shape: _Shape) -> _Recipe:
     for measurand, column, combine, finish in _COLUMNS:
         parts, of_pairs = _pick(told.get(measurand, ()), pairs=measurand == VOLTAGE)
         if parts:
-            columns.append((column, _finished(_mean_of_pairs if of_pairs else combine, finish), parts))
+            columns.append((column, _mean_of_pairs if of_pairs else combine, finish, parts))
     shifts = tuple(part for parts in told.values() for _place, _phase, part in parts if part[1])
     return _Recipe(tuple(columns), shifts, tuple(sorted(flags)))
 
@@ -170,9 +172,6 @@ def is_possible(number: Decimal | None, power: int = 0) -> bool:
 def _scaled(number: Decimal | None, power: int) -> Decimal:
     assert number is not None
     return number.scaleb(power) if power else number
-
-
-_Combine = Callable[[list[Decimal]], Decimal]
 
 
 def _pick(told: Sequence[tuple[int, str, _Part]], *, pairs: bool) -> tuple[tuple[_Part, ...], bool]:
@@ -220,12 +219,7 @@ def _to_float(number: Decimal) -> float:
     return round(float(number), 3)
 
 
-def _finished(combine: _Combine, finish: Callable[[Decimal], Any]) -> Callable[[list[Decimal]], Any]:
-    return lambda numbers: finish(numbers[0] if len(numbers) == 1 and combine in _ALONE else combine(numbers))
-
-
-_ALONE = (_sum, _highest, _mean)  # of one value they are that value
-_COLUMNS: tuple[tuple[str, str, _Combine, Callable[[Decimal], Any]], ...] = (
+_COLUMNS: tuple[tuple[str, str, _Combine, _Finish], ...] = (
     (REGISTER, "energy_wh", _sum, _to_milli),
     (INTERVAL, "interval_wh", _sum, _to_milli),
     (POWER, "power_w", _sum, _to_float),

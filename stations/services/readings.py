@@ -126,14 +126,14 @@ class Progress:
 
     def settle(self) -> None:
         """Bring the sessions up to date. They are locked from here on: commit soon."""
-        sheets_of = {sheet.id: sheet for sheet, _rows in self.entered.values()}
-        changed = sheets.hold(self.tenant_id, sheets_of.values())
-        running = [sheet for sheet in sheets_of.values() if sheet.is_active and sheet.id not in changed]
+        looked_at = [sheet for sheet, _rows in self.entered.values()]
+        changed = sheets.hold(self.tenant_id, looked_at)
+        running = [sheet for sheet in looked_at if sheet.is_active and sheet.id not in changed]
         for sheet in running:
             sheet.conclude()
         sheets.save_progress(self.tenant_id, running)
         # Those that a stop has overtaken, most likely, begin anew with what is there now.
-        others = sheets.by_ids(self.tenant_id, sheets_of.keys() - {sheet.id for sheet in running})
+        others = sheets.by_ids(self.tenant_id, self.entered.keys() - {sheet.id for sheet in running})
         for sheet in others.values():
             for reading in self.entered[sheet.id][1]:
                 enter(sheet, reading, marks=False)
