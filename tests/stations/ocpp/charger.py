@@ -73,7 +73,17 @@ class Charger:
         await self.socket.send(text)
 
     async def next_call(self) -> list[Any]:
-        return await asyncio.wait_for(self.calls.get(), 15)
+        """The next CALL to us. ConnectionError if the socket ends first."""
+        if not self.calls.empty():
+            return self.calls.get_nowait()
+        call = asyncio.create_task(self.calls.get())
+        await asyncio.wait((call, self._reader), timeout=15, return_when=asyncio.FIRST_COMPLETED)
+        if call.done():
+            return call.result()
+        call.cancel()
+        if self._reader.done():
+            raise ConnectionError(f"closed: {self.socket.close_code} {self.socket.close_reason}")
+        raise TimeoutError
 
     async def next_other(self) -> list[Any]:
         return await asyncio.wait_for(self.others.get(), 15)
