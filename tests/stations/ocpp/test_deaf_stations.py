@@ -63,7 +63,9 @@ class Deaf:
         with suppress(ConnectionError):
             for number in itertools.count():
                 await self.say(f'[2,"{number}","Heartbeat",{{}}]')
-                await asyncio.sleep(0)  # the kernel takes megabytes at once, and the good station must answer pings
+                await asyncio.sleep(
+                    0
+                )  # the kernel takes megabytes at once, and the good station must answer pings
 
     async def is_stuck(self) -> bool:
         """Whether more waits for this socket at the gateway than its kernel sends off."""
