@@ -23,6 +23,7 @@ from fleets.services import scopes
 from fleets.services import tokens as token_verbs
 from stations.models import Connector, Evse, Station
 from stations.services import stations as station_verbs
+from stations.services.stations import PASSWORD_ALPHABET, PASSWORD_LENGTH, password_hash
 from tenants.models import Membership, Site, Tenant, User
 from tenants.permissions import Actor, system
 from tenants.services import members, sites
@@ -59,7 +60,21 @@ def person_password() -> str:
 
 
 def station_password(tenant: str, identity: str) -> str:
-    return derived(f"station {tenant} {identity}", 24)
+    """Of the shape of those that stations get elsewhere (`stations.services.stations.new_password`)."""
+    number, letters = int(derived(f"station {tenant} {identity}", 64), 16), ""
+    while len(letters) < PASSWORD_LENGTH:
+        number, letter = divmod(number, len(PASSWORD_ALPHABET))
+        letters += PASSWORD_ALPHABET[letter]
+    return letters
+
+
+def shorten_passwords(tenant: Tenant) -> None:
+    """A demo of an earlier version has 24 characters, too many for 1.6. Inside the tenant's scope."""
+    for station in Station.objects.filter(tenant=tenant):
+        long = derived(f"station {tenant.slug} {station.identity}", 24)
+        if station.password_hash == password_hash(long):
+            station.password_hash = password_hash(station_password(tenant.slug, station.identity))
+            station.save(update_fields=["password_hash"])
 
 
 def found(plan: DemoCompany, tenant: Tenant) -> Company:

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from stations.api.stations import StationCreated, StationView
 from stations.models import QuarantinedStation
 from stations.services import stations
+from stations.services.stations import PASSWORD_HINT
 from tenants.permissions import Permission
 from tenants.rest import Filters, In, Out, Verb
 
@@ -34,7 +35,9 @@ class AdoptIn(In):
     site_id = serializers.IntegerField()
     name = serializers.CharField(max_length=120, allow_blank=True, required=False)
     evses = serializers.IntegerField(min_value=0, max_value=100, required=False)
-    password = serializers.CharField(max_length=40, required=False, trim_whitespace=False)
+    password = serializers.CharField(
+        max_length=40, required=False, trim_whitespace=False, help_text=PASSWORD_HINT
+    )
 
 
 class QuarantineFilter(Filters):

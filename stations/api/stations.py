@@ -14,6 +14,7 @@ from billing.models import Tariff
 from stations import visible
 from stations.models import Connector, ConnectorStatus, Evse, PowerType, Registration, Station
 from stations.services import stations
+from stations.services.stations import PASSWORD_HINT
 from tenants import queries as tenants
 from tenants.models import Site
 from tenants.permissions import Permission
@@ -104,7 +105,9 @@ class StationIn(In):
     site_id = serializers.IntegerField()
     name = serializers.CharField(max_length=120, allow_blank=True, required=False)
     evses = serializers.IntegerField(min_value=0, max_value=100, required=False)
-    password = serializers.CharField(max_length=40, required=False, trim_whitespace=False)
+    password = serializers.CharField(
+        max_length=40, required=False, trim_whitespace=False, help_text=PASSWORD_HINT
+    )
     connector = ConnectorIn(required=False)
 
 
@@ -120,7 +123,7 @@ class StationChange(In):
 
 class PasswordIn(In):
     password = serializers.CharField(
-        max_length=40, required=False, trim_whitespace=False, help_text="Left out: a random one is made"
+        max_length=40, required=False, trim_whitespace=False, help_text=PASSWORD_HINT
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets as random
 from typing import Any
 
 from django.db import IntegrityError, connections, transaction
@@ -20,7 +21,11 @@ from tenants.permissions import Actor, Permission
 from tenants.services import audit
 
 PURPOSE = "station"
-PASSWORD_LENGTH = 24  # OCPP 2.0.1 A00.FR.205: 16 to 40 characters
+PASSWORD_LENGTH = 20
+PASSWORD_ALPHABET = "23456789abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ"  # none that looks like another
+PASSWORD_HINT = (
+    "Left out: a random one is made. Stations with OCPP 1.6 take 16 to 20 characters, later ones 16 to 40."
+)
 _FORBIDDEN_IN_IDENTITY = re.compile(r"[\x00-\x1f\x7f:]")  # HTTP Basic's user-id holds no colon (RFC 7617)
 EDITABLE = frozenset({
     "name", "site_id", "tariff_id", "strict", "allow_unauthenticated", "registration", "heartbeat_seconds"
@@ -38,6 +43,16 @@ def _checked_password(password: str) -> str:
     if not 8 <= len(password) <= 40 or "\0" in password:
         raise Invalid(fields={"password": "Write 8 to 40 characters, or leave it empty to get a random one."})
     return password
+
+
+def new_password() -> str:
+    """A random password that a station of any version takes and a technician can type: 116 bits.
+
+    20 characters, because 1.6's AuthorizationKey holds 16 to 20 bytes (security whitepaper, A00.FR.205) and longer
+    ones are cut or refused by its stations; 2.0.1's BasicAuthPassword takes 16 to 40. Letters and digits alone are
+    in the alphabet of both, and need no escaping in a station's own pages.
+    """
+    return "".join(random.choice(PASSWORD_ALPHABET) for _place in range(PASSWORD_LENGTH))
 
 
 def password_hash(password: str) -> str:
@@ -59,7 +74,7 @@ def create_station(
     `connector` may set standard, power_type, max_power_w and max_amps. Invalid or Conflict in words.
     """
     actor.require(Permission.STATION_EDIT, site_id=site.pk)
-    password = _checked_password(password) if password else secrets.new_secret(PASSWORD_LENGTH)
+    password = _checked_password(password) if password else new_password()
     if not 0 <= evses <= 100:
         raise Invalid(fields={"evses": "Write a number from 0 to 100."})
     station = Station(
@@ -135,7 +150,7 @@ def renew_password(*, station: Station, actor: Actor, password: str = "", end_so
     the new password through it.
     """
     actor.require(Permission.STATION_EDIT, site_id=station.site_id)
-    password = _checked_password(password) if password else secrets.new_secret(PASSWORD_LENGTH)
+    password = _checked_password(password) if password else new_password()
     station.password_hash = password_hash(password)
     station.save(update_fields=["password_hash"])
     if end_socket:

@@ -59,7 +59,10 @@ class ConnectForm(PortalForm):
         label=_("Password"),
         required=False,
         max_length=40,
-        help_text=_("Leave it empty to get a strong random one. Enter it only if the station's is fixed."),
+        help_text=_(
+            "Leave it empty to get a strong random one. Enter it only if the station's is fixed. "
+            "Stations with OCPP 1.6 take 16 to 20 characters, later ones 16 to 40."
+        ),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
 

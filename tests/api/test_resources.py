@@ -151,7 +151,7 @@ def test_a_held_session_is_released_or_voided_once(world: World) -> None:
 def test_an_adopted_station_leaves_the_quarantine(world: World) -> None:
     path = f"/quarantine/{world.quarantined.pk}"
     made = world.api.write("POST", f"{path}/adopt", {"site_id": world.site.pk}, status=201)
-    assert made["identity"] == world.quarantined.identity and len(made["password"]) >= 16
+    assert made["identity"] == world.quarantined.identity and len(made["password"]) == 20
     assert world.api.call("GET", path).status_code == 404
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from django.db import connection
 
 from stations.models import Command, Frame, Station, Variable
 from stations.services import commands
-from stations.services.stations import password_hash
+from stations.services.stations import PASSWORD_ALPHABET, PASSWORD_LENGTH, new_password, password_hash
 from tenants.context import tenant_scope
 from tenants.models import AuditRecord, Site, Tenant
 from tests.people import ApiClient
@@ -25,12 +26,18 @@ def api(api_client: Callable[..., ApiClient]) -> ApiClient:
     return api_client()
 
 
+def assert_any_version_takes(password: str) -> None:
+    """1.6's AuthorizationKey holds 16 to 20 bytes, 2.0.1's BasicAuthPassword 16 to 40 characters."""
+    assert len(password.encode()) == 20 and password.isalnum()
+
+
 def test_a_new_station_gets_a_password_shown_once(api: ApiClient, site: Site, tenant: Tenant) -> None:
     made = api.write("POST", "/stations", {"identity": "A-1", "site_id": site.pk, "evses": 2}, status=201)
     assert len(made["evses"]) == 2 and made["evses"][0]["connectors"][0]["status"] == "unknown"
     with tenant_scope(tenant.pk):
         kept = Station.objects.get(pk=made["id"])
     assert kept.password_hash == password_hash(made["password"])
+    assert_any_version_takes(made["password"])
     assert "password" not in api.read(f"/stations/{made['id']}")
 
 
@@ -60,6 +67,22 @@ def test_a_renewed_password_replaces_the_old_one(api: ApiClient, station: Statio
     told = api.write("POST", f"/stations/{station.pk}/password", {})["password"]
     with tenant_scope(tenant.pk):
         assert Station.objects.get(pk=station.pk).password_hash == password_hash(told)
+    assert_any_version_takes(told)
+
+
+@pytest.mark.nodb
+def test_a_generated_password_cannot_be_guessed() -> None:
+    assert PASSWORD_LENGTH * math.log2(len(set(PASSWORD_ALPHABET))) >= 100
+    made = [new_password() for _one in range(200)]
+    assert len(set(made)) == 200 and set("".join(made)) == set(PASSWORD_ALPHABET)
+
+
+@pytest.mark.parametrize(("length", "status"), [(7, 422), (16, 200), (40, 200), (41, 422)])
+def test_a_password_of_the_stations_own_is_taken(
+    length: int, status: int, api: ApiClient, station: Station
+) -> None:
+    asked = api.call("POST", f"/stations/{station.pk}/password", {"password": "p" * length})
+    assert asked.status_code == status
 
 
 def test_a_station_out_of_use_is_gone(api: ApiClient, station: Station) -> None:

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from billing.models import Charge
 from billing.services import charges
-from cpo.demo import summary
+from cpo.demo import founding, summary
 from fleets.models import Token, Verdict
 from fleets.services.authorization import Shown, judge
 from simulator.run import read_plans
@@ -81,8 +81,28 @@ def test_the_simulator_reads_its_stations_and_their_passwords_fit(demo: Demo) ->
         for plan in ours:
             station = Station.objects.get(tenant=tenant, identity=plan.identity)
             assert station.password_hash == password_hash(plan.password or "")
+            assert len(plan.password or "") == 20
             assert station.evses.count() == plan.connectors
             assert plan.tokens
+
+
+def test_passwords_of_an_earlier_version_are_shortened(demo: Demo) -> None:
+    tenant, path = demo
+    own = json.loads(path.read_text())["charger"]
+    with tenant_scope(tenant.pk):
+        station = Station.objects.get(tenant=tenant, identity=own["identity"])
+        theirs = Station.objects.filter(tenant=tenant).exclude(pk=station.pk)[0]
+        long = founding.derived(f"station {tenant.slug} {station.identity}", 24)
+        Station.objects.filter(pk=station.pk).update(password_hash=password_hash(long))
+        kept = theirs.password_hash
+        Station.objects.filter(pk=theirs.pk).update(password_hash=password_hash("chosen by its owner"))
+    call_command("demo")
+    with tenant_scope(tenant.pk):
+        station.refresh_from_db()
+        theirs.refresh_from_db()
+        assert station.password_hash == password_hash(own["password"])
+        assert theirs.password_hash == password_hash("chosen by its owner")
+        Station.objects.filter(pk=theirs.pk).update(password_hash=kept)
 
 
 def test_no_card_is_dealt_to_two_stations_but_the_blocked_one(demo: Demo) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -171,6 +172,7 @@ def test_a_new_station_shows_its_three_values_once(
     answer = owner.post("stations/connect/", identity="CP-77", site=site.pk, evses=2, plug="dc150")
     text = answer.content.decode()
     assert f"/ocpp/{tenant.slug}/" in text
+    assert re.search(r"Password</dt><dd><div class=\"copy\"><span>[A-Za-z0-9]{20}</span>", text)
     with tenant_scope(tenant.pk):
         station = Station.objects.get(tenant=tenant, identity="CP-77")
         assert (

@@ -35,7 +35,7 @@ class Command(BaseCommand):
         from billing.models import Tariff
         from fleets.models import Token
         from stations.models import Connector, Evse, Station
-        from stations.services.stations import password_hash
+        from stations.services.stations import new_password, password_hash
         from tenants.context import as_platform, tenant_scope
         from tenants.models import Site, Tenant
         from tenants.permissions import Permission, system
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         slug = f"bench-{secrets.token_hex(3)}"
         with as_platform():
             tenant = Tenant.objects.create(slug=slug, name="Bench")
-        credentials = [(f"B-{n}", secrets.token_urlsafe(18)) for n in range(1, options["stations"] + 1)]
+        credentials = [(f"B-{n}", new_password()) for n in range(1, options["stations"] + 1)]
         with tenant_scope(tenant.pk):
             site = Site.objects.create(tenant_id=tenant.pk, name="Bench")
             tariff = Tariff(tenant_id=tenant.pk, name="Bench", currency="EUR", is_default=True)

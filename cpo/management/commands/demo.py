@@ -48,6 +48,7 @@ class Command(BaseCommand):
         begun, now = time.monotonic(), timezone.now()
         with tenant_scope(tenant.pk):  # one transaction: a run that is killed leaves nothing half-made
             if Site.objects.filter(tenant=tenant).exists():
+                founding.shorten_passwords(tenant)
                 return tenant
             company = founding.found(plan, tenant)
             sessions = history.write(company, now)
