@@ -34,6 +34,7 @@ _TEXTS: dict[str, Any] = {
     "station_gone": _("Ended here, because the station had been offline for days."),
     "stops_differ": _("The station told two different meter values for the stop."),
     "times_reversed": _("The stop is earlier than the start."),
+    "token_missing": _("The station never said whose card it was, so nobody is billed for it."),
     "token_refused": _("The station charged although the card was refused."),
     "unit_mismatch": _("The meter values differ by a thousand: Wh and kWh seem to be mixed up."),
     "unit_unknown": _("The station told meter values in a unit that nobody knows; they are left out."),

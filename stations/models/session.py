@@ -21,7 +21,7 @@ class Session(TenantModel):
     """One car at one EVSE from start to stop (OCPP transaction). Billed energy is stop minus start, or it is held.
 
     `flags` name what was odd, such as "token_refused", "meter_rollback", "unit_mismatch", "bad_timestamp",
-    "energy_absurd", "seq_gap", "stop_missing", "guardian_closed", "start_missing".
+    "energy_absurd", "seq_gap", "token_missing", "guardian_closed", "start_missing".
     """
 
     # No index for each key: a start would pay for all of them (see Meta).

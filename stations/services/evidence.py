@@ -25,6 +25,7 @@ ENERGY_ABSURD = "energy_absurd"
 READINGS_DISAGREE = "readings_disagree"
 STOPS_DIFFER = "stops_differ"
 TIMES_REVERSED = "times_reversed"
+TOKEN_MISSING = "token_missing"
 
 # A register may be told in kWh with one decimal: less is no contradiction.
 TOLERANCE_MWH = 100_000
@@ -164,10 +165,12 @@ def conclude(evidence: Evidence, *, rating_w: int) -> Conclusion:
         return Conclusion(begin, None, last, _so_far(evidence, begin, rating_w), flags)
     flags |= _stop_flags(evidence)
     if begin is None or end is None or _lone_mark(evidence):
+        energy = _so_far(evidence, begin, rating_w)
         flags.add(METER_MISSING)
-        return Conclusion(begin, end, last, _so_far(evidence, begin, rating_w), flags)
+        return Conclusion(begin, end, last, energy, flags | _token_flags(evidence, energy))
     bound = energy_bound(evidence, rating_w)
     flags |= _meter_flags(begin, end, bound) | _reading_flags(evidence, begin, end, bound)
+    flags |= _token_flags(evidence, end - begin)
     return Conclusion(begin, end, last if last is not None else end, end - begin, flags)
 
 
@@ -221,6 +224,14 @@ def _sequence_flags(evidence: Evidence) -> set[str]:
     if evidence.expects_start and evidence.started is None:
         flags.add(START_MISSING)
     return flags
+
+
+def _token_flags(evidence: Evidence, energy: int) -> set[str]:
+    """Who charged was never said: neither by an event, were it "NoAuthorization", nor by who asked for the start.
+
+    Only 2.x can leave it out; its sessions expect a start that is told.
+    """
+    return {TOKEN_MISSING} if evidence.expects_start and evidence.token is None and energy > 0 else set()
 
 
 def _stop_flags(evidence: Evidence) -> set[str]:

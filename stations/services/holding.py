@@ -8,6 +8,8 @@ from decimal import Decimal
 from fleets.models import Verdict
 
 # Flags that hold a session, the gravest first. English here: the text is stored; pages translate it.
+# Not among them: "token_missing". Nobody is billed for such a session, so that nobody can be billed wrongly; many
+# stations are free to all by their own setting, and each of their sessions would wait for a person.
 HOLDING: dict[str, str] = {
     "meter_negative": "The meter showed a negative value.",
     "unit_mismatch": "The meter values differ by a thousand: Wh and kWh seem to be mixed up.",

@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from fleets.models import Verdict
-from stations.models import Command, SessionState, Station
-from stations.neutral import TransactionEvent
+from fleets.models import TokenKind, Verdict
+from stations import flags
+from stations.models import Command, Session, SessionState, Station
+from stations.neutral import TokenShown, TransactionEvent
 from tests.stations.telling import POWER, Speaker, begin, end, value
 
 
@@ -239,6 +242,56 @@ def test_a_refused_token_is_flagged(speaker: Speaker) -> None:
     speaker.tell(speaker.event("ended", 1, minutes=50, samples=[end(6000)]))
     assert speaker.session().flags == ["token_refused"]
     assert speaker.session().state == SessionState.HELD
+
+
+def charged(speaker: Speaker, **start: Any) -> Session:
+    """A session of 5 kWh in which no event but the start may show a token."""
+    speaker.tell(speaker.event("started", 0, samples=[begin(1000)], **start))
+    speaker.tell(speaker.event("ended", 1, minutes=50, samples=[end(6000)]))
+    return speaker.session()
+
+
+def test_energy_that_was_drawn_without_any_token_is_flagged_and_not_held(speaker: Speaker) -> None:
+    session = charged(speaker)
+    assert (session.flags, session.state) == (["token_missing"], SessionState.ENDED)
+    assert flags.texts(session.flags) == [
+        "The station never said whose card it was, so nobody is billed for it."
+    ]
+
+
+def test_a_session_without_token_and_without_energy_is_nobodys_business(speaker: Speaker) -> None:
+    speaker.tell(speaker.event("started", 0, samples=[begin(1000)]))
+    assert speaker.session().flags == []
+    speaker.tell(speaker.event("ended", 1, minutes=50, samples=[end(1000)]))
+    assert speaker.session().flags == []
+
+
+def test_a_token_that_comes_late_takes_the_flag_away(speaker: Speaker) -> None:
+    assert charged(speaker).flags == ["token_missing"]
+    speaker.tell(speaker.event("updated", 2, minutes=1, uid="CARD"))
+    assert (speaker.session().flags, speaker.session().token_uid) == ([], "CARD")
+
+
+def test_that_no_authorisation_is_needed_counts_as_told(speaker: Speaker) -> None:
+    free = TokenShown("", TokenKind.NO_AUTHORIZATION)
+    speaker.tell(replace(speaker.event("started", 0, samples=[begin(1000)]), token=free))
+    speaker.tell(speaker.event("ended", 1, minutes=50, samples=[end(6000)]))
+    assert "token_missing" not in speaker.session().flags
+
+
+@pytest.mark.parametrize(("asked_with", "expected"), [("CARD", []), ("", ["token_missing"])])
+def test_the_token_of_a_remote_start_counts(
+    asked_with: str, expected: list[str], speaker: Speaker, make_command: Callable[..., Command]
+) -> None:
+    command = make_command(speaker.station, arguments={"token_uid": asked_with})
+    assert charged(speaker, remote_start_id=command.pk).flags == expected
+
+
+def test_a_session_without_token_that_the_guardian_ends_is_flagged(speaker: Speaker) -> None:
+    speaker.tell(speaker.event("started", 0, samples=[begin(1000)]))
+    speaker.tell(speaker.event("updated", 1, minutes=40, samples=[value(5000)]))
+    speaker.tell(speaker.event("started", 0, transaction_id="tx-2", minutes=45, samples=[begin(5900)]))
+    assert "token_missing" in speaker.sessions()[0].flags
 
 
 def test_the_token_that_stops_does_not_become_the_sessions(
