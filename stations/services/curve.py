@@ -1,8 +1,9 @@
 """The energy and power curve of a session, right whatever mixture of values its station sends.
 
 Energy since the start: from the import register, else from interval energies, else from power. Registers that count
-from the session's start, or are told in the wrong unit, are seen by what the session drew. Power: as told, else from
-the growth of the energy.
+from the session's start, or are told in the wrong unit, are seen by what the session drew. The registers told for the
+start and the stop are points as well: many stations tell nothing else. Power: as told, else from the growth of the
+energy.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from typing import Any
 
 from stations.models import Reading, Session
 from stations.neutral import SampledValue
-from stations.services import meters
+from stations.services import clock, meters
+from stations.services.evidence import Evidence
+from stations.services.sheet import milli
 
 AHEAD_WH = Decimal(1000)  # a register may be ahead of what the session knew when it was told
 # A register told in kWh with one decimal may begin below the meter value at the start.
 ROUNDING_WH = Decimal(100)
 MOST_POINTS = 20_000
+# A reading beside the start or the stop that says the same is the same, told once more by another clock.
+BESIDE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,14 @@ class CurvePoint:
     power_w: float | None = None
     soc_percent: float | None = None
     offered_w: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The register as told for the start, or for the stop: the one that the session's figures rest on."""
+
+    at: datetime
+    register_wh: Decimal
 
 
 @dataclass(slots=True)
@@ -54,19 +67,44 @@ def of_session(session: Session) -> list[CurvePoint]:
         found = found.filter(sampled_at__lte=session.ended_at + timedelta(minutes=1))
     return points(
         _instants(found[:MOST_POINTS]), started_at=session.started_at, meter_start_wh=session.meter_start_wh,
-        energy_wh=session.energy_wh,
+        energy_wh=session.energy_wh, marks=marks(session),
     )  # fmt: skip
 
 
+def marks(session: Session) -> list[Mark]:
+    """The registers that were told for the start and the stop, as far as they were."""
+    known = Evidence.from_json(session.evidence)
+    return [
+        Mark(clock.from_milliseconds(told[at][0]), counted)
+        for told, at, counted in (
+            (known.begins, 0, session.meter_start_wh),
+            (known.ends, -1, session.meter_stop_wh),
+        )
+        # Figures that were decided upon stay, whatever was told later.
+        if told and counted is not None and told[at][1] == milli(counted)
+    ]
+
+
 def points(
-    instants: Sequence[Instant], *, started_at: datetime, meter_start_wh: Decimal | None, energy_wh: Decimal
+    instants: Sequence[Instant],
+    *,
+    started_at: datetime,
+    meter_start_wh: Decimal | None,
+    energy_wh: Decimal,
+    marks: Sequence[Mark] = (),
 ) -> list[CurvePoint]:
-    """Pure: the curve of a session that drew `energy_wh` so far."""
+    """Pure: the curve of a session that drew `energy_wh` so far. `instants` and `marks` in order of time."""
     ways = (_by_register(instants, meter_start_wh, energy_wh), _by_interval(instants), _by_power(instants))
     energies = next((way for way in ways if len(way) >= 2), ways[0])
+    for mark in marks:
+        drawn = mark.register_wh - (meter_start_wh or Decimal(0))
+        if _fits(energies, mark.at, drawn, energy_wh + AHEAD_WH):
+            energies[mark.at] = drawn
+    told = {mark.at: Instant(mark.at) for mark in marks if mark.at in energies}
+    told |= {one.at: one for one in instants}
     curve = [
         CurvePoint(one.at, energies.get(one.at), one.power_w, one.soc_percent, one.offered_w)
-        for one in instants
+        for one in sorted(told.values(), key=lambda one: one.at)
     ]
     if sum(point.power_w is not None for point in curve) >= 2:
         return curve
@@ -118,6 +156,17 @@ def _by_register(
         if newest <= drawn <= energy_wh + AHEAD_WH:
             energies[at] = newest = drawn
     return energies
+
+
+def _fits(energies: dict[datetime, Decimal], at: datetime, drawn: Decimal, most: Decimal) -> bool:
+    """May the curve lead through this point? Not where it is one told already, nor where it would fall."""
+    if not 0 <= drawn <= most:
+        return False
+    if any(abs(there - at) <= BESIDE and energy == drawn for there, energy in energies.items()):
+        return False
+    return at not in energies and all(
+        energy <= drawn if there < at else energy >= drawn for there, energy in energies.items()
+    )
 
 
 def _by_interval(instants: Sequence[Instant]) -> dict[datetime, Decimal]:

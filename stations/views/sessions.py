@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ from django.utils.translation import gettext as _
 from billing.models import Charge
 from billing.services import rating
 from stations import flags, history
-from stations.models import Session, SessionState
+from stations.models import Reading, Session, SessionState
 from stations.services import curve as curves
 from stations.views.common import get_session
 from tenants.pages import PageRequest, page
@@ -41,7 +42,7 @@ def _render(request: PageRequest, session_id: int, template: str) -> HttpRespons
         if found.charge_id
         else None
     )
-    readings = history.readings(found)
+    readings = _with_marks(history.readings(found), curves.marks(found))
     held = flags.reason(found.held_reason)
     context = {
         "session": found,
@@ -57,6 +58,18 @@ def _render(request: PageRequest, session_id: int, template: str) -> HttpRespons
     }
     with timezone.override(ZoneInfo(found.site.time_zone)):
         return render(request, template, context)
+
+
+def _with_marks(readings: list[Reading], marks: Sequence[curves.Mark]) -> list[Reading]:
+    """The meter values with those of the start and the stop, where these did not come as readings too. One alone is
+    no curve."""
+    told = {(reading.sampled_at, reading.energy_wh) for reading in readings}
+    more = [
+        Reading(sampled_at=mark.at, energy_wh=mark.register_wh)
+        for mark in marks
+        if (mark.at, mark.register_wh) not in told
+    ]
+    return sorted([*readings, *more], key=lambda one: one.sampled_at) if readings or len(more) > 1 else []
 
 
 def _price_so_far(session: Session) -> Decimal | None:

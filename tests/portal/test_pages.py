@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from tenants.context import tenant_scope
 from tenants.models import AuditRecord, Site, Tenant
 from tests.objects import create_site
 from tests.portal.conftest import Visitor
+from tests.stations.telling import Speaker
 
 Make = Callable[..., Any]
 
@@ -343,3 +344,19 @@ def test_a_password_that_a_station_told_is_on_no_page(
         "value=***" not in text and "value=%2A" not in text
     )  # the link to change it does not offer the mask
     assert "AuthorizationKey" not in owner.text(page, q="hunter2")
+
+
+def test_a_session_of_start_and_stop_alone_has_a_curve(
+    visitor: Callable[..., Visitor], station: Station
+) -> None:
+    speaker, owner = Speaker(station), visitor()
+    (answer,) = speaker.start(meter=1000)
+    page = f"sessions/{speaker.session().pk}/"
+    assert "sent no meter values" in owner.text(page)
+    speaker.stop(number=answer.transaction_number, meter=6500, at=speaker.began + timedelta(minutes=30))
+    text = owner.text(page)
+    assert "sent no meter values" not in text
+    rows = text.split("data-chart-src")[1].split("</table>")[0]
+    assert "1.000" in rows and "6.500" in rows
+    _power, energy = owner.get(f"{page}curve.json").json()["series"]
+    assert energy["values"] == [0, 5.5]

@@ -11,7 +11,7 @@ import pytest
 from stations.neutral import Sample
 from stations.services import curve
 from tenants.context import tenant_scope
-from tests.stations.telling import POWER, REGISTER, Speaker, sample, value
+from tests.stations.telling import POWER, REGISTER, Speaker, begin, end, sample, value
 
 INTERVAL = "Energy.Active.Import.Interval"
 STEP = timedelta(minutes=10)
@@ -81,6 +81,82 @@ def test_the_curve_of_every_mixture(speaker: Speaker, name: str) -> None:
         [0, 1833.3, 3666.7, 5500], abs=0.2
     )
     assert [point.power_w for point in points[1:]] == pytest.approx([11000] * 3, rel=1e-3)
+
+
+def curve_of(speaker: Speaker) -> list[curve.CurvePoint]:
+    with tenant_scope(speaker.tenant_id):
+        return curve.of_session(speaker.session())
+
+
+def told(points: list[curve.CurvePoint], speaker: Speaker) -> list[tuple[float, float | None]]:
+    """(minutes since the start, Wh since the start)"""
+    return [
+        (
+            (point.at - speaker.began).total_seconds() / 60,
+            None if point.energy_wh is None else float(point.energy_wh),
+        )
+        for point in points
+    ]
+
+
+def test_a_session_of_start_and_stop_alone_is_a_line(speaker: Speaker) -> None:
+    (answer,) = speaker.start(meter=1000)
+    assert told(curve_of(speaker), speaker) == [(0, 0)]
+    speaker.stop(number=answer.transaction_number, meter=6500, at=speaker.began + 3 * STEP)
+    assert told(curve_of(speaker), speaker) == [(0, 0), (30, 5500)]
+
+
+def test_start_and_stop_close_the_line_of_readings_on_the_way(speaker: Speaker) -> None:
+    (answer,) = speaker.start(meter=1000)
+    speaker.meter(sample(at(speaker, 1), value(2000)), number=answer.transaction_number)
+    speaker.meter(sample(at(speaker, 2), value(5000)), number=answer.transaction_number)
+    speaker.stop(number=answer.transaction_number, meter=6500, at=speaker.began + 3 * STEP)
+    assert told(curve_of(speaker), speaker) == [(0, 0), (10, 1000), (20, 4000), (30, 6500 - 1000)]
+
+
+def test_readings_from_another_zero_and_powers_alone_are_closed_too(speaker: Speaker) -> None:
+    (answer,) = speaker.start(meter=1000)
+    speaker.meter(sample(at(speaker, 1), value(100)), number=answer.transaction_number)
+    speaker.meter(sample(at(speaker, 2), value(3100), value(40, "SoC")), number=answer.transaction_number)
+    speaker.stop(number=answer.transaction_number, meter=6500, at=speaker.began + 3 * STEP)
+    points = curve_of(speaker)
+    assert told(points, speaker) == [(0, 0), (10, 0), (20, 3000), (30, 5500)]
+    assert points[2].soc_percent == 40
+
+
+def test_what_also_came_as_readings_is_there_once(speaker: Speaker) -> None:
+    """Transaction.Begin and Transaction.End of 2.x; and of 1.6, where the stop's own time is a second later."""
+    speaker.tell(
+        speaker.event("started", 0, uid="CARD", samples=[begin(1000)]),
+        speaker.event("ended", 1, minutes=30, samples=[end(6500)]),
+    )
+    assert told(curve_of(speaker), speaker) == [(0, 0), (30, 5500)]
+
+
+def test_a_reading_beside_the_stop_that_says_the_same_is_the_same(speaker: Speaker) -> None:
+    (answer,) = speaker.start(meter=1000)
+    stop, second = speaker.began + 3 * STEP, timedelta(seconds=1)
+    sampled = [sample(speaker.began + second, begin(1000)), sample(stop - second, end(6500))]
+    speaker.stop(number=answer.transaction_number, meter=6500, at=stop, samples=sampled)
+    assert [point.at for point in curve_of(speaker)] == [speaker.began + second, stop - second]
+
+
+def test_a_power_at_the_very_start_keeps_its_place(speaker: Speaker) -> None:
+    (answer,) = speaker.start(meter=1000)
+    for step in (0, 1):
+        speaker.meter(sample(at(speaker, step), value(11000, POWER)), number=answer.transaction_number)
+    speaker.stop(number=answer.transaction_number, meter=6500, at=speaker.began + 3 * STEP)
+    points = curve_of(speaker)
+    assert [point.power_w for point in points] == [11000, 11000, None]
+    assert [float(point.energy_wh or 0) for point in points] == pytest.approx([0, 1833.3, 5500], abs=0.1)
+
+
+def test_a_stop_that_contradicts_the_readings_bends_no_line_down(speaker: Speaker) -> None:
+    (answer,) = speaker.start(meter=1000)
+    for step, register in enumerate((1000, 3000, 5000)):
+        speaker.meter(sample(at(speaker, step), value(register)), number=answer.transaction_number)
+    speaker.stop(number=answer.transaction_number, meter=4900, at=speaker.began + 3 * STEP)
+    assert told(curve_of(speaker), speaker) == [(0, 0), (10, 2000), (20, 4000)]
 
 
 def test_a_register_that_falls_on_the_way_leaves_a_rising_curve(speaker: Speaker) -> None:
