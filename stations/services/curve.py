@@ -2,8 +2,8 @@
 
 Energy since the start: from the import register, else from interval energies, else from power. Registers that count
 from the session's start, or are told in the wrong unit, are seen by what the session drew. The registers told for the
-start and the stop are points as well: many stations tell nothing else. Power: as told, else from the growth of the
-energy.
+start and the stop are points as well: many stations tell nothing else. Power: as told, else the mean
+between two energies, unless the register fell between them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from stations.models import Reading, Session
 from stations.neutral import SampledValue
 from stations.services import clock, meters
-from stations.services.evidence import Evidence
+from stations.services.evidence import Evidence, mean_power
 from stations.services.sheet import milli
 
 AHEAD_WH = Decimal(1000)  # a register may be ahead of what the session knew when it was told
@@ -35,6 +35,7 @@ class CurvePoint:
     power_w: float | None = None
     soc_percent: float | None = None
     offered_w: float | None = None
+    is_mean: bool = False  # the power was not told: it is the mean since the energy before
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,8 @@ def of_session(session: Session) -> list[CurvePoint]:
     if session.ended_at is not None:
         found = found.filter(sampled_at__lte=session.ended_at + timedelta(minutes=1))
     return points(
-        _instants(found[:MOST_POINTS]), started_at=session.started_at, meter_start_wh=session.meter_start_wh,
-        energy_wh=session.energy_wh, marks=marks(session),
+        _instants(found[:MOST_POINTS]), meter_start_wh=session.meter_start_wh, energy_wh=session.energy_wh,
+        marks=marks(session), rating_w=session.connector.max_power_w if session.connector else 0,
     )  # fmt: skip
 
 
@@ -88,10 +89,10 @@ def marks(session: Session) -> list[Mark]:
 def points(
     instants: Sequence[Instant],
     *,
-    started_at: datetime,
     meter_start_wh: Decimal | None,
     energy_wh: Decimal,
     marks: Sequence[Mark] = (),
+    rating_w: int = 0,
 ) -> list[CurvePoint]:
     """Pure: the curve of a session that drew `energy_wh` so far. `instants` and `marks` in order of time."""
     ways = (_by_register(instants, meter_start_wh, energy_wh), _by_interval(instants), _by_power(instants))
@@ -108,7 +109,8 @@ def points(
     ]
     if sum(point.power_w is not None for point in curve) >= 2:
         return curve
-    return _with_power(curve, CurvePoint(started_at, Decimal(0)))
+    fallen = {one.at for one in instants if one.register_wh is not None} if energies is ways[0] else set()
+    return _with_power(curve, fallen - energies.keys(), rating_w)
 
 
 def _instants(rows: Iterable[Reading]) -> list[Instant]:
@@ -191,16 +193,27 @@ def _by_power(instants: Sequence[Instant]) -> dict[datetime, Decimal]:
     return energies
 
 
-def _with_power(curve: list[CurvePoint], before: CurvePoint) -> list[CurvePoint]:
-    """Power that the station did not tell: what the energy grew by since the point before."""
-    derived = []
-    for point in curve:
-        if point.power_w is None and point.energy_wh is not None and before.energy_wh is not None:
-            seconds = (point.at - before.at).total_seconds()
-            if seconds > 0:
-                watts = float(point.energy_wh - before.energy_wh) * 3600 / seconds
-                point = replace(point, power_w=round(watts, 1))
-        if point.energy_wh is not None:
-            before = point
+def _with_power(curve: list[CurvePoint], fallen: set[datetime], rating_w: int) -> list[CurvePoint]:
+    """Power that the station did not tell: the mean since the energy before. The first energy has none before it, and
+    shares the power that follows. At `fallen` the register contradicted itself: nothing is known across it."""
+    derived: list[CurvePoint] = []
+    before: int | None = None  # place of the energy that the next mean begins at
+    for place, point in enumerate(curve):
         derived.append(point)
+        if point.at in fallen:
+            before = None
+        if point.energy_wh is None:
+            continue
+        since = derived[before] if before is not None else None
+        watts = mean_power(_mark(since), _mark(point), rating_w=rating_w) if since else None
+        if watts is not None and point.power_w is None:
+            derived[place] = replace(point, power_w=watts, is_mean=True)
+            if since and before is not None and since.power_w is None:
+                derived[before] = replace(since, power_w=watts, is_mean=True)
+        if since is None or point.at - since.at >= BESIDE:
+            before = place
     return derived
+
+
+def _mark(point: CurvePoint) -> tuple[int, int]:
+    return clock.milliseconds(point.at), milli(point.energy_wh or Decimal(0))

@@ -39,6 +39,8 @@ PEAK_LIMIT_W = 1_000_000  # a power told above it is a unit confusion and proves
 # as Wh on one side and Wh as kWh on the other.
 _UNIT_FACTORS = ((300, 3_000), (300_000, 3_000_000))
 MOST_STATES = 100
+# Between registers that are told in whole Wh, by clocks of whole seconds; less proves no power.
+LEAST_SPAN_MS = 5_000
 
 
 @dataclass(slots=True)
@@ -181,6 +183,16 @@ def energy_bound(evidence: Evidence, rating_w: int) -> int:
     hours = (max(moments) - min(moments)) / 3_600_000 if moments else 0.0
     watts = max(rating_w or UNKNOWN_RATING_W, min(evidence.peak_w, PEAK_LIMIT_W))
     return int((RATING_FACTOR * watts * (hours + SLACK_HOURS) + SLACK_WH) * 1000)
+
+
+def mean_power(before: Mark, after: Mark, *, rating_w: int) -> float | None:
+    """W between two registers of one meter; None where they prove nothing: too close together, fallen, or more than
+    the connector could give."""
+    span, drawn = after[0] - before[0], after[1] - before[1]
+    if span < LEAST_SPAN_MS or drawn < 0:
+        return None
+    watts = drawn * 3600 / span  # mWh an hour, ms
+    return round(watts, 1) if watts <= RATING_FACTOR * (rating_w or UNKNOWN_RATING_W) else None
 
 
 def _earliest(evidence: Evidence) -> int | None:

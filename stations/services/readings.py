@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from stations import live
 from stations.neutral import MeterReport, Sample
-from stations.services import clock, meters, places, rows, sheets
+from stations.services import clock, evidence, meters, places, rows, sheets
 from stations.services.sheet import Sheet, milli
 
 # A reading just before the start or after the stop still belongs to the session: clocks and messages jitter.
@@ -28,6 +28,7 @@ class Row:
     told: list[dict[str, object]]
     flags: tuple[str, ...]
     session_id: int | None = None
+    mean_w: float | None = None  # since the register before, where no power was told
 
 
 def rows_of(
@@ -100,6 +101,8 @@ def enter(sheet: Sheet, reading: Row, *, marks: bool) -> None:
     measured = reading.measured
     if measured.energy_wh is not None:
         register = milli(measured.energy_wh)
+        if measured.power_w is None and sheet.is_active:
+            reading.mean_w = _mean_power(sheet, (at, register))
         if marks and reading.context == meters.BEGIN:
             known.begin(at, register)
         elif marks and reading.context == meters.END:
@@ -111,10 +114,24 @@ def enter(sheet: Sheet, reading: Row, *, marks: bool) -> None:
     if sheet.last_reading_at is None or reading.sampled_at >= sheet.last_reading_at:
         sheet.last_reading_at = reading.sampled_at
         if sheet.is_active:
-            sheet.power_w = measured.power_w if measured.power_w is not None else sheet.power_w
+            if measured.power_w is not None:
+                sheet.power_w = measured.power_w
+            elif reading.mean_w is not None:
+                sheet.power_w = reading.mean_w
             sheet.soc_percent = (
                 measured.soc_percent if measured.soc_percent is not None else sheet.soc_percent
             )
+
+
+def _mean_power(sheet: Sheet, mark: evidence.Mark) -> float | None:
+    """Power since the newest register of a session whose station tells none, unless that register had fallen."""
+    known = sheet.evidence
+    if known.peak_w:  # it does tell it, in messages of its own
+        return None
+    before = known.last or (known.begins[-1] if known.begins else None)
+    if before is None or (known.high is not None and before[1] < known.high):
+        return None
+    return evidence.mean_power(before, mark, rating_w=sheet.rating_w)
 
 
 @dataclass(slots=True)
@@ -167,7 +184,8 @@ def record(*, tenant_id: int, reports: Sequence[MeterReport]) -> Progress:
             if sheet is not None:
                 enter(sheet, reading, marks=False)
                 entered.setdefault(sheet.id, (sheet, []))[1].append(reading)
-            if place is not None and reading.measured.power_w is not None:
+            told = reading.measured.power_w is not None or reading.mean_w is not None
+            if place is not None and told:
                 before = latest.get(place.connector_id)
                 if before is None or before.sampled_at <= reading.sampled_at:
                     latest[place.connector_id] = reading
@@ -244,7 +262,10 @@ FROM w JOIN held USING (id) WHERE c.tenant_id = %(tenant)s AND c.id = w.id AND c
 
 def _set_power(tenant_id: int, latest: dict[int, Row]) -> None:
     if latest:
-        listed = [[key, row.measured.power_w, row.sampled_at] for key, row in sorted(latest.items())]
+        listed = [
+            [key, row.mean_w if row.measured.power_w is None else row.measured.power_w, row.sampled_at]
+            for key, row in sorted(latest.items())
+        ]
         rows.run(_POWER, tenant_id, listed)
 
 

@@ -49,6 +49,7 @@ def _render(request: PageRequest, session_id: int, template: str) -> HttpRespons
         "station": found.station,
         "charge": charge,
         "happenings": history.of_session(found, charge.rated_at if charge else None),
+        "has_mean_power": _fill_power(found, readings),
         "readings": readings[:: max(1, len(readings) // TABLE_ROWS)],
         "average_w": _average(found),
         "so_far": _price_so_far(found) if found.state == SessionState.ACTIVE else None,
@@ -70,6 +71,16 @@ def _with_marks(readings: list[Reading], marks: Sequence[curves.Mark]) -> list[R
         if (mark.at, mark.register_wh) not in told
     ]
     return sorted([*readings, *more], key=lambda one: one.sampled_at) if readings or len(more) > 1 else []
+
+
+def _fill_power(session: Session, readings: list[Reading]) -> bool:
+    """Where the station told no power, the table shows that of the chart: the mean since the value before."""
+    if any(reading.power_w is not None for reading in readings):
+        return False
+    powers = {point.at: point.power_w for point in curves.of_session(session)} if readings else {}
+    for reading in readings:
+        reading.power_w = powers.get(reading.sampled_at)
+    return any(reading.power_w is not None for reading in readings)
 
 
 def _price_so_far(session: Session) -> Decimal | None:
@@ -106,8 +117,10 @@ def curve_data(session: Session) -> dict[str, Any]:
     rows = curves.of_session(session)
     energy = [None if row.energy_wh is None else round(float(row.energy_wh) / 1000, 3) for row in rows]
     soc = [row.soc_percent for row in rows]
+    is_mean = any(row.is_mean for row in rows)
+    label, kind = (_("Mean power"), "mean") if is_mean else (_("Power"), "area")
     series = [
-        _line(_("Power"), "kW", "charging", [_kilo(row.power_w) for row in rows], kind="area"),
+        _line(label, "kW", "charging", [_kilo(row.power_w) for row in rows], kind=kind),
         _line(_("Energy"), "kWh", "ink", energy, digits=2),
     ]
     if any(row.offered_w is not None for row in rows):

@@ -358,5 +358,7 @@ def test_a_session_of_start_and_stop_alone_has_a_curve(
     assert "sent no meter values" not in text
     rows = text.split("data-chart-src")[1].split("</table>")[0]
     assert "1.000" in rows and "6.500" in rows
-    _power, energy = owner.get(f"{page}curve.json").json()["series"]
+    power, energy = owner.get(f"{page}curve.json").json()["series"]
     assert energy["values"] == [0, 5.5]
+    assert (power["label"], power["kind"], power["values"]) == ("Mean power", "mean", [11, 11])
+    assert "Mean power" in text and rows.count("11.0") == 2

@@ -151,6 +151,53 @@ def test_a_power_at_the_very_start_keeps_its_place(speaker: Speaker) -> None:
     assert [float(point.energy_wh or 0) for point in points] == pytest.approx([0, 1833.3, 5500], abs=0.1)
 
 
+def test_a_curve_without_powers_shows_their_means_and_says_so(speaker: Speaker) -> None:
+    (answer,) = speaker.start(meter=1000)
+    for step, energy in ((1, 2000), (2, 3500), (3, 3500)):
+        speaker.meter(sample(at(speaker, step), value(1000 + energy)), number=answer.transaction_number)
+    points = curve_of(speaker)
+    assert [point.power_w for point in points] == [12_000, 12_000, 9_000, 0]
+    assert all(point.is_mean for point in points)
+
+
+def test_powers_that_were_told_are_no_means(speaker: Speaker) -> None:
+    (answer,) = speaker.start(meter=1000)
+    for step in (1, 2):
+        sampled = sample(at(speaker, step), value(1000 + register(step)), value(10_900, POWER))
+        speaker.meter(sampled, number=answer.transaction_number)
+    points = curve_of(speaker)
+    assert [(point.power_w, point.is_mean) for point in points] == [
+        (None, False),
+        (10_900, False),
+        (10_900, False),
+    ]
+
+
+def test_across_a_fallen_register_no_power_is_derived(speaker: Speaker) -> None:
+    (answer,) = speaker.start(meter=1000)
+    for step, told in enumerate((2000, 3000, 20, 4000, 6000), start=1):
+        speaker.meter(sample(at(speaker, step), value(told)), number=answer.transaction_number)
+    points = curve_of(speaker)
+    assert [point.power_w for point in points] == [6_000, 6_000, 6_000, None, 12_000, 12_000]
+
+
+def test_readings_of_one_moment_make_no_peak(speaker: Speaker) -> None:
+    """The sampled and the clock-aligned value two seconds apart, the second of them 100 Wh on: no 180 kW."""
+    (answer,) = speaker.start(meter=1000)
+    first, second = speaker.began + STEP, speaker.began + STEP + timedelta(seconds=2)
+    for when, told in ((first, 2000), (second, 2100), (first + STEP, 3100)):
+        speaker.meter(sample(when, value(told)), number=answer.transaction_number)
+    assert [point.power_w for point in curve_of(speaker)] == [6_000, 6_000, None, 6_600]
+
+
+def test_more_than_the_connector_can_give_is_no_power(speaker: Speaker) -> None:
+    (answer,) = speaker.start(meter=1000)
+    for minutes, told in ((1, 1900), (2, 2000)):  # 54 kW of a connector of 22 kW
+        when = speaker.began + timedelta(minutes=minutes)
+        speaker.meter(sample(when, value(told)), number=answer.transaction_number)
+    assert [point.power_w for point in curve_of(speaker)] == [None, 6_000, 6_000]
+
+
 def test_a_stop_that_contradicts_the_readings_bends_no_line_down(speaker: Speaker) -> None:
     (answer,) = speaker.start(meter=1000)
     for step, register in enumerate((1000, 3000, 5000)):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from stations.neutral import SampledValue
 from stations.services import clock
-from stations.services.evidence import Evidence, conclude
+from stations.services.evidence import Evidence, Mark, conclude, mean_power
 from stations.services.meters import measured
 from stations.services.usage import Point, State, usage
 
@@ -177,6 +177,14 @@ def test_energy_is_stop_minus_start_or_something_holds_it(messages: list[tuple[A
         assert figures.meter_start is not None
         assert figures.energy == figures.meter_stop - figures.meter_start
         assert figures.energy >= 0 or "meter_rollback" in figures.flags
+
+
+@given(st.tuples(moments, registers), st.tuples(moments, registers), st.integers(0, 400_000))
+def test_a_mean_power_is_possible_or_none(before: Mark, after: Mark, rating_w: int) -> None:
+    watts = mean_power(before, after, rating_w=rating_w)
+    assert watts is None or (
+        0 <= watts <= 2 * (rating_w or 400_000) and after[0] - before[0] >= 5000 and after[1] >= before[1]
+    )
 
 
 # Usage

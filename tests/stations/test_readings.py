@@ -11,7 +11,7 @@ import pytest
 from stations.models import Connector
 from stations.services.meters import measured
 from tenants.context import tenant_scope
-from tests.stations.telling import POWER, Speaker, now, sample, value
+from tests.stations.telling import POWER, Speaker, begin, now, sample, value
 
 INTERVAL = "Energy.Active.Import.Interval"
 
@@ -183,3 +183,72 @@ def test_readings_between_two_sessions_find_theirs(speaker: Speaker) -> None:
     first, second = speaker.sessions()
     assert [reading.session_id for reading in speaker.readings()] == [first.pk, second.pk]
     assert second.energy_wh == 1000
+
+
+# Stations that tell energy alone
+
+
+def tell_registers(speaker: Speaker, version: str, told: list[tuple[float, int]]) -> None:
+    """A running session that began at 1000 Wh and then told these (minutes since the start, Wh)."""
+    if version == "1.6":
+        (answer,) = speaker.start(meter=1000)
+        for at, register in told:
+            speaker.meter(sample(minutes(speaker, at), value(register)), number=answer.transaction_number)
+    else:
+        speaker.tell(speaker.event("started", 0, uid="CARD", samples=[begin(1000)]))
+        for n, (at, register) in enumerate(told, start=1):
+            speaker.tell(speaker.event("updated", n, minutes=at, samples=[value(register)]))
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+@pytest.mark.parametrize(
+    ("told", "power"),
+    [
+        ([(10, 2000)], 6_000.0),
+        ([(10, 2000), (20, 2000)], 0.0),
+        ([(10, 2000), (20, 4000)], 12_000.0),
+        ([(20, 4000), (10, 2000)], 9_000.0),  # one that comes late changes nothing
+        ([(10, 2000), (20, 4000), (20 + 4 / 60, 4020)], 12_000.0),  # four seconds on
+        ([(10, 2000), (20, 4000), (30, 50_000)], 12_000.0),  # 276 kW of a connector of 22 kW
+        ([(10, 2000), (20, 20)], 6_000.0),  # reset
+        ([(10, 2000), (20, 20), (30, 1900)], 6_000.0),  # and after it
+        ([(10, 2000), (20, 20), (30, 4000)], 6_000.0),
+        ([(10, 2000), (20, 20), (30, 4000), (40, 5000)], 6_000.0),
+        ([(10, 20)], None),  # from another zero than the start's
+        ([(10, 20), (20, 1020)], 6_000.0),
+    ],
+)
+def test_power_that_is_not_told_is_the_mean_of_two_registers(
+    version: str, told: list[tuple[float, int]], power: float | None, speaker: Speaker
+) -> None:
+    tell_registers(speaker, version, told)
+    assert speaker.session().power_w == power
+
+
+def test_the_connector_shows_the_mean_power_too(speaker: Speaker) -> None:
+    tell_registers(speaker, "1.6", [(10, 2000), (20, 4000)])
+    with tenant_scope(speaker.tenant_id):
+        found = Connector.objects.get(evse=speaker.session().evse_id)
+    assert (found.power_w, found.power_at) == (12_000.0, minutes(speaker, 20))
+    assert [reading.power_w for reading in speaker.readings()] == [
+        None,
+        None,
+    ]  # what was told stays as it was
+
+
+def test_a_mean_power_is_none_once_power_is_told(speaker: Speaker) -> None:
+    (answer,) = speaker.start(meter=1000)
+    told = [(10, value(2000)), (11, value(7400, POWER)), (20, value(2100))]
+    for at, what in told:
+        speaker.meter(sample(minutes(speaker, at), what), number=answer.transaction_number)
+    assert speaker.session().power_w == 7400.0
+
+
+def test_a_session_that_is_over_has_no_power_and_its_late_readings_give_none(speaker: Speaker) -> None:
+    (answer,) = speaker.start(meter=1000)
+    speaker.stop(number=answer.transaction_number, meter=6000)
+    speaker.meter(sample(minutes(speaker, 20), value(4000)), sample(minutes(speaker, 50.5), value(6000)))
+    assert speaker.session().power_w is None
+    assert speaker.readings()[1].session_id == speaker.session().pk
+    with tenant_scope(speaker.tenant_id):
+        assert Connector.objects.get(evse=speaker.session().evse_id).power_w == 0

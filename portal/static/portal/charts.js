@@ -27,8 +27,8 @@
         stroke: colour,
         width: one.kind === "limit" ? 1.25 : 1.75,
         dash: one.kind === "limit" ? [6, 4] : one.kind === "dotted" ? [2, 3] : undefined,
-        fill: one.kind === "area" ? token(`${one.state}-wash`) : undefined,
-        paths: one.kind === "step" || one.kind === "limit" ? window.uPlot.paths.stepped({ align: 1 }) : undefined,
+        fill: one.kind === "area" || one.kind === "mean" ? token(`${one.state}-wash`) : undefined,
+        paths: one.kind === "step" || one.kind === "limit" ? window.uPlot.paths.stepped({ align: 1 }) : one.kind === "mean" ? window.uPlot.paths.stepped({ align: -1 }) : undefined, // a mean holds since the point before
         points: { show: one.values.length < 3 },
         spanGaps: false,
         value: (plot, value) => (value === null || value === undefined ? "–" : `${number(digits).format(value)} ${one.unit}`),
