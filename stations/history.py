@@ -18,6 +18,7 @@ from stations.models import (
     Command,
     Connection,
     ConnectorStatus,
+    OrphanMessage,
     Reading,
     Session,
     SessionEvent,
@@ -118,6 +119,18 @@ def of_session(session: Session, charge_at: datetime | None = None) -> list[Happ
         found.append(Happening(told, "info", _("The end arrived here"), late))
     if charge_at:
         found.append(Happening(charge_at, "rated", _("Price calculated"), icon="receipt"))
+    found += [
+        Happening(
+            orphan.resolved_at,
+            "info",
+            _("Stop applied by hand"),
+            _("The station had told it for session %(id)s, which is unknown here.")
+            % {"id": orphan.transaction_id},
+            icon="arrow-merge",
+        )
+        for orphan in OrphanMessage.objects.filter(tenant_id=session.tenant_id, session=session)
+        if orphan.resolved_at
+    ]
     if session.held_reason:
         at = told or session.started_at
         found.append(Happening(at, "held", _("Held for review"), flags.reason(session.held_reason)))

@@ -8,6 +8,7 @@ from stations.views import (
     frames,
     lists,
     onboarding,
+    orphans,
     review,
     sessions,
     station,
@@ -33,7 +34,11 @@ urlpatterns = [
     path("stations/<int:station_id>/frames/", frames.frames, name="station-frames"),
     path("stations/<int:station_id>/frames.jsonl", frames.export, name="station-frames-export"),
     path("stations/<int:station_id>/timeline/", timeline.timeline, name="station-timeline"),
-    path("stations/<int:station_id>/orphans/<int:orphan_id>/", timeline.resolve, name="orphan-resolve"),
+    path("stations/<int:station_id>/orphans/<int:orphan_id>/", orphans.orphan, name="orphan"),
+    path("stations/<int:station_id>/orphans/<int:orphan_id>/apply/", orphans.apply, name="orphan-apply"),
+    path(
+        "stations/<int:station_id>/orphans/<int:orphan_id>/resolve/", orphans.resolve, name="orphan-resolve"
+    ),
     path("stations/<int:station_id>/edit/", onboarding.edit, name="station-edit"),
     path("stations/<int:station_id>/password/", onboarding.password, name="station-password"),
     path("stations/<int:station_id>/archive/", onboarding.archive, name="station-archive"),

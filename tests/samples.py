@@ -114,6 +114,7 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("POST", "stations/<int:station_id>/commands"): lambda world: {"kind": "reset", "arguments": {}},
     ("POST", "quarantine/<int:quarantined_id>/adopt"): lambda world: {"site_id": world.site.pk},
     ("PATCH", "orphans/<int:orphan_id>"): lambda world: {"resolution": "Looked at"},
+    ("POST", "orphans/<int:orphan_id>/apply"): lambda world: {"session_id": world.session.pk},
     ("POST", "sessions/<int:session_id>/release"): lambda world: {"energy_wh": "1000"},
     ("POST", "sessions/<int:session_id>/void"): lambda world: {"reason": "A test"},
     ("POST", "tokens"): lambda world: {"uid": "04AABBCC", "driver_id": world.driver.pk},
@@ -135,6 +136,9 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
 # Of pages that take only a filled form, by route below the company.
 FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
     "stations/<int:station_id>/commands/send/": lambda world: {"kind": "clear_cache"},
+    "stations/<int:station_id>/orphans/<int:orphan_id>/apply/": lambda world: {
+        "session_id": world.session.pk
+    },
 }
 
 
@@ -191,6 +195,14 @@ def _rows(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str
             transaction_id=marker,
             content_hash=marker,
             payload={},
+            told={
+                "number": 1,
+                "meter_stop_wh": "6000",
+                "raw_timestamp": now.isoformat(),
+                "token": None,
+                "reason": "",
+                "samples": [],
+            },
             received_at=now,
         ),
         "charge": Charge.objects.create(

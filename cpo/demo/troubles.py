@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timedelta
+from decimal import Decimal
 from random import Random
+from typing import Any
 
 from billing.models import Charge
 from cpo.demo.founding import OWN_CHARGER, Company, connectors
@@ -14,14 +15,16 @@ from stations.models import (
     Connection,
     Connector,
     ConnectorStatus,
-    OrphanMessage,
     QuarantinedStation,
     Session,
     SessionState,
     Station,
     StationEvent,
 )
-from stations.services import holding
+from stations.neutral import StopRequest
+from stations.services import clock, holding, orphans
+from stations.services.evidence import Evidence
+from stations.services.sheet import milli
 
 _HELD = (
     (("meter_rollback",), Verdict.ACCEPTED),
@@ -35,8 +38,8 @@ def write(company: Company, sessions: list[Session], now: datetime) -> None:
     _uptime(company, now)
     _refused_cards(company, now)
     if len(company.sites) > 1:
-        _held(company, sessions)
-        _orphan(company, now)
+        held = _held(company, sessions)
+        _orphan(company, held["guardian_unsure"], now)
         _quarantined(company, now)
         _faults(company, now)
 
@@ -100,8 +103,9 @@ def _refused_cards(company: Company, now: datetime) -> None:
     )
 
 
-def _held(company: Company, sessions: list[Session]) -> None:
-    """Some of the last days' sessions were odd: they wait for review, unpriced."""
+def _held(company: Company, sessions: list[Session]) -> dict[str, Session]:
+    """Some of the last days' sessions were odd: they wait for review, unpriced. By their last flag."""
+    held = {}
     late = [one for one in sessions[-400:] if one.energy_wh > 5000]
     for (flags, verdict), session in zip(_HELD, company.rng.sample(late, len(_HELD)), strict=True):
         Charge.objects.filter(tenant_id=company.tenant.pk, subject=f"session:{session.pk}").delete()
@@ -113,25 +117,38 @@ def _held(company: Company, sessions: list[Session]) -> None:
             session.token, session.token_uid = token, token.uid
             session.driver, session.fleet = token.driver, None
         session.save()
+        held[flags[-1]] = session
+    return held
 
 
-def _orphan(company: Company, now: datetime) -> None:
-    station, at = company.stations[0][1], now - timedelta(hours=7)
-    payload = {
+def _orphan(company: Company, lost: Session, now: datetime) -> None:
+    """The stop of a session that was given up, told for another number: it waits to be applied to it."""
+    assert lost.ended_at is not None and lost.meter_start_wh is not None and lost.meter_stop_wh is not None
+    known, start = Evidence(), clock.milliseconds(lost.started_at)
+    known.start(start, start)
+    known.begin(start, milli(lost.meter_start_wh))
+    known.closed = (clock.milliseconds(lost.ended_at), milli(lost.meter_stop_wh))
+    known.register(*known.closed)
+    known.note(*lost.flags)
+    lost.evidence, lost.ended_received_at = known.to_json(), None
+    lost.save(update_fields=["evidence", "ended_received_at"])
+    at, meter_wh = min(lost.ended_at + timedelta(minutes=12), now), lost.meter_stop_wh + 1_240
+    payload: dict[str, Any] = {
         "transactionId": 48211,
-        "meterStop": 6_120_455,
+        "meterStop": int(meter_wh),
         "timestamp": at.isoformat(timespec="seconds"),
         "reason": "PowerLoss",
     }
-    OrphanMessage.objects.create(
-        tenant_id=company.tenant.pk,
-        station=station,
-        action="stop",
-        transaction_id="48211",
-        content_hash=hashlib.sha256(b"demo orphan").hexdigest(),
-        payload=payload,
+    stop = StopRequest(
+        station_id=lost.station_id,
+        transaction_number=48211,
+        meter_stop_wh=Decimal(int(meter_wh)),
+        raw_timestamp=payload["timestamp"],
         received_at=at,
+        payload=payload,
+        reason="PowerLoss",
     )
+    orphans.keep_stops(company.tenant.pk, [stop])
 
 
 def _quarantined(company: Company, now: datetime) -> None:

@@ -182,6 +182,7 @@ def audit_action(action: str) -> str:
         "add": _("added"),
         "password": _("new password"),
         "resolve": _("resolved"),
+        "apply": _("applied to a session"),
         "dismiss": _("dismissed"),
         "set_default": _("made the default"),
         "set_tariff": _("given a tariff"),

@@ -5,7 +5,7 @@ from django.urls import path
 from stations.api.commands import CommandCancel, CommandList, CommandOne, StationCommands
 from stations.api.events import ConnectionList, EventList
 from stations.api.frames import FrameExport, FrameList
-from stations.api.orphans import OrphanList, OrphanOne
+from stations.api.orphans import OrphanApply, OrphanList, OrphanOne, OrphanSessions
 from stations.api.quarantine import QuarantineAdopt, QuarantineList, QuarantineOne
 from stations.api.sessions import (
     SessionEvents,
@@ -36,6 +36,8 @@ urlpatterns = [
     path("quarantine/<int:quarantined_id>/adopt", QuarantineAdopt.as_view(), name="quarantined-adopt"),
     path("orphans", OrphanList.as_view(), name="orphans"),
     path("orphans/<int:orphan_id>", OrphanOne.as_view(), name="orphan"),
+    path("orphans/<int:orphan_id>/sessions", OrphanSessions.as_view(), name="orphan-sessions"),
+    path("orphans/<int:orphan_id>/apply", OrphanApply.as_view(), name="orphan-apply"),
     path("sessions", SessionList.as_view(), name="sessions"),
     path("sessions/<int:session_id>", SessionOne.as_view(), name="session"),
     path("sessions/<int:session_id>/release", SessionRelease.as_view(), name="session-release"),

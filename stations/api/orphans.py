@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import django_filters
 from django.db.models import QuerySet
 from rest_framework import serializers
@@ -9,7 +11,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from stations import visible
-from stations.models import OrphanMessage
+from stations.api.sessions import SessionOut
+from stations.models import OrphanMessage, SessionState
 from stations.services import orphan_review
 from tenants.permissions import Permission
 from tenants.rest import Filters, IdFilter, In, Out, TenantView, Verb
@@ -27,11 +30,35 @@ class OrphanOut(Out):
             "received_at",
             "resolved_at",
             "resolution",
+            "session_id",
         ]
 
 
 class OrphanIn(In):
     resolution = serializers.CharField(max_length=200, help_text="What was found out")
+
+
+class OutcomeOut(serializers.Serializer[Any]):
+    """What a session would become by the stop."""
+
+    state = serializers.ChoiceField(SessionState.choices)
+    ended_at = serializers.DateTimeField(allow_null=True)
+    energy_wh = serializers.DecimalField(16, 3)
+    flags = serializers.ListField(child=serializers.CharField())
+    held_reason = serializers.CharField(allow_blank=True)
+
+
+class FitOut(serializers.Serializer[Any]):
+    session = SessionOut()
+    outcome = OutcomeOut()
+
+
+class FitsOut(serializers.Serializer[Any]):
+    results = FitOut(many=True)
+
+
+class ApplyIn(In):
+    session_id = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
 
 
 class OrphanFilter(Filters):
@@ -76,3 +103,34 @@ class OrphanOne(OrphanView):
         return self.answer(
             orphan_review.resolve(orphan=orphan, actor=self.actor, resolution=given.get("resolution", ""))
         )
+
+
+class OrphanSessions(OrphanView):
+    """Sessions that a stop may belong to, newest first, and what each would become by it."""
+
+    verbs = {
+        "GET": Verb(Permission.SESSION_VIEW, gives=FitsOut, says="List the sessions that an orphan stop fits")
+    }
+
+    def get(self, request: Request, orphan_id: int) -> Response:
+        orphan = self.one(self.rows(), pk=orphan_id)
+        return self.answer({"results": orphan_review.fitting(orphan=orphan, actor=self.actor)})
+
+
+class OrphanApply(OrphanView):
+    """End a session by this stop, as if the station had told it for that session. Cannot be undone."""
+
+    verbs = {
+        "POST": Verb(
+            Permission.SESSION_REVIEW,
+            takes=ApplyIn,
+            gives=OrphanOut,
+            says="Apply an orphan stop to a session",
+        )
+    }
+
+    def post(self, request: Request, orphan_id: int) -> Response:
+        orphan = self.one(self.rows().select_related("station"), pk=orphan_id)
+        given = self.given()
+        self.row_for(given, "session", visible.sessions(self.tenant_id, self.actor))
+        return self.answer(orphan_review.apply(orphan=orphan, actor=self.actor, **given))

@@ -140,19 +140,32 @@ class Authorization(TenantModel):
 
 
 class OrphanMessage(TenantModel):
-    """A stop or update for a session that is unknown here: acknowledged, kept for review, never billed unseen."""
+    """A stop or update for a session that is unknown here: acknowledged, kept for review, never billed unseen.
+
+    `told`: the stop in neutral words, to be applied to the session that a person finds (`stations.services.orphans`).
+    """
 
     station = TenantForeignKey(Station, on_delete=models.CASCADE, related_name="orphans")
     action = models.CharField(max_length=40)
     transaction_id = models.CharField(max_length=64)
     content_hash = models.CharField(max_length=64)
     payload = models.JSONField()
+    told = models.JSONField(null=True)
     received_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
     resolution = models.CharField(max_length=200, blank=True)
+    session = TenantForeignKey(  # to which it was applied
+        Session, null=True, on_delete=models.SET_NULL, related_name="orphans", db_index=False
+    )
 
     class Meta:
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(fields=["tenant", "station", "content_hash"], name="orphan_once")
         ]
+        indexes = [
+            models.Index(fields=["session"], name="orphan_session", condition=models.Q(session__isnull=False))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} for session {self.transaction_id}"

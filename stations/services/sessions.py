@@ -207,18 +207,41 @@ def stop(*, tenant_id: int, requests: Sequence[StopRequest]) -> list[StopAnswer]
         if sheet is not None:
             told.append(_told_stop(sheet, request))
             kept += _take_stop(sheet, request)
-    touched = list({one.sheet.id: one.sheet for one in told}.values())
-    chronicle.write(tenant_id, told)
-    readings.store(tenant_id, kept)
-    for sheet in touched:
-        sheet.conclude()
-        guardian.note_late_stop(sheet)
-    sheets.save(tenant_id, touched)
+    touched = _write_stops(tenant_id, told, kept)
     orphans.keep_stops(
         tenant_id, [r for r in requests if (r.station_id, str(r.transaction_number)) not in found]
     )
     chronicle.announce(tenant_id, touched)
     return [StopAnswer() if j is None else StopAnswer(j.verdict, j.group, j.expires_at) for j in judged]
+
+
+def apply_stop(*, tenant_id: int, sheet: Sheet, request: StopRequest) -> None:
+    """End a session, which the caller holds, by a stop that its station told for another number."""
+    told = _told_stop(sheet, request)
+    _write_stops(tenant_id, [told], _take_stop(sheet, request))
+    chronicle.announce(tenant_id, [sheet])
+
+
+def foresee_stop(sheet: Sheet, request: StopRequest) -> None:
+    """Make of the sheet, which is not to be saved, what `apply_stop` would make of its session."""
+    _take_stop(sheet, request)
+    _conclude(sheet)
+
+
+def _write_stops(tenant_id: int, told: list[Told], kept: list[readings.Row]) -> list[Sheet]:
+    """Keep what was told of stops that are in the evidence, and what follows from it."""
+    touched = list({one.sheet.id: one.sheet for one in told}.values())
+    chronicle.write(tenant_id, told)
+    readings.store(tenant_id, kept)
+    for sheet in touched:
+        _conclude(sheet)
+    sheets.save(tenant_id, touched)
+    return touched
+
+
+def _conclude(sheet: Sheet) -> None:
+    sheet.conclude()
+    guardian.note_late_stop(sheet)
 
 
 def _judge_stops(

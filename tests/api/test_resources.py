@@ -148,6 +148,33 @@ def test_a_held_session_is_released_or_voided_once(world: World) -> None:
     assert world.api.write("POST", f"{path}/void", {"reason": "Test"})["state"] == "void"
 
 
+def test_an_orphan_stop_is_applied_to_one_of_the_sessions_it_fits(world: World) -> None:
+    path = f"/orphans/{world.orphan.pk}"
+    (fit,) = world.api.read(f"{path}/sessions")["results"]
+    assert fit["session"]["id"] == world.session.pk
+    assert set(fit["outcome"]) == {"state", "ended_at", "energy_wh", "flags", "held_reason"}
+    applied = world.api.write("POST", f"{path}/apply", {"session_id": world.session.pk})
+    assert (applied["session_id"], applied["resolved_at"] is None) == (world.session.pk, False)
+    assert world.api.read(f"{path}/sessions")["results"] == []
+    refused = world.api.call("POST", f"{path}/apply", {"session_id": world.session.pk})
+    assert (refused.status_code, refused.json()["code"]) == (409, "resolved")
+
+
+def test_an_orphan_stop_reaches_no_session_of_another_company(world: World) -> None:
+    stranger = samples.build()
+    refused = stranger.api.call(
+        "POST", f"/orphans/{stranger.orphan.pk}/apply", {"session_id": world.session.pk}
+    )
+    assert refused.status_code == 422 and refused.json()["errors"][0]["field"] == "session_id"
+    assert stranger.api.read(f"/orphans/{stranger.orphan.pk}")["session_id"] is None
+
+
+def test_an_orphan_stop_is_not_applied_to_a_reviewed_session(world: World) -> None:
+    world.api.write("POST", f"/sessions/{world.session.pk}/void", {"reason": "Test"})
+    refused = world.api.call("POST", f"/orphans/{world.orphan.pk}/apply", {"session_id": world.session.pk})
+    assert (refused.status_code, refused.json()["code"]) == (409, "reviewed")
+
+
 def test_an_adopted_station_leaves_the_quarantine(world: World) -> None:
     path = f"/quarantine/{world.quarantined.pk}"
     made = world.api.write("POST", f"{path}/adopt", {"site_id": world.site.pk}, status=201)

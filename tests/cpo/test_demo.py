@@ -20,10 +20,12 @@ from fleets.models import Token, Verdict
 from fleets.services.authorization import Shown, judge
 from simulator.run import read_plans
 from stations.models import OrphanMessage, QuarantinedStation, Reading, Session, SessionState, Station
+from stations.services import orphan_review
 from stations.services.stations import password_hash
 from tenants import queries
 from tenants.context import as_platform, tenant_scope
 from tenants.models import Tenant
+from tenants.permissions import system
 from tenants.services import keys
 
 Demo = tuple[Tenant, Path]
@@ -169,7 +171,11 @@ def test_something_needs_attention(demo: Demo) -> None:
         held = list(Session.objects.filter(tenant=tenant, state=SessionState.HELD))
         assert len(held) == 3
         assert all(session.held_reason and session.charge_id is None for session in held)
-        assert OrphanMessage.objects.filter(tenant=tenant).exists()
+        (orphan,) = OrphanMessage.objects.filter(tenant=tenant)
+        fits = orphan_review.fitting(orphan=orphan, actor=system("Olga"))
+        (fit,) = [one for one in fits if "guardian_unsure" in one.session.flags]
+        assert fit.outcome.state == SessionState.ENDED
+        assert fit.outcome.energy_wh == orphan.payload["meterStop"] - fit.session.meter_start_wh
         assert QuarantinedStation.objects.filter(tenant=tenant).exists()
 
 

@@ -15,6 +15,7 @@ from stations.services.rating import rate_ended
 from tenants.context import tenant_scope
 from tenants.models import Site, Tenant
 from tests.servers import Role, Roles
+from tests.stations.telling import Speaker
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -136,6 +137,8 @@ def test_every_page_fits_its_screen_and_breaks_no_rule(
         site=site, name="A station with quite a long name, second level", evses=4, online=True
     )
     session, tariff, driver = make_session(station), make_tariff(), make_driver()
+    Speaker(station).stop(number=48211, meter=6500, uid="04A2B3C4D5E680")
+    (orphan,) = Speaker(station).orphans()
     token = make_token(driver=driver)
     user, password = make_member("owner")
     page = quiet
@@ -146,6 +149,7 @@ def test_every_page_fits_its_screen_and_breaks_no_rule(
     for path in (
         "", "sites/", f"sites/{site.pk}/", "sites/new/", "stations/", own, f"{own}commands/?open=reset",
         f"{own}configuration/", f"{own}frames/", f"{own}timeline/", f"{own}sessions/", f"{own}edit/",
+        f"{own}orphans/{orphan.pk}/",
         "stations/connect/", "quarantine/", "sessions/", f"sessions/{session.pk}/",
         "tokens/", f"tokens/{token.pk}/", "tokens/import/",
         "drivers/", f"drivers/{driver.pk}/", "tariffs/", f"tariffs/{tariff.pk}/", "tariffs/new/", "members/",

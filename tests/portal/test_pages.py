@@ -362,3 +362,49 @@ def test_a_session_of_start_and_stop_alone_has_a_curve(
     assert energy["values"] == [0, 5.5]
     assert (power["label"], power["kind"], power["values"]) == ("Mean power", "mean", [11, 11])
     assert "Mean power" in text and rows.count("11.0") == 2
+
+
+def test_a_stop_of_an_unknown_session_finds_its_session(
+    visitor: Callable[..., Visitor], station: Station, make_token: Make
+) -> None:
+    make_token(uid="CARD")
+    speaker, owner = Speaker(station), visitor()
+    speaker.start(meter=1000)
+    speaker.stop(number=48211, meter=6500)
+    session, (orphan,) = speaker.session(), speaker.orphans()
+    page = f"stations/{station.pk}/orphans/{orphan.pk}/"
+    assert page in owner.text(f"stations/{station.pk}/timeline/")
+    text = owner.text(page)
+    assert "A stop for session 48211, which is unknown here" in text
+    assert f'value="{session.pk}"' in text and "5.50\u00a0kWh" in text
+    assert "Choose the session" in owner.client.get(owner.post(f"{page}apply/")["Location"]).content.decode()
+    answer = owner.post(f"{page}apply/", session_id=session.pk)
+    told = owner.client.get(answer["Location"]).content.decode()
+    assert "The price of session" in told and "Stop applied by hand" in told
+    assert "This stop was applied to" in owner.text(page)
+    assert "orphans/" not in owner.text(f"stations/{station.pk}/timeline/")
+    refused = owner.client.get(owner.post(f"{page}apply/", session_id=session.pk)["Location"])
+    assert "resolved already" in refused.content.decode()
+
+
+def test_a_stop_that_fits_no_session_is_set_aside_with_a_note(
+    visitor: Callable[..., Visitor], station: Station
+) -> None:
+    speaker, owner = Speaker(station), visitor()
+    speaker.stop(number=48211, meter=6500)
+    (orphan,) = speaker.orphans()
+    page = f"stations/{station.pk}/orphans/{orphan.pk}/"
+    assert "No session here fits" in owner.text(page)
+    owner.post(f"{page}resolve/", resolution="Of the old system")
+    assert "Of the old system" in owner.text(page)
+
+
+def test_who_may_not_review_has_no_way_to_an_unknown_session(
+    visitor: Callable[..., Visitor], station: Station
+) -> None:
+    speaker, technician = Speaker(station), visitor("technician")
+    speaker.stop(number=48211, meter=6500)
+    (orphan,) = speaker.orphans()
+    assert "48211" in technician.text(f"stations/{station.pk}/timeline/")
+    assert "Find its session" not in technician.text(f"stations/{station.pk}/timeline/")
+    assert technician.get(f"stations/{station.pk}/orphans/{orphan.pk}/").status_code == 403

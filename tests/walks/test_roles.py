@@ -40,10 +40,16 @@ PROBES: dict[Permission, list[tuple[str, str]]] = {
         ("GET", "stations/<int:station_id>/frames"),
         ("GET", "stations/<int:station_id>/frames.jsonl"),
     ],
-    P.SESSION_VIEW: [("GET", "sessions"), ("GET", "sessions/<int:session_id>/readings"), ("GET", "orphans")],
+    P.SESSION_VIEW: [
+        ("GET", "sessions"),
+        ("GET", "sessions/<int:session_id>/readings"),
+        ("GET", "orphans"),
+        ("GET", "orphans/<int:orphan_id>/sessions"),
+    ],
     P.SESSION_REVIEW: [
         ("POST", "sessions/<int:session_id>/release"),
         ("POST", "sessions/<int:session_id>/void"),
+        ("POST", "orphans/<int:orphan_id>/apply"),
         ("PATCH", "orphans/<int:orphan_id>"),
     ],
     P.TOKEN_VIEW: [("GET", "tokens"), ("GET", "tokens/<int:token_id>")],

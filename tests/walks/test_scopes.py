@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from fleets.models import FleetScope
+from stations.models import OrphanMessage
 from tenants.context import tenant_scope
 from tenants.models import Role
 from tests import objects, people, samples
@@ -16,7 +18,7 @@ from tests.walks.addresses import FORM, PORTAL, Address, addresses
 
 PAGES = [address for address in addresses() if address.is_portal]
 # What belongs to one site, and to one fleet. Other objects belong to the whole company.
-OF_SITE = {"site_id", "station_id", "session_id", "command_id"}
+OF_SITE = {"site_id", "station_id", "session_id", "command_id", "orphan_id"}
 OF_FLEET = {"fleet_id", "driver_id", "vehicle_id", "token_id", "session_id"}
 # Pages that show something of the whole company to everybody who may open them.
 COMPANY_WIDE = {
@@ -65,6 +67,10 @@ def facility_manager() -> Limited:
     session = objects.create_session(world.tenant, station, transaction_id=marker, state="held")
     with tenant_scope(world.tenant.pk):
         command = objects.create_command(world.tenant, station, note=marker)
+        orphan = OrphanMessage.objects.create(
+            tenant=world.tenant, station=station, action="stop", transaction_id=marker, content_hash=marker,
+            payload={}, received_at=datetime.now(UTC),
+        )  # fmt: skip
     user = people.make_user("Frida Facility")
     people.join(user, world.tenant, Role.FACILITY_MANAGER, [world.site])
     foreign = {
@@ -72,6 +78,7 @@ def facility_manager() -> Limited:
         "station_id": station.pk,
         "session_id": session.pk,
         "command_id": command.pk,
+        "orphan_id": orphan.pk,
     }
     return Limited(world, _logged_in(user), foreign, marker)
 
