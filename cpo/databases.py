@@ -21,7 +21,7 @@ NETWORK: dict[str, Any] = {
 LEAST = {"gateway": 16}  # a connection for each lane of its writer, five for commands and liveness
 # One plan for a prepared statement, whatever its arguments: to plan costs a batch as much as to do it.
 PLANS = "-c plan_cache_mode=force_generic_plan"
-# psycopg prepares what says `prepare=True` (stations.services.rows), however often the ORM says something else.
+# psycopg prepares what says `prepare=True` (tenants.rows), however often the ORM says something else.
 ONLY_WHEN_ASKED = 2**31 - 1
 
 

@@ -14,6 +14,8 @@ import time
 import uvicorn
 from django.conf import settings
 
+from stations.ocpp.socket import StationSocket
+
 log = logging.getLogger("voltyard.gateway")
 
 BACKLOG = 4096  # a thousand stations that come back together must not wait for SYN retries
@@ -77,7 +79,7 @@ def run(host: str, port: int) -> None:
         "cpo.asgi:gateway",
         backlog=BACKLOG,
         loop="uvloop",
-        ws="websockets-sansio",
+        ws=StationSocket,
         ws_max_size=settings.OCPP_MAX_FRAME_BYTES,
         ws_per_message_deflate=False,
         ws_ping_interval=settings.OCPP_PING_SECONDS,

@@ -1,5 +1,6 @@
 """What every test may ask for by name: people and objects of the scenarios."""
 
+from tests.counting import round_trips
 from tests.objects import (
     make_driver,
     make_fleet,
@@ -37,6 +38,7 @@ __all__ = [
     "other_tenant",
     "owner_actor",
     "portal_client",
+    "round_trips",
     "site",
     "station",
     "tenant",

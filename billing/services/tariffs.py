@@ -8,15 +8,16 @@ from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import connections
 from django.utils import timezone
 
 from billing.models import SiteTariff, Tariff
 from billing.services.elements import checked_elements
-from tenants.context import current_alias, current_tenant_id, tenant_scope
+from tenants import rows
+from tenants.context import tenant_scope
 from tenants.errors import Conflict, Invalid
 from tenants.models import Site
 from tenants.permissions import Actor, Permission
+from tenants.rows import Ask
 from tenants.services import audit
 
 FIELDS = ("name", "currency", "elements", "tax_included", "min_price", "max_price")
@@ -122,24 +123,21 @@ def snapshot_for(
     *, tenant_id: int, requests: Sequence[tuple[int, int | None]]
 ) -> list[dict[str, Any] | None]:
     """The frozen tariff for each (site id, id of the station's own tariff), in order; None where none is set."""
-    if not requests:
-        return []
-    if current_tenant_id() != tenant_id or not connections[current_alias()].in_atomic_block:
-        with tenant_scope(tenant_id):
-            return _snapshots(tenant_id, requests)
-    return _snapshots(tenant_id, requests)
+    with tenant_scope(tenant_id):
+        return rows.alone(tenant_id, snapshots(requests))
 
 
-def _snapshots(tenant_id: int, requests: Sequence[tuple[int, int | None]]) -> list[dict[str, Any] | None]:
-    with connections[current_alias()].cursor() as cursor:
-        batch = json.dumps(list(requests))
-        cursor.execute(
-            "SELECT * FROM billing_tariffs_for(%s, %s::json)", [tenant_id, batch]
-        )  # billing/database.sql
-        rows = cursor.fetchall()
+_TARIFFS_FOR = "SELECT * FROM billing_tariffs_for(%(tenant)s, %(rows)s::json)"  # billing/database.sql
+
+
+def snapshots(
+    requests: Sequence[tuple[int, int | None]],
+) -> rows.Lookup[list[dict[str, Any] | None]]:
+    """The same as a look-up."""
+    found = (yield Ask(_TARIFFS_FOR, requests)) if requests else []
     return [
         None if key is None else _frozen(key, name, currency, json.loads(elements), tax_included, least, most)
-        for key, name, currency, elements, tax_included, least, most in rows
+        for key, name, currency, elements, tax_included, least, most in found
     ]
 
 

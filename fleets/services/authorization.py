@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connections
-
 from fleets.models import Verdict
 from fleets.uid import normal_uid
-from tenants.context import current_alias, current_tenant_id, tenant_scope
+from tenants import rows
+from tenants.context import tenant_scope
+from tenants.rows import Ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +38,16 @@ class Judgement:
 
 def judge(*, tenant_id: int, shown: Sequence[Shown]) -> list[Judgement]:
     """A verdict for each token shown, in order. Never CONCURRENT_TX: that is for who knows the running sessions."""
+    with tenant_scope(tenant_id):
+        return rows.alone(tenant_id, judging(shown))
+
+
+_JUDGE = "SELECT * FROM fleets_judge(%(tenant)s, %(rows)s::json)"  # fleets/database.sql
+
+
+def judging(shown: Sequence[Shown]) -> rows.Lookup[list[Judgement]]:
+    """The same as a look-up."""
     if not shown:
         return []
-    if current_tenant_id() != tenant_id or not connections[current_alias()].in_atomic_block:
-        with tenant_scope(tenant_id):
-            return _judge(tenant_id, shown)
-    return _judge(tenant_id, shown)  # no savepoint of its own: this is the hot path
-
-
-def _judge(tenant_id: int, shown: Sequence[Shown]) -> list[Judgement]:
-    batch = json.dumps([[normal_uid(one.uid), one.site_id, one.at.isoformat()] for one in shown])
-    with connections[current_alias()].cursor() as cursor:
-        cursor.execute("SELECT * FROM fleets_judge(%s, %s::json)", [tenant_id, batch])  # fleets/database.sql
-        return [Judgement(Verdict(row[0]), *row[1:]) for row in cursor.fetchall()]
+    asked = [[normal_uid(one.uid), one.site_id, one.at] for one in shown]
+    return [Judgement(Verdict(row[0]), *row[1:]) for row in (yield Ask(_JUDGE, asked))]

@@ -21,15 +21,20 @@ from django.utils import timezone
 from stations.neutral import EventReport, MeterReport, StatusReport, VariableReport
 from stations.ocpp.version import Asked, Journal
 from stations.ocpp.versions import BY_NAME
-from stations.services import connectors, devices, events, readings, rows
+from stations.services import connectors, devices, events, readings
+from tenants import rows
 from tenants.context import tenant_scope
 
 log = logging.getLogger("voltyard.gateway.applier")
 
 # Between two looks: what has gathered by then is applied at half the cost of piece by piece.
 PACE_SECONDS = 0.2
+BUSY = (
+    200  # frames: from so many on the pause is longer, for each sweep saves every session that was heard of
+)
+BUSY_PACE_SECONDS = 0.5
 LAG = timedelta(days=2)  # a journal that waited longer is left to a person; its frames stay in the log
-BATCH = 1000
+BATCH = 2000
 
 
 class Applier:
@@ -52,7 +57,8 @@ class Applier:
                 applied = 0
                 time.sleep(1)
             if applied < BATCH:
-                time.sleep(max(0.0, begun + PACE_SECONDS - time.monotonic()))
+                pace = PACE_SECONDS if applied < BUSY else BUSY_PACE_SECONDS
+                time.sleep(max(0.0, begun + pace - time.monotonic()))
 
 
 def sweep() -> int:
@@ -69,11 +75,12 @@ SELECT coalesce((SELECT c.applied_id FROM stations_journalcursor c
        coalesce((SELECT h.last_id FROM stations_journalhead h
                  WHERE h.tenant_id = %(tenant)s AND h.gateway = %(gateway)s), 0)
 """
-# `received_at` spares looking into the partitions of other days. Planned each time: a plan that does not know how near
-# the end of the journal `applied` is reads all of it.
+# `received_at` spares looking into the partitions of other days.
 _WAITING = """
 SELECT f.id, f.station_id, f.received_at, f.action, f.message_type, f.ocpp_version, f.payload FROM stations_frame f
-WHERE f.tenant_id = %s AND f.gateway = %s AND f.apply AND f.id > %s AND f.received_at > %s ORDER BY f.id LIMIT %s
+WHERE f.tenant_id = %(tenant)s AND f.gateway = %(gateway)s AND f.apply AND f.id > %(applied)s
+    AND f.received_at > %(since)s
+ORDER BY f.id LIMIT %(most)s
 """
 _ADVANCE = """
 INSERT INTO stations_journalcursor (tenant_id, gateway, applied_id) VALUES (%(tenant)s, %(gateway)s, %(to)s)
@@ -94,9 +101,8 @@ def apply_batch(tenant_id: int, gateway: str) -> int:
                 return 0
         # The head before the frames are looked for: what is stored in between must not count as passed.
         [(applied, head)] = rows.run(_STANDING, tenant_id, [], gateway=gateway)
-        with connection.cursor() as cursor:
-            cursor.execute(_WAITING, [tenant_id, gateway, applied, timezone.now() - LAG, BATCH])
-            waiting = cursor.fetchall()
+        since = timezone.now() - LAG
+        waiting = rows.run(_WAITING, tenant_id, [], gateway=gateway, applied=applied, since=since, most=BATCH)
         if waiting:
             _apply(tenant_id, waiting)
             rows.run(_ADVANCE, tenant_id, [], gateway=gateway, to=waiting[-1][0])

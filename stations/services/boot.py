@@ -11,7 +11,7 @@ from django.db import connections
 from stations import live
 from stations.models import Registration
 from stations.neutral import BootReport
-from stations.services import rows as batches
+from tenants import rows as batches
 from tenants.context import current_alias
 
 

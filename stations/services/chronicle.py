@@ -11,8 +11,9 @@ from typing import Any
 from stations import live
 from stations.models import SessionState
 from stations.neutral import Sample, TokenShown
-from stations.services import readings, rows
+from stations.services import readings
 from stations.services.sheet import Sheet
+from tenants import rows
 from tenants.services import facts
 
 
@@ -59,14 +60,13 @@ SELECT %(tenant)s, (r->>0)::bigint, r->>1, r->>2, (r->>3)::int, (r->>4)::timesta
        (r->>7)::boolean, r->>8, (r->9)::jsonb
 FROM json_array_elements(%(rows)s::json) r
 ON CONFLICT (tenant_id, session_id, content_hash) DO NOTHING
-RETURNING session_id, content_hash
 """
 
 
-def write(tenant_id: int, told: Sequence[Told]) -> set[tuple[int, str]]:
-    """Keep the messages; (session id, content hash) of those that were not known yet."""
+def write(tenant_id: int, told: Sequence[Told]) -> None:
+    """Keep the messages that are not known yet."""
     if not told:
-        return set()
+        return
     listed = [
         [
             one.sheet.id, one.kind, one.trigger[:40], one.seq_no, one.occurred_at, one.raw_timestamp[:64],
@@ -74,7 +74,7 @@ def write(tenant_id: int, told: Sequence[Told]) -> set[tuple[int, str]]:
         ]
         for one in told
     ]  # fmt: skip
-    return {(row[0], row[1]) for row in rows.run(_WRITE, tenant_id, listed)}
+    rows.send(_WRITE, tenant_id, listed)
 
 
 def announce(tenant_id: int, sheets: Iterable[Sheet], *, started: Iterable[Sheet] = ()) -> None:

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from stations import live
 from stations.models import GatewayProcess, QuarantinedStation, Station
-from stations.services import rows as batches
+from tenants import rows as batches
 from tenants.context import current_alias, tenant_scope
 
 QUARANTINE_LIMIT = 500  # rows a tenant; beyond it only known rows are counted on

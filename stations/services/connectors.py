@@ -9,7 +9,8 @@ from typing import Any
 from stations import live
 from stations.models import ConnectorStatus
 from stations.neutral import StatusReport
-from stations.services import clock, places, rows
+from stations.services import clock, places
+from tenants import rows
 
 _WORST = {ConnectorStatus.FAULTED: "error", ConnectorStatus.UNAVAILABLE: "warning"}
 
@@ -19,9 +20,9 @@ def record_status(*, tenant_id: int, reports: Sequence[StatusReport]) -> list[No
 
     Late news (from an offline queue) that is dated before what is known changes nothing. What is told live counts
     always: a clock that was set back must not freeze a connector's status."""
-    where = places.find(
-        tenant_id=tenant_id,
-        wanted=[(r.station_id, r.evse, max(r.connector, 0)) for r in reports if _has_place(r)],
+    where = rows.alone(
+        tenant_id,
+        places.find((r.station_id, r.evse, max(r.connector, 0)) for r in reports if _has_place(r)),
     )
     listed = []
     for n, report in enumerate(reports):
@@ -103,7 +104,8 @@ UPDATE stations_connector c SET status = w.status, status_at = w.at, status_rece
     error_code = w.error, vendor_error_code = w.vendor_error, info = w.info,
     power_w = CASE WHEN w.status NOT IN ('charging', 'occupied') THEN 0
                    WHEN c.status IN ('charging', 'occupied') THEN c.power_w END
-FROM newest w JOIN stations_station s ON s.tenant_id = %(tenant)s AND s.id = w.station
+FROM newest w CROSS JOIN LATERAL (
+    SELECT k.id, k.site_id FROM stations_station k WHERE k.tenant_id = %(tenant)s AND k.id = w.station LIMIT 1) s
 WHERE c.tenant_id = %(tenant)s AND c.id = w.connector
 RETURNING c.id, s.id, s.site_id, w.evse,
     json_build_object('connector', w.plug, 'status', c.status, 'error_code', c.error_code, 'power_w', c.power_w)

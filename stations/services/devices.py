@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from stations.neutral import VariableReport
-from stations.services import rows
 from stations.services.commands import is_secret
+from tenants import rows
 
 # A station reports hundreds of variables, a hostile one millions: what is beyond is left out.
 MOST_VARIABLES = 5_000

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stations.neutral import EventReport
-from stations.services import clock, rows
+from stations.services import clock
+from tenants import rows
 
 _WRITE = """
 INSERT INTO stations_stationevent (tenant_id, station_id, evse_number, connector_number, kind, severity, text, detail,

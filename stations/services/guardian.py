@@ -9,8 +9,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from stations.models import SessionState
-from stations.services import chronicle, clock, evidence, holding, rows, sheets
+from stations.services import chronicle, clock, evidence, holding, sheets
 from stations.services.sheet import GUARDIAN_UNSURE, LATE_STOP, Sheet, milli
+from tenants import rows
 
 GUARDIAN_CLOSED = "guardian_closed"
 REPLACED = "replaced"
@@ -46,12 +47,12 @@ def replace_older(older: Sheet, newer_started_at: datetime) -> bool:
     return True
 
 
-def older_on(tenant_id: int, newer: list[Sheet]) -> dict[int, list[Sheet]]:
-    """By EVSE the sessions that still run there beside newer ones, under lock. One that somebody else works on is left
-    for the sweep to close."""
+def older_on(newer: list[Sheet]) -> rows.Lookup[dict[int, list[Sheet]]]:
+    """By EVSE the sessions that run there beside newer ones, under lock. One that somebody else works on is left for
+    the sweep to close."""
     found: dict[int, list[Sheet]] = {}
-    wanted = sorted((sheet.evse_id, sheet.id) for sheet in newer)
-    for sheet in sheets.load(tenant_id, sheets.OLDER_ON_EVSE, wanted, lock=sheets.SKIP):
+    wanted = sorted((sheet.evse_id, sheet.start_key) for sheet in newer)
+    for sheet in (yield from sheets.loading(sheets.OTHERS_ON_EVSE, wanted, lock=sheets.SKIP)):
         found.setdefault(sheet.evse_id, []).append(sheet)
     return found
 

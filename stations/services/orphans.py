@@ -9,8 +9,8 @@ from typing import Any
 
 from stations.models import OrphanMessage
 from stations.neutral import Sample, SampledValue, StopRequest, TokenShown
-from stations.services import rows
 from stations.services.chronicle import content_hash, samples_text, token_text
+from tenants import rows
 
 STOP = "stop"
 _KEEP = """
@@ -44,7 +44,7 @@ def keep(
 ) -> None:
     """(station id, what, transaction id, content hash, payload, received at, told); a repeat changes nothing."""
     if orphans:
-        rows.run(_KEEP, tenant_id, list(orphans))
+        rows.send(_KEEP, tenant_id, list(orphans))
 
 
 def _told(request: StopRequest) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from stations.services import rows
+from tenants import rows
+from tenants.rows import Ask
 
 Wanted = tuple[int, int, int]  # station id, EVSE number, connector number (0: any)
 HIGHEST_NUMBER = 999  # no station has more EVSEs; a larger number is a fault of the station's
@@ -28,24 +29,28 @@ def sane_number(number: int) -> int:
     return number if 1 <= number <= HIGHEST_NUMBER else 1
 
 
-def find(*, tenant_id: int, wanted: Iterable[Wanted]) -> dict[Wanted, Place]:
+def find(wanted: Iterable[Wanted]) -> rows.Lookup[dict[Wanted, Place]]:
     """The place for each; EVSEs and connectors that are not there yet are made. Unknown stations are left out."""
     asked = sorted(set(wanted))
-    found = _look_up(tenant_id, asked)
+    found = _places((yield Ask(_LOOK_UP, asked))) if asked else {}
     missing = [key for key, place in found.items() if place is None]
     if missing:
-        _make(tenant_id, missing)
-        found |= _look_up(tenant_id, missing)
+        yield Ask(_MAKE, missing)
+        found |= _places((yield Ask(_LOOK_UP, missing)))
     return {key: place for key, place in found.items() if place is not None}
 
 
-# Per row, one index lookup each; a join of whole tables would be planned differently as they grow.
+# Per row, one index lookup each, which LIMIT makes certain: a join is planned to read all of a table that is small.
 _LOOK_UP = """
 SELECT w.station, w.evse, w.connector, s.id, s.site_id, s.tariff_id, e.id, e.number, c.id, c.number, c.max_power_w
 FROM (SELECT (r->>0)::bigint station, (r->>1)::int evse, (r->>2)::int connector
       FROM json_array_elements(%(rows)s::json) r OFFSET 0) w
-JOIN stations_station s ON s.tenant_id = %(tenant)s AND s.id = w.station
-LEFT JOIN stations_evse e ON e.tenant_id = %(tenant)s AND e.station_id = s.id AND e.number = w.evse
+CROSS JOIN LATERAL (
+    SELECT k.id, k.site_id, k.tariff_id FROM stations_station k
+    WHERE k.tenant_id = %(tenant)s AND k.id = w.station LIMIT 1) s
+LEFT JOIN LATERAL (
+    SELECT k.id, k.number FROM stations_evse k
+    WHERE k.tenant_id = %(tenant)s AND k.station_id = w.station AND k.number = w.evse LIMIT 1) e ON true
 LEFT JOIN LATERAL (
     SELECT k.id, k.number, k.max_power_w FROM stations_connector k
     WHERE k.tenant_id = %(tenant)s AND k.evse_id = e.id AND (w.connector = 0 OR k.number = w.connector)
@@ -53,10 +58,10 @@ LEFT JOIN LATERAL (
 """
 
 
-def _look_up(tenant_id: int, wanted: list[Wanted]) -> dict[Wanted, Place | None]:
+def _places(found: rows.Rows) -> dict[Wanted, Place | None]:
     return {
         (station, evse, connector): None if ids[3] is None or ids[5] is None else Place(*ids)
-        for station, evse, connector, *ids in rows.run(_LOOK_UP, tenant_id, wanted)
+        for station, evse, connector, *ids in found
     }
 
 
@@ -76,7 +81,3 @@ SELECT %(tenant)s, made.id, w.connector, 'IEC_62196_T2', 'AC_3_PHASE', 22000, 32
 FROM w JOIN made ON made.station_id = w.station AND made.number = w.evse ORDER BY 2, 3
 ON CONFLICT (tenant_id, evse_id, number) DO NOTHING
 """
-
-
-def _make(tenant_id: int, wanted: list[Wanted]) -> None:
-    rows.run(_MAKE, tenant_id, wanted)

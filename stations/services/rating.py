@@ -15,9 +15,10 @@ from billing.services import charges
 from billing.services.rating import NotRatable
 from stations import live
 from stations.models import Reading, Session, SessionState, StationEvent
-from stations.services import clock, holding, rows
+from stations.services import clock, holding
 from stations.services.evidence import Evidence
 from stations.services.usage import Point, State, usage
+from tenants import rows
 from tenants.context import current_alias
 from tenants.services import facts
 

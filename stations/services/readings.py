@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 from stations import live
 from stations.neutral import MeterReport, Sample
-from stations.services import clock, evidence, meters, places, rows, sheets
+from stations.services import clock, evidence, meters, places, sheets
 from stations.services.sheet import Sheet, milli
+from tenants import rows
 
 # A reading just before the start or after the stop still belongs to the session: clocks and messages jitter.
 JITTER = timedelta(seconds=60)
@@ -86,7 +87,7 @@ def store(tenant_id: int, readings: Sequence[Row]) -> None:
         }
         for reading in readings
     ]
-    rows.run(_INSERT, tenant_id, listed)
+    rows.send(_INSERT, tenant_id, listed)
 
 
 def enter(sheet: Sheet, reading: Row, *, marks: bool) -> None:
@@ -161,11 +162,11 @@ class Progress:
 
 def record(*, tenant_id: int, reports: Sequence[MeterReport]) -> Progress:
     """Keep the readings of MeterValues. The sessions they belong to follow by `settle`."""
-    where = places.find(
-        tenant_id=tenant_id,
-        wanted=[
+    where = rows.alone(
+        tenant_id,
+        places.find(
             (report.station_id, places.sane_number(report.evse), 0) for report in reports if report.evse > 0
-        ],
+        ),
     )
     running = _sessions(tenant_id, reports, where)
     kept: list[Row] = []
@@ -266,7 +267,7 @@ def _set_power(tenant_id: int, latest: dict[int, Row]) -> None:
             [key, row.mean_w if row.measured.power_w is None else row.measured.power_w, row.sampled_at]
             for key, row in sorted(latest.items())
         ]
-        rows.run(_POWER, tenant_id, listed)
+        rows.send(_POWER, tenant_id, listed)
 
 
 def update(sheet: Sheet) -> live.Event:
@@ -295,4 +296,4 @@ def zero_power(tenant_id: int, ended: Iterable[Sheet]) -> None:
         if sheet.connector_id is not None and sheet.ended_at is not None
     ]  # fmt: skip
     if listed:
-        rows.run(_POWER, tenant_id, listed)
+        rows.send(_POWER, tenant_id, listed)

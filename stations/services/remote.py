@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from stations.services import rows
+from tenants import rows
+from tenants.rows import Ask
 
 # A driver who started by app has so long to plug in; stations' own time-outs are shorter.
 PATIENCE = timedelta(minutes=15)
@@ -41,10 +42,10 @@ class Asked:
 
 
 def commands(
-    tenant_id: int, starts: Sequence[tuple[int, str, datetime, int | None, int]]
-) -> list[Asked | None]:
+    starts: Sequence[tuple[int, str, datetime, int | None, int]],
+) -> rows.Lookup[list[Asked | None]]:
     """What asked for these starts: (station id, token uid, received at, number we gave, EVSE)."""
     if not starts:
         return []
-    found = {row[0]: Asked(*row[1:]) for row in rows.run(_FIND, tenant_id, list(starts), patience=PATIENCE)}
+    found = {row[0]: Asked(*row[1:]) for row in (yield Ask(_FIND, starts, {"patience": PATIENCE}))}
     return [found.get(n) for n in range(1, len(starts) + 1)]

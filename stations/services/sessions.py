@@ -20,7 +20,6 @@ from stations.services import (
     places,
     readings,
     remote,
-    rows,
     sheets,
     tokens,
 )
@@ -28,6 +27,8 @@ from stations.services.chronicle import Told, content_hash
 from stations.services.places import Place
 from stations.services.sheet import Sheet, milli, new
 from stations.services.tokens import authorize as authorize
+from tenants import rows
+from tenants.rows import Ask
 
 TOKEN_REFUSED = "token_refused"
 CONNECTOR_UNKNOWN = "connector_unknown"
@@ -35,14 +36,14 @@ CONNECTOR_UNKNOWN = "connector_unknown"
 
 def start(*, tenant_id: int, requests: Sequence[StartRequest]) -> list[StartAnswer]:
     """Open a session for each StartTransaction, or recognise the one that was opened when it came before."""
-    starts = _read(tenant_id, requests)
-    _recognise(tenant_id, starts)
-    _judge(tenant_id, starts)
-    fresh = _open(tenant_id, starts)
-    started = [one.sheet for one in fresh if one.sheet is not None]
-    replaced = _replace(tenant_id, fresh)
-    chronicle.write(tenant_id, [_told_start(one) for one in fresh])
-    chronicle.announce(tenant_id, replaced, started=started)
+    starts = [_Start(request) for request in requests]
+    uses = _recognise(tenant_id, starts)
+    fresh, others = _open(tenant_id, starts, uses)
+    replaced = _replaced(fresh, others)
+    with rows.at_once():
+        sheets.save(tenant_id, replaced)
+        chronicle.write(tenant_id, [_told_start(one) for one in fresh])
+        chronicle.announce(tenant_id, replaced, started=[one.sheet for one in fresh if one.sheet is not None])
     return [
         StartAnswer(one.number, one.judgement.verdict, one.judgement.group, one.judgement.expires_at)
         for one in starts
@@ -52,9 +53,11 @@ def start(*, tenant_id: int, requests: Sequence[StartRequest]) -> list[StartAnsw
 class _Start:
     """One request on its way."""
 
-    def __init__(self, request: StartRequest, place: Place) -> None:
+    place: Place
+
+    def __init__(self, request: StartRequest) -> None:
         self.request = request
-        self.place = place
+        self.wanted = request.station_id, places.sane_number(request.connector), 0
         self.at, self.clock_flags = clock.sanitise(request.raw_timestamp, request.received_at)
         self.uid = normal_uid(request.token.uid)[:255]
         self.key = content_hash(
@@ -63,12 +66,6 @@ class _Start:
         self.judgement = Judgement(Verdict.INVALID)
         self.sheet: Sheet | None = None
         self.number = 0
-
-
-def _read(tenant_id: int, requests: Sequence[StartRequest]) -> list[_Start]:
-    wanted = [(request.station_id, places.sane_number(request.connector), 0) for request in requests]
-    found = places.find(tenant_id=tenant_id, wanted=wanted)
-    return [_Start(request, found[place]) for request, place in zip(requests, wanted, strict=True)]
 
 
 _NEWEST_OVER = """
@@ -83,35 +80,41 @@ SELECT x.* FROM json_array_elements(%(rows)s::json) r CROSS JOIN LATERAL (
 """
 
 
-def _recognise(tenant_id: int, starts: list[_Start]) -> None:
-    """Give those that came before their number.
+def _recognise(tenant_id: int, starts: list[_Start]) -> dict[str, set[tokens.Use]]:
+    """Find where each happens, give those that came before their number, and return where their tokens charge.
 
     A station without a clock starts every session at 1970, and one with a trip meter at 0 Wh: there the key tells
     nothing once the session it belongs to is over, so the newest session that is over becomes part of it.
     """
     clockless = [one for one in starts if clock.BAD_TIMESTAMP in one.clock_flags]
+    where, uses, numbers = rows.together(
+        tenant_id,
+        places.find(one.wanted for one in starts),
+        tokens.running(one.uid for one in starts),
+        _numbers([one for one in starts if clock.BAD_TIMESTAMP not in one.clock_flags]),
+    )
+    for one in starts:
+        one.place = where[one.wanted]
     if clockless:
-        over = dict(
-            rows.run(
-                _NEWEST_OVER,
-                tenant_id,
-                sorted({(one.place.station_id, one.place.evse_id) for one in clockless}),
-            )
-        )
+        evses = sorted({(one.place.station_id, one.place.evse_id) for one in clockless})
+        over: dict[int, int] = dict(rows.run(_NEWEST_OVER, tenant_id, evses))
         for one in clockless:
             one.key = content_hash(one.key, over[one.place.evse_id])
-    wanted = sorted({(one.place.station_id, one.key) for one in starts})
-    numbers = {(row[0], row[1]): row[2] for row in rows.run(_KNOWN, tenant_id, wanted)}
+        numbers |= rows.alone(tenant_id, _numbers(clockless))
     for one in starts:
         one.number = numbers.get((one.place.station_id, one.key), 0)
+    found: dict[str, set[tokens.Use]] = uses
+    return found
 
 
-def _judge(tenant_id: int, starts: list[_Start]) -> None:
-    judged = authorization.judge(
-        tenant_id=tenant_id,
-        shown=[Shown(one.uid, one.place.site_id, one.at, one.request.token.kind) for one in starts],
-    )
-    uses = tokens.running(tenant_id, [one.uid for one in starts])
+def _numbers(starts: list[_Start]) -> rows.Lookup[dict[tuple[int, str], int]]:
+    """Of those that came before, by station and key."""
+    wanted = sorted({(one.request.station_id, one.key) for one in starts})
+    found = (yield Ask(_KNOWN, wanted)) if wanted else []
+    return {(row[0], row[1]): row[2] for row in found}
+
+
+def _judge(starts: list[_Start], judged: list[Judgement], uses: dict[str, set[tokens.Use]]) -> None:
     for one, judgement in zip(starts, judged, strict=True):
         use = tokens.Use(one.place.station_id, one.place.evse_id)
         elsewhere = bool(uses.get(one.uid, set()) - {use})
@@ -121,20 +124,27 @@ def _judge(tenant_id: int, starts: list[_Start]) -> None:
             uses.setdefault(one.uid, set()).add(use)  # for the next in this batch
 
 
-def _open(tenant_id: int, starts: list[_Start]) -> list[_Start]:
-    """Write the sessions that are new; each start gets its number. Returns the new ones."""
+def _open(
+    tenant_id: int, starts: list[_Start], uses: dict[str, set[tokens.Use]]
+) -> tuple[list[_Start], dict[int, list[Sheet]]]:
+    """Write the sessions that are new; each start gets its verdict and number. Returns the new ones, and what else runs
+    on their EVSEs."""
     unknown = {(one.place.station_id, one.key): one for one in reversed(starts) if not one.number}
     fresh = [one for one in starts if unknown.get((one.place.station_id, one.key)) is one]
-    prices = tariffs.snapshot_for(
-        tenant_id=tenant_id, requests=[(one.place.site_id, one.place.tariff_id) for one in fresh]
-    )
-    asked = remote.commands(
+    judged, prices, asked = rows.together(
         tenant_id,
-        [
-            (one.place.station_id, one.uid, one.request.received_at, None, one.place.evse_number)
-            for one in fresh
-        ],
+        authorization.judging(
+            [Shown(one.uid, one.place.site_id, one.at, one.request.token.kind) for one in starts]
+        ),
+        tariffs.snapshots([(one.place.site_id, one.place.tariff_id) for one in fresh]),
+        remote.commands(
+            [
+                (one.place.station_id, one.uid, one.request.received_at, None, one.place.evse_number)
+                for one in fresh
+            ]
+        ),
     )
+    _judge(starts, judged, uses)
     made = []
     for one, price, command in zip(fresh, prices, asked, strict=True):
         one.sheet = _sheet(one)
@@ -142,13 +152,13 @@ def _open(tenant_id: int, starts: list[_Start]) -> list[_Start]:
         one.sheet.tariff = price
         one.sheet.currency = price["currency"] if price else ""
         made.append(one.sheet)
-    is_new = sheets.insert(tenant_id, made, numbered=True)
+    is_new, others = rows.together(tenant_id, sheets.insert(made, numbered=True), guardian.older_on(made))
     for one in starts:
         if not one.number:
             first = unknown[one.place.station_id, one.key]
             assert first.sheet is not None and first.sheet.transaction_number is not None
             one.number = first.sheet.transaction_number
-    return [one for one, new in zip(fresh, is_new, strict=True) if new]
+    return [one for one, new in zip(fresh, is_new, strict=True) if new], others
 
 
 def _sheet(one: _Start) -> Sheet:
@@ -175,16 +185,14 @@ def _sheet(one: _Start) -> Sheet:
     return sheet
 
 
-def _replace(tenant_id: int, fresh: list[_Start]) -> list[Sheet]:
+def _replaced(fresh: list[_Start], others: dict[int, list[Sheet]]) -> list[Sheet]:
     """Close what still ran on the EVSEs of new sessions."""
-    on_evse = guardian.older_on(tenant_id, [one.sheet for one in fresh if one.sheet is not None])
-    replaced = []
-    for one in fresh:
-        for sheet in on_evse.get(one.place.evse_id, ()):
-            if one.sheet is not None and sheet.id < one.sheet.id and guardian.replace_older(sheet, one.at):
-                replaced.append(sheet)
-    sheets.save(tenant_id, replaced)
-    return replaced
+    return [
+        sheet
+        for one in fresh
+        for sheet in others.get(one.place.evse_id, ())
+        if one.sheet is not None and sheet.id < one.sheet.id and guardian.replace_older(sheet, one.at)
+    ]
 
 
 def _told_start(one: _Start) -> Told:
@@ -198,7 +206,9 @@ def _told_start(one: _Start) -> Told:
 def stop(*, tenant_id: int, requests: Sequence[StopRequest]) -> list[StopAnswer]:
     """End the session of each StopTransaction. One that is unknown here is acknowledged and kept as an orphan, else
     the station repeats it for ever."""
-    found = sheets.by_transaction(tenant_id, ((r.station_id, str(r.transaction_number)) for r in requests))
+    found = rows.alone(
+        tenant_id, sheets.by_transaction((r.station_id, str(r.transaction_number)) for r in requests)
+    )
     judged = _judge_stops(tenant_id, requests, found)
     told: list[Told] = []
     kept: list[readings.Row] = []
@@ -207,19 +217,21 @@ def stop(*, tenant_id: int, requests: Sequence[StopRequest]) -> list[StopAnswer]
         if sheet is not None:
             told.append(_told_stop(sheet, request))
             kept += _take_stop(sheet, request)
-    touched = _write_stops(tenant_id, told, kept)
-    orphans.keep_stops(
-        tenant_id, [r for r in requests if (r.station_id, str(r.transaction_number)) not in found]
-    )
-    chronicle.announce(tenant_id, touched)
+    with rows.at_once():
+        touched = _write_stops(tenant_id, told, kept)
+        orphans.keep_stops(
+            tenant_id, [r for r in requests if (r.station_id, str(r.transaction_number)) not in found]
+        )
+        chronicle.announce(tenant_id, touched)
     return [StopAnswer() if j is None else StopAnswer(j.verdict, j.group, j.expires_at) for j in judged]
 
 
 def apply_stop(*, tenant_id: int, sheet: Sheet, request: StopRequest) -> None:
     """End a session, which the caller holds, by a stop that its station told for another number."""
     told = _told_stop(sheet, request)
-    _write_stops(tenant_id, [told], _take_stop(sheet, request))
-    chronicle.announce(tenant_id, [sheet])
+    with rows.at_once():
+        _write_stops(tenant_id, [told], _take_stop(sheet, request))
+        chronicle.announce(tenant_id, [sheet])
 
 
 def foresee_stop(sheet: Sheet, request: StopRequest) -> None:
@@ -252,9 +264,8 @@ def _judge_stops(
         sheet = found.get((request.station_id, str(request.transaction_number)))
         if request.token is not None and sheet is not None:
             shown[n] = Shown(normal_uid(request.token.uid)[:255], sheet.site_id, request.received_at)
-    verdicts = dict(
-        zip(shown, authorization.judge(tenant_id=tenant_id, shown=list(shown.values())), strict=True)
-    )
+    judged = rows.alone(tenant_id, authorization.judging(list(shown.values())))
+    verdicts = dict(zip(shown, judged, strict=True))
     return [verdicts.get(n) for n in range(len(requests))]
 
 

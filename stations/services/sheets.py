@@ -7,9 +7,10 @@ from typing import Any
 
 import orjson
 
-from stations.services import rows
 from stations.services.evidence import Evidence
 from stations.services.sheet import Sheet
+from tenants import rows
+from tenants.rows import Ask
 
 # Look-ups of one row each, in the order written: a join would be planned by what statistics say of the tenant.
 _LOAD = """
@@ -34,11 +35,11 @@ BY_TRANSACTION = """
         WHERE k.tenant_id = %(tenant)s AND k.station_id = (r->>0)::bigint AND k.transaction_id = r->>1 LIMIT 1) x
 """
 BY_ID = "SELECT (r#>>'{}')::bigint FROM json_array_elements(%(rows)s::json) r"
-OLDER_ON_EVSE = """
+OTHERS_ON_EVSE = """
     SELECT x.id FROM json_array_elements(%(rows)s::json) r CROSS JOIN LATERAL (
         SELECT k.id FROM stations_session k
         WHERE k.tenant_id = %(tenant)s AND k.evse_id = (r->>0)::bigint AND k.state = 'active'
-          AND k.id < (r->>1)::bigint LIMIT 20) x
+          AND k.start_key <> r->>1 LIMIT 20) x
 """
 WAIT, SKIP, LOOK = "FOR NO KEY UPDATE", "FOR NO KEY UPDATE SKIP LOCKED", ""
 
@@ -49,15 +50,18 @@ def load(tenant_id: int, finder: str, wanted: Sequence[Any], *, lock: str = WAIT
     `finder` is one of the statements above, which give ids for the JSON array `wanted`. Who holds sheets already and
     asks for more of them leaves out those that are locked (SKIP). Who only looks (LOOK) asks `hold` before he saves.
     """
+    return rows.alone(tenant_id, loading(finder, wanted, lock=lock))
+
+
+def loading(finder: str, wanted: Sequence[Any], *, lock: str = WAIT) -> rows.Lookup[list[Sheet]]:
     if not wanted:
         return []
-    statement = _LOAD.format(finder=finder, lock=lock)
-    return [_sheet(row) for row in rows.run(statement, tenant_id, wanted)]
+    return [_sheet(row) for row in (yield Ask(_LOAD.format(finder=finder, lock=lock), wanted))]
 
 
-def by_transaction(tenant_id: int, wanted: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Sheet]:
+def by_transaction(wanted: Iterable[tuple[int, str]]) -> rows.Lookup[dict[tuple[int, str], Sheet]]:
     """Sheets by (station id, transaction id as on the wire)."""
-    found = load(tenant_id, BY_TRANSACTION, sorted(set(wanted)))
+    found = yield from loading(BY_TRANSACTION, sorted(set(wanted)))
     return {(sheet.station_id, sheet.transaction_id): sheet for sheet in found}
 
 
@@ -95,7 +99,7 @@ WHERE s.tenant_id = %(tenant)s AND s.id = w.id
 def save(tenant_id: int, sheets: Iterable[Sheet]) -> None:
     listed = [_row(sheet) for sheet in sheets]
     if listed:
-        rows.run(_SAVE, tenant_id, listed)
+        rows.send(_SAVE, tenant_id, listed)
 
 
 _HOLD = """
@@ -139,7 +143,7 @@ def save_progress(tenant_id: int, sheets: Iterable[Sheet]) -> None:
         for sheet in sheets
     ]  # fmt: skip
     if listed:
-        rows.run(_SAVE_PROGRESS, tenant_id, listed)
+        rows.send(_SAVE_PROGRESS, tenant_id, listed)
 
 
 _INSERT = """
@@ -164,7 +168,7 @@ RETURNING station_id, start_key, id, transaction_number, xmax::text = '0'
 """
 
 
-def insert(tenant_id: int, sheets: Sequence[Sheet], *, numbered: bool) -> list[bool]:
+def insert(sheets: Sequence[Sheet], *, numbered: bool) -> rows.Lookup[list[bool]]:
     """Write new sheets and give them their ids and, if `numbered`, numbers. Tells which are new: the others had been
     written by somebody else in the meantime."""
     if not sheets:
@@ -179,7 +183,7 @@ def insert(tenant_id: int, sheets: Sequence[Sheet], *, numbered: bool) -> list[b
             "remote_command_id": sheet.remote_command_id,
         }  # fmt: skip
         listed.append(row)
-    written = {(row[0], row[1]): row[2:] for row in rows.run(_INSERT, tenant_id, listed)}
+    written = {(row[0], row[1]): row[2:] for row in (yield Ask(_INSERT, listed))}
     fresh = []
     for sheet in sheets:
         sheet.id, sheet.transaction_number, is_new = written[sheet.station_id, sheet.start_key]
@@ -215,7 +219,7 @@ WHERE s.tenant_id = %(tenant)s AND s.id = ANY (ARRAY (
 def retire(tenant_id: int, ids: list[int]) -> None:
     """Free the transaction ids of sessions that are over: their station has begun to use them again."""
     if ids:
-        rows.run(_RETIRE, tenant_id, sorted(ids))
+        rows.send(_RETIRE, tenant_id, sorted(ids))
 
 
 _LINK = """
@@ -228,4 +232,4 @@ WHERE s.tenant_id = %(tenant)s AND s.id = w.id
 def link(tenant_id: int, pairs: Sequence[tuple[int, int]]) -> None:
     """(session id, command id): the command asked for the session."""
     if pairs:
-        rows.run(_LINK, tenant_id, pairs)
+        rows.send(_LINK, tenant_id, pairs)

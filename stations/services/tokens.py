@@ -11,7 +11,8 @@ from fleets.services import authorization
 from fleets.services.authorization import Judgement, Shown
 from fleets.uid import normal_uid
 from stations.neutral import AuthorizeAnswer, AuthorizeRequest
-from stations.services import rows
+from tenants import rows
+from tenants.rows import Ask
 
 # A session told this late (offline queue) does not overlap with what runs now.
 LATE = timedelta(hours=1)
@@ -32,11 +33,11 @@ SELECT x.* FROM json_array_elements_text(%(rows)s::json) uid CROSS JOIN LATERAL 
 """
 
 
-def running(tenant_id: int, uids: Iterable[str]) -> dict[str, set[Use]]:
+def running(uids: Iterable[str]) -> rows.Lookup[dict[str, set[Use]]]:
     """Where each token is charging now."""
     uses: dict[str, set[Use]] = {}
     listed = sorted(set(uids) - {""})
-    for uid, station_id, evse_id in rows.run(_RUNNING, tenant_id, listed) if listed else ():
+    for uid, station_id, evse_id in (yield Ask(_RUNNING, listed)) if listed else ():
         uses.setdefault(uid, set()).add(Use(station_id, evse_id))
     return uses
 
@@ -50,7 +51,8 @@ def concurrent(judgement: Judgement, elsewhere: bool) -> Judgement:
 
 _SITES = """
 SELECT x.* FROM json_array_elements_text(%(rows)s::json) station CROSS JOIN LATERAL (
-    SELECT s.id, s.site_id FROM stations_station s WHERE s.tenant_id = %(tenant)s AND s.id = station::bigint) x
+    SELECT s.id, s.site_id FROM stations_station s
+    WHERE s.tenant_id = %(tenant)s AND s.id = station::bigint LIMIT 1) x
 """
 _NOTE = """
 INSERT INTO stations_authorization (tenant_id, station_id, token_uid, token_id, verdict, at)
@@ -63,16 +65,8 @@ def authorize(*, tenant_id: int, requests: Sequence[AuthorizeRequest]) -> list[A
     """May this token charge here now? A token that charges at this same station is accepted: it may want to stop."""
     if not requests:
         return []
-    sites = dict(rows.run(_SITES, tenant_id, sorted({request.station_id for request in requests})))
     uids = [normal_uid(request.token.uid)[:255] for request in requests]
-    judgements = authorization.judge(
-        tenant_id=tenant_id,
-        shown=[
-            Shown(uid, sites[request.station_id], request.received_at, request.token.kind)
-            for uid, request in zip(uids, requests, strict=True)
-        ],
-    )
-    uses = running(tenant_id, uids)
+    judgements, uses = rows.together(tenant_id, _judged_at(uids, requests), running(uids))
     answers, notes = [], []
     for uid, request, judged in zip(uids, requests, judgements, strict=True):
         stations = {use.station_id for use in uses.get(uid, ())}
@@ -81,6 +75,19 @@ def authorize(*, tenant_id: int, requests: Sequence[AuthorizeRequest]) -> list[A
         notes.append([request.station_id, uid, judged.token_id, verdict.verdict, request.received_at])
     rows.run(_NOTE, tenant_id, notes)
     return answers
+
+
+def _judged_at(uids: Sequence[str], requests: Sequence[AuthorizeRequest]) -> rows.Lookup[list[Judgement]]:
+    """The verdicts at the sites of the stations that ask."""
+    sites: dict[int, int] = dict((yield Ask(_SITES, sorted({request.station_id for request in requests}))))
+    return (
+        yield from authorization.judging(
+            [
+                Shown(uid, sites[request.station_id], request.received_at, request.token.kind)
+                for uid, request in zip(uids, requests, strict=True)
+            ]
+        )
+    )
 
 
 def is_late(at: datetime, received_at: datetime) -> bool:

@@ -16,6 +16,7 @@ from stations.services.chronicle import Told, content_hash
 from stations.services.places import Place
 from stations.services.sessions import TOKEN_REFUSED
 from stations.services.sheet import Sheet, new
+from tenants import rows
 
 REUSE_GAP_MS = 1000  # a start in the same second as the end is the same session told oddly
 MOST_SEQ_NO = 2**31 - 1
@@ -27,28 +28,31 @@ Key = tuple[int, str]
 
 def record(*, tenant_id: int, events: Sequence[TransactionEvent]) -> list[TransactionAnswer]:
     """Bring events into their sessions; an event of a session that is unknown here opens it, whichever it is."""
-    where = places.find(tenant_id=tenant_id, wanted={_place_key(event) for event in events})
-    known = _known(tenant_id, events)
+    where, known, asked = rows.together(
+        tenant_id, places.find(_place_key(event) for event in events), _known(events), _asked(events)
+    )
     spent = _retire_spent(tenant_id, events, known)
     fresh = _open(tenant_id, events, known, where, spent)
     told = [_told(known[_key(event)], event) for event in events]
-    chronicle.write(tenant_id, told)
-    asked = _asked(tenant_id, events)
     shown = _with_asked_tokens(events, asked)
     judged = _judge(tenant_id, shown, known)
     kept: list[readings.Row] = []
     for one, told_event, event, judgement in zip(told, events, shown, judged, strict=True):
         rank = _ASKED_RANK if told_event.token is None else _RANK[event.kind]
         kept += _take(one, event, judgement, where[_place_key(event)], rank)
-    readings.store(tenant_id, kept)
     touched = list(known.values())
     for sheet in touched:
         sheet.conclude()
         guardian.note_late_stop(sheet)
-    sheets.save(tenant_id, touched)
-    _link_commands(tenant_id, events, known, asked)
-    replaced = _replace(tenant_id, fresh)
-    chronicle.announce(tenant_id, [*touched, *replaced], started=fresh)
+    with rows.at_once():
+        chronicle.write(tenant_id, told)
+        readings.store(tenant_id, kept)
+        sheets.save(tenant_id, touched)
+        _link_commands(tenant_id, events, known, asked)
+    replaced = _replaced(tenant_id, fresh)
+    with rows.at_once():
+        sheets.save(tenant_id, replaced)
+        chronicle.announce(tenant_id, [*touched, *replaced], started=fresh)
     return [
         TransactionAnswer()
         if j is None or event.token is None
@@ -66,8 +70,8 @@ def _place_key(event: TransactionEvent) -> places.Wanted:
     return event.station_id, places.sane_number(event.evse), plug
 
 
-def _known(tenant_id: int, events: Sequence[TransactionEvent]) -> dict[Key, Sheet]:
-    return sheets.by_transaction(tenant_id, (_key(event) for event in events))
+def _known(events: Iterable[TransactionEvent]) -> rows.Lookup[dict[Key, Sheet]]:
+    return sheets.by_transaction(_key(event) for event in events)
 
 
 def _retire_spent(
@@ -104,9 +108,7 @@ def _open(
         if _key(event) not in known:
             first.setdefault(_key(event), event)
     spots = [where[_place_key(event)] for event in first.values()]
-    prices = tariffs.snapshot_for(
-        tenant_id=tenant_id, requests=[(spot.site_id, spot.tariff_id) for spot in spots]
-    )
+    prices = rows.alone(tenant_id, tariffs.snapshots([(spot.site_id, spot.tariff_id) for spot in spots]))
     made = []
     for (key, event), spot, price in zip(first.items(), spots, prices, strict=True):
         at, _flags = clock.sanitise(event.raw_timestamp, event.received_at)
@@ -120,11 +122,11 @@ def _open(
         if event.evse < 1:
             sheet.evidence.note(EVSE_UNKNOWN)
         made.append(sheet)
-    is_new = sheets.insert(tenant_id, made, numbered=False)
+    is_new = rows.alone(tenant_id, sheets.insert(made, numbered=False))
     fresh = [sheet for sheet, new in zip(made, is_new, strict=True) if new]
     known |= {(sheet.station_id, sheet.transaction_id): sheet for sheet in fresh}
     if len(fresh) < len(made):  # another gateway has opened one in the meantime: work on that
-        known |= _known(tenant_id, list(first.values())) | {
+        known |= rows.alone(tenant_id, _known(first.values())) | {
             (sheet.station_id, sheet.transaction_id): sheet for sheet in fresh
         }
     return fresh
@@ -221,9 +223,8 @@ def _judge(
         at, _flags = clock.sanitise(event.raw_timestamp, event.received_at)
         uids.append(normal_uid(event.token.uid)[:255])
         shown.append(Shown(uids[-1], known[_key(event)].site_id, at, event.token.kind))
-    uses = tokens.running(tenant_id, uids)
     verdicts: dict[int, Judgement] = {}
-    judgements = authorization.judge(tenant_id=tenant_id, shown=shown)
+    uses, judgements = rows.together(tenant_id, tokens.running(uids), authorization.judging(shown))
     for n, uid, judged in zip(showing, uids, judgements, strict=True):
         event, sheet = events[n], known[_key(events[n])]
         use = tokens.Use(sheet.station_id, sheet.evse_id)
@@ -235,12 +236,11 @@ def _judge(
     return [verdicts.get(n) for n in range(len(events))]
 
 
-def _asked(tenant_id: int, events: Sequence[TransactionEvent]) -> dict[int, remote.Asked]:
+def _asked(events: Sequence[TransactionEvent]) -> rows.Lookup[dict[int, remote.Asked]]:
     """Which commands asked for these sessions, where the station says that one did. Keyed by place in `events`."""
     telling = [n for n, event in enumerate(events) if event.remote_start_id is not None]
-    asked = remote.commands(
-        tenant_id,
-        [(events[n].station_id, "", events[n].received_at, events[n].remote_start_id, 0) for n in telling],
+    asked = yield from remote.commands(
+        [(events[n].station_id, "", events[n].received_at, events[n].remote_start_id, 0) for n in telling]
     )
     return {n: command for n, command in zip(telling, asked, strict=True) if command}
 
@@ -266,15 +266,13 @@ def _link_commands(
     sheets.link(tenant_id, [(known[_key(events[n])].id, one.command_id) for n, one in asked.items()])
 
 
-def _replace(tenant_id: int, fresh: Iterable[Sheet]) -> list[Sheet]:
+def _replaced(tenant_id: int, fresh: Iterable[Sheet]) -> list[Sheet]:
     """Close what still ran on the EVSEs of sessions that have begun."""
     begun = [sheet for sheet in fresh if sheet.is_active]
-    on_evse = guardian.older_on(tenant_id, begun)
-    replaced = [
+    on_evse = rows.alone(tenant_id, guardian.older_on(begun))
+    return [
         older
         for newer in begun
         for older in on_evse.get(newer.evse_id, ())
         if older.id < newer.id and guardian.replace_older(older, newer.started_at)
     ]
-    sheets.save(tenant_id, replaced)
-    return replaced

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.db import connections
-
-from tenants.context import current_alias
+from tenants import rows
 from tenants.models import Fact
 
 Handler = Callable[[Fact], None]
@@ -24,18 +21,17 @@ def publish(
     )
 
 
+_PUBLISH = """
+INSERT INTO tenants_fact (tenant_id, kind, subject_type, subject_id, payload, created_at)
+SELECT %(tenant)s, r->>0, r->>1, (r->>2)::bigint, (r->3)::jsonb, now() FROM json_array_elements(%(rows)s::json) r
+"""
+
+
 def publish_many(*, tenant_id: int, facts: Sequence[tuple[str, str, int, dict[str, Any]]]) -> None:
     """Store many facts (kind, subject type, subject id, payload) in the caller's transaction, by one statement."""
     if not facts:
         return
-    with connections[current_alias()].cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO tenants_fact (tenant_id, kind, subject_type, subject_id, payload, created_at)
-            SELECT %s, r->>0, r->>1, (r->>2)::bigint, (r->3)::jsonb, now() FROM json_array_elements(%s::json) r
-            """,
-            [tenant_id, json.dumps(facts)],
-        )
+    rows.send(_PUBLISH, tenant_id, facts)
 
 
 def subscribe(name: str, kinds: set[str], handler: Handler) -> None:

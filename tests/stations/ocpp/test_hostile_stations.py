@@ -131,8 +131,9 @@ def test_an_applier_never_passes_what_is_stored_while_it_looks(
         JournalHead.objects.create(tenant=tenant, gateway=gateway, last_id=5)
         JournalCursor.objects.create(tenant=tenant, gateway=gateway, applied_id=5)
     looks = """
-        WITH stored AS (UPDATE stations_journalhead SET last_id = 6 WHERE tenant_id = %s AND gateway = %s)
-        SELECT id FROM stations_frame WHERE false AND id > %s AND received_at > %s LIMIT %s
+        WITH stored AS (
+            UPDATE stations_journalhead SET last_id = 6 WHERE tenant_id = %(tenant)s AND gateway = %(gateway)s)
+        SELECT id FROM stations_frame WHERE false AND id > %(applied)s AND received_at > %(since)s LIMIT %(most)s
     """
     monkeypatch.setattr(applier, "_WAITING", looks)
     applier.apply_batch(tenant.pk, gateway)
