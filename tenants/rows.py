@@ -160,6 +160,8 @@ def send(statement: str, tenant_id: int, rows: Sequence[Any]) -> None:
 def at_once() -> Iterator[None]:
     """What is sent within goes to PostgreSQL at the end, together and in order; an error is raised there."""
     _wrapper, life = _life()
+    if life.waiting is not None:
+        raise RuntimeError("Statements wait to be sent already: one block sends them all.")
     life.waiting = []
     try:
         yield

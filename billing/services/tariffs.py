@@ -13,7 +13,6 @@ from django.utils import timezone
 from billing.models import SiteTariff, Tariff
 from billing.services.elements import checked_elements
 from tenants import rows
-from tenants.context import tenant_scope
 from tenants.errors import Conflict, Invalid
 from tenants.models import Site
 from tenants.permissions import Actor, Permission
@@ -119,21 +118,13 @@ def snapshot(tariff: Tariff) -> dict[str, Any]:
     )
 
 
-def snapshot_for(
-    *, tenant_id: int, requests: Sequence[tuple[int, int | None]]
-) -> list[dict[str, Any] | None]:
-    """The frozen tariff for each (site id, id of the station's own tariff), in order; None where none is set."""
-    with tenant_scope(tenant_id):
-        return rows.alone(tenant_id, snapshots(requests))
-
-
 _TARIFFS_FOR = "SELECT * FROM billing_tariffs_for(%(tenant)s, %(rows)s::json)"  # billing/database.sql
 
 
-def snapshots(
+def snapshot_for(
     requests: Sequence[tuple[int, int | None]],
 ) -> rows.Lookup[list[dict[str, Any] | None]]:
-    """The same as a look-up."""
+    """The frozen tariff for each (site id, id of the station's own tariff), in order; None where none is set."""
     found = (yield Ask(_TARIFFS_FOR, requests)) if requests else []
     return [
         None if key is None else _frozen(key, name, currency, json.loads(elements), tax_included, least, most)

@@ -9,7 +9,6 @@ from datetime import datetime
 from fleets.models import Verdict
 from fleets.uid import normal_uid
 from tenants import rows
-from tenants.context import tenant_scope
 from tenants.rows import Ask
 
 
@@ -36,17 +35,11 @@ class Judgement:
     concurrent: bool = False
 
 
-def judge(*, tenant_id: int, shown: Sequence[Shown]) -> list[Judgement]:
-    """A verdict for each token shown, in order. Never CONCURRENT_TX: that is for who knows the running sessions."""
-    with tenant_scope(tenant_id):
-        return rows.alone(tenant_id, judging(shown))
-
-
 _JUDGE = "SELECT * FROM fleets_judge(%(tenant)s, %(rows)s::json)"  # fleets/database.sql
 
 
-def judging(shown: Sequence[Shown]) -> rows.Lookup[list[Judgement]]:
-    """The same as a look-up."""
+def judge(shown: Sequence[Shown]) -> rows.Lookup[list[Judgement]]:
+    """A verdict for each token shown, in order. Never CONCURRENT_TX: that is for who knows the running sessions."""
     if not shown:
         return []
     asked = [[normal_uid(one.uid), one.site_id, one.at] for one in shown]

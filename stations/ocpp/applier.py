@@ -29,10 +29,8 @@ log = logging.getLogger("voltyard.gateway.applier")
 
 # Between two looks: what has gathered by then is applied at half the cost of piece by piece.
 PACE_SECONDS = 0.2
-BUSY = (
-    200  # frames: from so many on the pause is longer, for each sweep saves every session that was heard of
-)
-BUSY_PACE_SECONDS = 0.5
+# From so many frames on the pause is longer: each sweep saves every session that was heard of.
+BUSY, BUSY_PACE_SECONDS = 200, 0.5
 LAG = timedelta(days=2)  # a journal that waited longer is left to a person; its frames stay in the log
 BATCH = 2000
 

@@ -1,8 +1,8 @@
 """The WebSocket protocol under the gateway: uvicorn's, with a short way for what OCPP sends all day.
 
-A text frame that arrives by itself and whole is read here, and text is written here; all else (handshake, control
-frames, fragments, several frames at once, whatever is wrong) goes uvicorn's way through `websockets`, whose generators
-cost more than our own work on a frame. RFC 6455 section 5.2.
+A text frame that arrives by itself and whole is read here, and one up to 64 KB is written here; all else (handshake,
+control frames, fragments, several frames at once, whatever is wrong) goes uvicorn's way through `websockets`, whose
+generators cost more than our own work on a frame. RFC 6455 section 5.2.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
 
 TEXT, MASKED = 0x81, 0x80  # FIN with opcode 1; the bit that says that a masking key follows
-_SHORT, _LONG = Struct("!H"), Struct("!Q")
+_SHORT = Struct("!H")
 _BETWEEN_FRAMES = StreamReader.at_eof.__code__
 
 
@@ -69,9 +69,8 @@ class StationSocket(WebSocketsSansIOProtocol):
         payload = text.encode()
         length = len(payload)
         if length < 126:
-            head = bytes((TEXT, length))
+            self.transport.write(bytes((TEXT, length)) + payload)
         elif length < 65_536:
-            head = bytes((TEXT, 126)) + _SHORT.pack(length)
+            self.transport.write(bytes((TEXT, 126)) + _SHORT.pack(length) + payload)
         else:
-            head = bytes((TEXT, 127)) + _LONG.pack(length)
-        self.transport.write(head + payload)
+            await super().send(message)

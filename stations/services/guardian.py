@@ -52,7 +52,7 @@ def older_on(newer: list[Sheet]) -> rows.Lookup[dict[int, list[Sheet]]]:
     the sweep to close."""
     found: dict[int, list[Sheet]] = {}
     wanted = sorted((sheet.evse_id, sheet.start_key) for sheet in newer)
-    for sheet in (yield from sheets.loading(sheets.OTHERS_ON_EVSE, wanted, lock=sheets.SKIP)):
+    for sheet in (yield from sheets.load(sheets.OTHERS_ON_EVSE, wanted, lock=sheets.SKIP)):
         found.setdefault(sheet.evse_id, []).append(sheet)
     return found
 

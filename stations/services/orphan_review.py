@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from stations import visible
 from stations.models import OrphanMessage, Session, SessionState
-from stations.neutral import StopRequest
-from stations.services import clock, orphans, sessions, sheets
+from stations.services import orphans, sessions, sheets
 from stations.services.guardian import GUARDIAN_CLOSED
 from stations.services.sheet import LATE_STOP, REVIEWED, Sheet
+from tenants import rows
 from tenants.errors import Conflict, Invalid
 from tenants.permissions import Actor, Permission
 from tenants.services import audit
@@ -35,7 +35,7 @@ def fitting(*, orphan: OrphanMessage, actor: Actor) -> list[Fit]:
     request = orphans.stop_of(orphan)
     if request is None or orphan.resolved_at is not None:
         return []
-    at = _at(request)
+    at, _flags = sessions.stop_time(request)
     without_stop = Q(flags__contains=GUARDIAN_CLOSED, ended_received_at=None)
     found = (
         visible.sessions(orphan.tenant_id, actor)
@@ -45,9 +45,8 @@ def fitting(*, orphan: OrphanMessage, actor: Actor) -> list[Fit]:
         .select_related("evse", "connector", "driver", "token")
         .order_by("-started_at", "-id")[:MOST_OFFERED]
     )
-    loaded = sheets.load(
-        orphan.tenant_id, sheets.BY_ID, sorted(session.pk for session in found), lock=sheets.LOOK
-    )
+    ids = sorted(session.pk for session in found)
+    loaded = rows.alone(orphan.tenant_id, sheets.load(sheets.BY_ID, ids, lock=sheets.LOOK))
     by_id = {sheet.id: sheet for sheet in loaded if _refusal(sheet, at) is None}
     for sheet in by_id.values():
         sessions.foresee_stop(sheet, request)
@@ -65,7 +64,7 @@ def apply(*, orphan: OrphanMessage, session: Session, actor: Actor) -> OrphanMes
     if session.station_id != orphan.station_id:
         raise Invalid(fields={"session_id": f"Session {session} was at another station."})
     sheet = sheets.by_ids(orphan.tenant_id, [session.pk])[session.pk]
-    refusal = _refusal(sheet, _at(request))
+    refusal = _refusal(sheet, sessions.stop_time(request)[0])
     if refusal is not None:
         raise refusal
     before = _figures(sheet)
@@ -110,10 +109,6 @@ def _unresolved(orphan: OrphanMessage, *, noted_is_fine: bool = False) -> Orphan
     if found.session_id is not None or (found.resolved_at is not None and not noted_is_fine):
         raise Conflict(f"This is resolved already: {found.resolution}", code="resolved")
     return found
-
-
-def _at(request: StopRequest) -> datetime:
-    return clock.sanitise(request.raw_timestamp, request.received_at)[0]
 
 
 def _refusal(sheet: Sheet, at: datetime) -> Conflict | None:

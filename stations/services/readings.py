@@ -243,7 +243,7 @@ def _sessions(
         place = where.get((report.station_id, places.sane_number(report.evse), 0))
         number = str(report.transaction_number or "")
         wanted.add((report.station_id, place.evse_id if place and report.evse > 0 else 0, number))
-    return _Running(sheets.load(tenant_id, _WANTED, sorted(wanted), lock=sheets.LOOK))
+    return _Running(rows.alone(tenant_id, sheets.load(_WANTED, sorted(wanted), lock=sheets.LOOK)))
 
 
 # Who holds sessions never waits for connectors: somebody who records a status holds those and may wait for sessions.

@@ -87,6 +87,7 @@ def _recognise(tenant_id: int, starts: list[_Start]) -> dict[str, set[tokens.Use
     nothing once the session it belongs to is over, so the newest session that is over becomes part of it.
     """
     clockless = [one for one in starts if clock.BAD_TIMESTAMP in one.clock_flags]
+    uses: dict[str, set[tokens.Use]]
     where, uses, numbers = rows.together(
         tenant_id,
         places.find(one.wanted for one in starts),
@@ -103,8 +104,7 @@ def _recognise(tenant_id: int, starts: list[_Start]) -> dict[str, set[tokens.Use
         numbers |= rows.alone(tenant_id, _numbers(clockless))
     for one in starts:
         one.number = numbers.get((one.place.station_id, one.key), 0)
-    found: dict[str, set[tokens.Use]] = uses
-    return found
+    return uses
 
 
 def _numbers(starts: list[_Start]) -> rows.Lookup[dict[tuple[int, str], int]]:
@@ -133,10 +133,10 @@ def _open(
     fresh = [one for one in starts if unknown.get((one.place.station_id, one.key)) is one]
     judged, prices, asked = rows.together(
         tenant_id,
-        authorization.judging(
+        authorization.judge(
             [Shown(one.uid, one.place.site_id, one.at, one.request.token.kind) for one in starts]
         ),
-        tariffs.snapshots([(one.place.site_id, one.place.tariff_id) for one in fresh]),
+        tariffs.snapshot_for([(one.place.site_id, one.place.tariff_id) for one in fresh]),
         remote.commands(
             [
                 (one.place.station_id, one.uid, one.request.received_at, None, one.place.evse_number)
@@ -264,17 +264,18 @@ def _judge_stops(
         sheet = found.get((request.station_id, str(request.transaction_number)))
         if request.token is not None and sheet is not None:
             shown[n] = Shown(normal_uid(request.token.uid)[:255], sheet.site_id, request.received_at)
-    judged = rows.alone(tenant_id, authorization.judging(list(shown.values())))
+    judged = rows.alone(tenant_id, authorization.judge(list(shown.values())))
     verdicts = dict(zip(shown, judged, strict=True))
     return [verdicts.get(n) for n in range(len(requests))]
 
 
-def _stop_time(request: StopRequest) -> tuple[datetime, tuple[str, ...]]:
+def stop_time(request: StopRequest) -> tuple[datetime, tuple[str, ...]]:
+    """When it was, as far as the station's clock can be believed, and what is odd about that."""
     return clock.sanitise(request.raw_timestamp, request.received_at)
 
 
 def _told_stop(sheet: Sheet, request: StopRequest) -> Told:
-    at, _flags = _stop_time(request)
+    at, _flags = stop_time(request)
     return Told(
         sheet, "ended", at, request.raw_timestamp, request.received_at, orphans.stop_hash(request), request.payload,
         trigger=request.reason,
@@ -283,7 +284,7 @@ def _told_stop(sheet: Sheet, request: StopRequest) -> Told:
 
 def _take_stop(sheet: Sheet, request: StopRequest) -> list[readings.Row]:
     """Bring a stop into the evidence; its readings are returned for keeping."""
-    at, flags = _stop_time(request)
+    at, flags = stop_time(request)
     moment, received = clock.milliseconds(at), clock.milliseconds(request.received_at)
     sheet.evidence.stop(moment, received, request.reason)
     if meters.is_possible(request.meter_stop_wh):

@@ -44,16 +44,12 @@ OTHERS_ON_EVSE = """
 WAIT, SKIP, LOOK = "FOR NO KEY UPDATE", "FOR NO KEY UPDATE SKIP LOCKED", ""
 
 
-def load(tenant_id: int, finder: str, wanted: Sequence[Any], *, lock: str = WAIT) -> list[Sheet]:
+def load(finder: str, wanted: Sequence[Any], *, lock: str = WAIT) -> rows.Lookup[list[Sheet]]:
     """Sheets under lock, in the order of their ids: two batches must not wait for each other in a circle.
 
     `finder` is one of the statements above, which give ids for the JSON array `wanted`. Who holds sheets already and
     asks for more of them leaves out those that are locked (SKIP). Who only looks (LOOK) asks `hold` before he saves.
     """
-    return rows.alone(tenant_id, loading(finder, wanted, lock=lock))
-
-
-def loading(finder: str, wanted: Sequence[Any], *, lock: str = WAIT) -> rows.Lookup[list[Sheet]]:
     if not wanted:
         return []
     return [_sheet(row) for row in (yield Ask(_LOAD.format(finder=finder, lock=lock), wanted))]
@@ -61,12 +57,12 @@ def loading(finder: str, wanted: Sequence[Any], *, lock: str = WAIT) -> rows.Loo
 
 def by_transaction(wanted: Iterable[tuple[int, str]]) -> rows.Lookup[dict[tuple[int, str], Sheet]]:
     """Sheets by (station id, transaction id as on the wire)."""
-    found = yield from loading(BY_TRANSACTION, sorted(set(wanted)))
+    found = yield from load(BY_TRANSACTION, sorted(set(wanted)))
     return {(sheet.station_id, sheet.transaction_id): sheet for sheet in found}
 
 
 def by_ids(tenant_id: int, ids: Iterable[int]) -> dict[int, Sheet]:
-    return {sheet.id: sheet for sheet in load(tenant_id, BY_ID, sorted(set(ids)))}
+    return {sheet.id: sheet for sheet in rows.alone(tenant_id, load(BY_ID, sorted(set(ids))))}
 
 
 def _sheet(row: tuple[Any, ...]) -> Sheet:

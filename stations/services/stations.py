@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import secrets as random
+from secrets import choice
 from typing import Any
 
 from django.db import IntegrityError, connections, transaction
@@ -52,7 +52,7 @@ def new_password() -> str:
     ones are cut or refused by its stations; 2.0.1's BasicAuthPassword takes 16 to 40. Letters and digits alone are
     in the alphabet of both, and need no escaping in a station's own pages.
     """
-    return "".join(random.choice(PASSWORD_ALPHABET) for _place in range(PASSWORD_LENGTH))
+    return "".join(choice(PASSWORD_ALPHABET) for _place in range(PASSWORD_LENGTH))
 
 
 def password_hash(password: str) -> str:

@@ -81,7 +81,7 @@ def _judged_at(uids: Sequence[str], requests: Sequence[AuthorizeRequest]) -> row
     """The verdicts at the sites of the stations that ask."""
     sites: dict[int, int] = dict((yield Ask(_SITES, sorted({request.station_id for request in requests}))))
     return (
-        yield from authorization.judging(
+        yield from authorization.judge(
             [
                 Shown(uid, sites[request.station_id], request.received_at, request.token.kind)
                 for uid, request in zip(uids, requests, strict=True)

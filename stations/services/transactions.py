@@ -108,7 +108,7 @@ def _open(
         if _key(event) not in known:
             first.setdefault(_key(event), event)
     spots = [where[_place_key(event)] for event in first.values()]
-    prices = rows.alone(tenant_id, tariffs.snapshots([(spot.site_id, spot.tariff_id) for spot in spots]))
+    prices = rows.alone(tenant_id, tariffs.snapshot_for([(spot.site_id, spot.tariff_id) for spot in spots]))
     made = []
     for (key, event), spot, price in zip(first.items(), spots, prices, strict=True):
         at, _flags = clock.sanitise(event.raw_timestamp, event.received_at)
@@ -224,7 +224,7 @@ def _judge(
         uids.append(normal_uid(event.token.uid)[:255])
         shown.append(Shown(uids[-1], known[_key(event)].site_id, at, event.token.kind))
     verdicts: dict[int, Judgement] = {}
-    uses, judgements = rows.together(tenant_id, tokens.running(uids), authorization.judging(shown))
+    uses, judgements = rows.together(tenant_id, tokens.running(uids), authorization.judge(shown))
     for n, uid, judged in zip(showing, uids, judgements, strict=True):
         event, sheet = events[n], known[_key(events[n])]
         use = tokens.Use(sheet.station_id, sheet.evse_id)

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from stations import flags, history, visible
 from stations.models import OrphanMessage, Session, SessionState, Station
-from stations.services import clock, orphan_review, orphans
+from stations.services import orphan_review, orphans, sessions
 from stations.views.common import get_station
 from tenants.errors import DomainError, NotFound
 from tenants.pages import PageRequest, go, page
@@ -38,7 +38,7 @@ def orphan(request: PageRequest, station_id: int, orphan_id: int) -> HttpRespons
         "station": station,
         "orphan": found,
         "stop": stop,
-        "stopped_at": clock.sanitise(stop.raw_timestamp, stop.received_at)[0] if stop else None,
+        "stopped_at": sessions.stop_time(stop)[0] if stop else None,
         "reason": history.trigger_text(stop.reason) if stop else "",
         "fits": [(fit, flags.reason(fit.outcome.held_reason)) for fit in fits],
     }

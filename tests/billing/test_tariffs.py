@@ -10,6 +10,7 @@ import pytest
 from billing import queries
 from billing.models import Tariff
 from billing.services import tariffs
+from tenants import rows
 from tenants.context import tenant_scope
 from tenants.errors import Conflict, Forbidden, Invalid
 from tenants.models import AuditRecord, Role, Site, Tenant
@@ -104,8 +105,12 @@ def test_a_change_is_audited_with_before_and_after(tenant: Tenant) -> None:
 
 
 def names(tenant: Tenant, *requests: tuple[int, int | None]) -> list[str | None]:
-    found = tariffs.snapshot_for(tenant_id=tenant.pk, requests=requests)
-    return [None if one is None else str(one["name"]) for one in found]
+    return [None if one is None else str(one["name"]) for one in frozen(tenant, *requests)]
+
+
+def frozen(tenant: Tenant, *requests: tuple[int, int | None]) -> list[dict[str, Any] | None]:
+    with tenant_scope(tenant.pk):
+        return rows.alone(tenant.pk, tariffs.snapshot_for(requests))
 
 
 def test_the_station_s_tariff_counts_before_the_site_s_before_the_default(
@@ -161,7 +166,7 @@ def test_another_default_replaces_the_first(tenant: Tenant) -> None:
 
 def test_a_snapshot_does_not_change_with_its_tariff(tenant: Tenant, site: Site) -> None:
     made = create(tenant, min_price=Decimal("1.50"), tax_included=True)
-    [before] = tariffs.snapshot_for(tenant_id=tenant.pk, requests=[(site.pk, made.pk)])
+    [before] = frozen(tenant, (site.pk, made.pk))
     assert before == tariffs.snapshot(made) | {"min_price": {"incl_tax": "1.5000"}}
     with tenant_scope(tenant.pk):
         tariffs.update_tariff(tariff=made, actor=ACTOR, elements=component(price="9.99"))
@@ -169,5 +174,5 @@ def test_a_snapshot_does_not_change_with_its_tariff(tenant: Tenant, site: Site) 
 
 
 def test_a_batch_is_one_statement(tenant: Tenant, site: Site, round_trips: list[int]) -> None:
-    tariffs.snapshot_for(tenant_id=tenant.pk, requests=[(site.pk, None)] * 20)
+    frozen(tenant, *[(site.pk, None)] * 20)
     assert round_trips == [1]

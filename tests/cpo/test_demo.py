@@ -22,7 +22,7 @@ from simulator.run import read_plans
 from stations.models import OrphanMessage, QuarantinedStation, Reading, Session, SessionState, Station
 from stations.services import orphan_review
 from stations.services.stations import password_hash
-from tenants import queries
+from tenants import queries, rows
 from tenants.context import as_platform, tenant_scope
 from tenants.models import Tenant
 from tenants.permissions import system
@@ -115,7 +115,7 @@ def test_no_card_is_dealt_to_two_stations_but_the_blocked_one(demo: Demo) -> Non
     with tenant_scope(tenant.pk):
         site = Station.objects.get(tenant=tenant, identity=plans[0].identity).site_id
         now = timezone.now()
-        verdicts = judge(tenant_id=tenant.pk, shown=[Shown(uid, site, now) for uid in dealt])
+        verdicts = rows.alone(tenant.pk, judge([Shown(uid, site, now) for uid in dealt]))
     assert [one.verdict for one in verdicts].count(Verdict.BLOCKED) == 1
     assert [one.verdict for one in verdicts].count(Verdict.ACCEPTED) == len(dealt) - 1
 

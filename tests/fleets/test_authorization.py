@@ -7,6 +7,7 @@ from typing import Any
 
 from fleets.models import TokenSite, Verdict
 from fleets.services.authorization import Judgement, Shown, judge
+from tenants import rows
 from tenants.context import tenant_scope
 from tenants.models import Site, Tenant
 
@@ -19,8 +20,13 @@ def verdict(tenant: Tenant, site: Site, uid: str, at: datetime = NOW) -> Verdict
 
 
 def judgement(tenant: Tenant, site: Site, uid: str, at: datetime = NOW) -> Judgement:
-    [found] = judge(tenant_id=tenant.pk, shown=[Shown(uid, site.pk, at)])
+    [found] = judged(tenant, [Shown(uid, site.pk, at)])
     return found
+
+
+def judged(tenant: Tenant, shown: list[Shown]) -> list[Judgement]:
+    with tenant_scope(tenant.pk):
+        return rows.alone(tenant.pk, judge(shown))
 
 
 def test_a_known_token_is_accepted_with_whose_it_is(
@@ -106,7 +112,7 @@ def test_blocked_is_told_before_expired_before_elsewhere(
 def test_text_that_no_token_can_bear_harms_no_neighbour(tenant: Tenant, site: Site, make_token: Any) -> None:
     good = make_token()
     uids = ["\0", "\ud800", "", "  ", good.uid, "x" * 10_000, '"\\', good.uid + "\0"]
-    found = judge(tenant_id=tenant.pk, shown=[Shown(uid, site.pk, NOW) for uid in uids])
+    found = judged(tenant, [Shown(uid, site.pk, NOW) for uid in uids])
     assert [one.verdict == Verdict.ACCEPTED for one in found] == [uid == good.uid for uid in uids]
 
 
@@ -115,7 +121,7 @@ def test_a_batch_is_judged_in_order_by_one_statement(
 ) -> None:
     good, blocked = make_token(), make_token(blocked=True)
     shown = [Shown(uid, site.pk, NOW) for uid in [good.uid, "04DEAD", blocked.uid] * 7]
-    found = judge(tenant_id=tenant.pk, shown=shown)
+    found = judged(tenant, shown)
     assert [one.verdict for one in found] == [Verdict.ACCEPTED, Verdict.INVALID, Verdict.BLOCKED] * 7
     assert round_trips == [1]
-    assert judge(tenant_id=tenant.pk, shown=[]) == []
+    assert judged(tenant, []) == []

@@ -76,6 +76,16 @@ def test_nothing_overtakes_what_waits_to_be_sent(tenant: Tenant) -> None:
         rows.run(DOUBLE, tenant.pk, [1])
 
 
+def test_one_block_sends_them_all(tenant: Tenant) -> None:
+    with (
+        pytest.raises(RuntimeError, match="already"),
+        tenant_scope(tenant.pk),
+        rows.at_once(),
+        rows.at_once(),
+    ):
+        pass
+
+
 def test_what_fails_on_the_way_sends_nothing_and_leaves_nothing_waiting(tenant: Tenant) -> None:
     with pytest.raises(ZeroDivisionError), tenant_scope(tenant.pk), rows.at_once():
         facts.publish_many(tenant_id=tenant.pk, facts=[("test.dropped", "test", 1, {})])

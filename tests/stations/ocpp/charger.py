@@ -14,6 +14,9 @@ from urllib.parse import quote
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
+from stations.models import Station
+from tenants.models import Tenant
+
 SUBPROTOCOL = {"1.6": "ocpp1.6", "2.0.1": "ocpp2.0.1", "2.1": "ocpp2.1"}
 VERSIONS = tuple(SUBPROTOCOL)
 BOOT: dict[str, dict[str, Any]] = {
@@ -29,6 +32,17 @@ BOOT["2.1"] = BOOT["2.0.1"]
 def basic(user: str, password: str | bytes) -> str:
     secret = password.encode() if isinstance(password, str) else password
     return "Basic " + base64.b64encode(user.encode() + b":" + secret).decode()
+
+
+def upgrade(tenant: Tenant, station: Station) -> bytes:
+    """The request of a station of 1.6 that writes its own bytes."""
+    password = station.password  # type: ignore[attr-defined]
+    return (
+        f"GET /ocpp/{tenant.slug}/{station.identity} HTTP/1.1\r\nHost: localhost\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: ocpp1.6\r\n"
+        f"Authorization: {basic(station.identity, password)}\r\n\r\n"
+    ).encode()
 
 
 class Charger:

@@ -22,7 +22,7 @@ from bench.sockets import frame
 from stations.models import CommandState, Station
 from tenants.models import Tenant
 from tests.servers import Role, Roles
-from tests.stations.ocpp.charger import basic, charger
+from tests.stations.ocpp.charger import charger, upgrade
 from tests.stations.ocpp.conftest import Plug, in_thread, rows
 from tests.stations.ocpp.test_access import eventually
 from tests.stations.ocpp.test_commands import request, settled
@@ -42,14 +42,7 @@ class Deaf:
 
     async def connect(self, tenant: Tenant, station: Station) -> None:
         await self.loop.sock_connect(self.socket, ("127.0.0.1", self.gateway.port))
-        password = station.password  # type: ignore[attr-defined]
-        head = (
-            f"GET /ocpp/{tenant.slug}/{station.identity} HTTP/1.1\r\nHost: localhost\r\n"
-            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: ocpp1.6\r\n"
-            f"Authorization: {basic(station.identity, password)}\r\n\r\n"
-        )
-        await self.loop.sock_sendall(self.socket, head.encode())
+        await self.loop.sock_sendall(self.socket, upgrade(tenant, station))
         answer = b""
         while not answer.endswith(b"\r\n\r\n"):
             answer += await asyncio.wait_for(self.loop.sock_recv(self.socket, 1), 15)

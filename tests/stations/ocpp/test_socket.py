@@ -18,7 +18,7 @@ from stations.models import Station
 from stations.ocpp.socket import StationSocket
 from tenants.models import Tenant
 from tests.servers import Role
-from tests.stations.ocpp.charger import basic
+from tests.stations.ocpp.charger import upgrade
 
 TEXT, CONTINUED, CLOSE, PING, PONG = 1, 0, 8, 9, 10
 MASK = b"\x12\xfe\x56\x9a"
@@ -88,13 +88,7 @@ class Raw:
 async def raw(gateway: Role, tenant: Tenant, station: Station) -> AsyncIterator[Raw]:
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    password = station.password  # type: ignore[attr-defined]
-    writer.write(
-        f"GET /ocpp/{tenant.slug}/{station.identity} HTTP/1.1\r\nHost: localhost\r\n"
-        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: ocpp1.6\r\n"
-        f"Authorization: {basic(station.identity, password)}\r\n\r\n".encode()
-    )
+    writer.write(upgrade(tenant, station))
     assert b" 101 " in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 15)
     try:
         yield Raw(reader, writer)
