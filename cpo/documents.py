@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from cpo import env
+from cpo import env, ocpp_document
 from tenants.models import Role
 from tenants.permissions import FLEET_SCOPED, ROLE_PERMISSIONS, SITE_SCOPED, Permission
 
@@ -83,7 +83,11 @@ def _limits() -> list[str]:
     ]
 
 
-PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page, "roles.md": roles_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "roles.md": roles_page,
+    "ocpp.md": ocpp_document.page,
+}
 
 
 def write(name: str) -> Path:

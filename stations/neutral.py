@@ -206,3 +206,13 @@ class VariableReport:
     values_list: str = ""
     min_limit: float | None = None
     max_limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VariablesTold:
+    """What a station told of its device model in one message. `source`: read_configuration | report."""
+
+    station_id: int
+    received_at: datetime
+    source: str
+    variables: tuple[VariableReport, ...]

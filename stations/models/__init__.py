@@ -1,6 +1,6 @@
 """What happens at a charger."""
 
-from stations.models.command import Command, CommandKind, CommandState
+from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
 from stations.models.journal import Frame, GatewayProcess, JournalCursor, JournalHead, Reading, StationEvent
 from stations.models.session import (
     Authorization,
@@ -22,6 +22,7 @@ from stations.models.station import (
 )
 
 __all__ = [
+    "ONLY_IN",
     "Authorization",
     "Command",
     "CommandKind",

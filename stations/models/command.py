@@ -24,6 +24,12 @@ class CommandKind(models.TextChoices):
     DATA_TRANSFER = "data_transfer", _("Vendor message")
 
 
+# Kinds that not every version can say, with those that can; tests hold it against the versions' tables.
+ONLY_IN: dict[str, tuple[str, ...]] = {
+    CommandKind.READ_REPORT: ("2.0.1", "2.1"),
+}
+
+
 class CommandState(models.TextChoices):
     QUEUED = "queued", _("Waiting")
     SENT = "sent", _("Sent")

@@ -18,10 +18,11 @@ import orjson
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from stations.neutral import EventReport, MeterReport, StatusReport, VariableReport
+from stations.neutral import EventReport
+from stations.ocpp import recording
 from stations.ocpp.version import Asked, Journal
 from stations.ocpp.versions import BY_NAME
-from stations.services import connectors, devices, events, readings
+from stations.services import events
 from tenants import rows
 from tenants.context import tenant_scope
 
@@ -141,31 +142,10 @@ def _divide(tenant_id: int, taken: Sequence[Any], error: Exception) -> None:
 
 
 def _record(tenant_id: int, taken: Sequence[Any]) -> None:
-    statuses: list[StatusReport] = []
-    meters: list[MeterReport] = []
-    told: list[EventReport] = []
-    variables: dict[tuple[int, Any], list[VariableReport]] = {}
+    told = []
     for _id, station_id, received_at, action, message_type, version, payload in taken:
         table: Any = BY_NAME[version].sends if message_type == 6 else BY_NAME[version].answers
         journal = table[action]
         assert isinstance(journal, Journal) and journal.decode is not None
-        for report in journal.decode(Asked(station_id, received_at, orjson.loads(payload))):
-            if isinstance(report, StatusReport):
-                statuses.append(report)
-            elif isinstance(report, MeterReport):
-                meters.append(report)
-            elif isinstance(report, EventReport):
-                told.append(report)
-            else:
-                variables.setdefault((station_id, received_at), []).append(report)
-    progress = readings.record(tenant_id=tenant_id, reports=meters) if meters else None
-    if statuses:
-        connectors.record_status(tenant_id=tenant_id, reports=statuses)
-    if told:
-        events.record(tenant_id=tenant_id, reports=told)
-    for (station_id, at), reports in variables.items():
-        devices.record_variables(
-            tenant_id=tenant_id, station_id=station_id, reports=reports, source="report", at=at
-        )
-    if progress is not None:  # last of all: stops wait for these sessions until the commit
-        progress.settle()
+        told += journal.decode(Asked(station_id, received_at, orjson.loads(payload)))
+    recording.record(tenant_id=tenant_id, reports=told)

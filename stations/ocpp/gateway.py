@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,11 +23,12 @@ from django.db import close_old_connections, connection
 from django.utils import timezone
 
 from stations.models import Command, CommandState
-from stations.ocpp import frames, metrics, schemas
+from stations.ocpp import frames, metrics, recording, schemas
 from stations.ocpp.access import Throttle
 from stations.ocpp.link import Link
+from stations.ocpp.version import Answered
 from stations.ocpp.writer import Writer
-from stations.services import commands, connections, devices, notes
+from stations.services import commands, connections, notes
 from stations.services.connections import TAKEN_CHANNEL, CloseRequest
 from tenants.context import tenant_scope
 from tenants.errors import Invalid
@@ -37,6 +39,17 @@ ALIVE_SECONDS = 5.0
 SEEN_SECONDS = 15.0
 SEEN_ALL = 4  # every fourth time
 POLL_SECONDS = 2.0  # commands whose NOTIFY was lost
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command ended. `result`: the station answered with a CALLRESULT that can be read."""
+
+    state: str
+    word: str
+    detail: str
+    response: Any = None
+    result: bool = False
 
 
 class Gateway:
@@ -140,7 +153,7 @@ class Gateway:
                     detail = f"The arguments cannot be sent ({type(error).__name__})."
                     if isinstance(error, Invalid):
                         detail = str(error)
-                    self._settle(link, command, CommandState.FAILED, "invalid", detail)
+                    self._settle(link, command, Outcome(CommandState.FAILED, "invalid", detail))
                     continue
                 commands.mark_encoded(
                     command=command, action=say.action, message_id=message_id, request=payload
@@ -151,74 +164,68 @@ class Gateway:
     async def _deliver(
         self, link: Link, command: Command, message_id: str, action: str, payload: dict[str, Any]
     ) -> None:
-        outcome: tuple[str, str, str, Any]
         try:
             answer = await link.ask_station(message_id, action, payload)
         except TimeoutError:
             seconds = settings.OCPP_CALL_TIMEOUT_SECONDS
-            outcome = CommandState.TIMED_OUT, "", f"The station did not answer within {seconds} s.", None
+            outcome = Outcome(CommandState.TIMED_OUT, "", f"The station did not answer within {seconds} s.")
         except Exception:  # the socket ended in one of the many ways a socket can
-            outcome = CommandState.TIMED_OUT, "", "The connection ended before the station answered.", None
+            outcome = Outcome(CommandState.TIMED_OUT, "", "The connection ended before the station answered.")
         else:
             outcome = self._judged(link, command, answer)
-        metrics.COMMANDS.labels(outcome[0]).inc()
+        metrics.COMMANDS.labels(outcome.state).inc()
         try:
-            await self._in_thread(lambda: self._conclude(link, command, *outcome))
+            await self._in_thread(lambda: self._conclude(link, command, payload, outcome))
         except Exception:
             log.exception("answer not stored", extra={"command": command.pk, "station": link.station_id})
 
-    def _judged(self, link: Link, command: Command, answer: frames.Incoming) -> tuple[str, str, str, Any]:
+    def _judged(self, link: Link, command: Command, answer: frames.Incoming) -> Outcome:
         try:
             return self._judge(link, command, answer)
         except Exception as error:  # an answer of a shape that nobody foresaw
             detail = f"The answer cannot be understood ({type(error).__name__})."
-            return CommandState.FAILED, "malformed", detail, {"answer": answer.payload}
+            return Outcome(CommandState.FAILED, "malformed", detail, {"answer": answer.payload})
 
-    def _judge(self, link: Link, command: Command, answer: frames.Incoming) -> tuple[str, str, str, Any]:
-        """(state, its word, detail, the whole answer)."""
+    def _judge(self, link: Link, command: Command, answer: frames.Incoming) -> Outcome:
         if answer.kind == frames.ERROR:
             code, text = str(answer.payload[0]), str(answer.payload[1])
             refused = code in ("NotImplemented", "NotSupported", "SecurityError")
             state = CommandState.REJECTED if refused else CommandState.FAILED
-            return state, code, text, {"error": answer.payload}
+            return Outcome(state, code, text, {"error": answer.payload})
         say = link.version.says[command.kind]
         wrong = schemas.check(link.version.name, say.action, answer.payload, response=True)
         if wrong is not None and link.strict:
-            return CommandState.FAILED, "malformed", wrong[1], answer.payload
+            return Outcome(CommandState.FAILED, "malformed", wrong[1], answer.payload)
         word = say.status(answer.payload)
         state = CommandState.ACCEPTED if word in say.accepted else CommandState.REJECTED
-        return state, word, f"The answer bends the specification: {wrong[1]}" if wrong else "", answer.payload
+        detail = f"The answer bends the specification: {wrong[1]}" if wrong else ""
+        return Outcome(state, word, detail, answer.payload, result=True)
 
-    def _conclude(
-        self, link: Link, command: Command, state: str, word: str, detail: str, response: Any
-    ) -> None:
+    def _conclude(self, link: Link, command: Command, payload: dict[str, Any], outcome: Outcome) -> None:
         """First what the answer reports, so that who waits for the command finds it; then the command itself."""
         say = link.version.says[command.kind]
-        if state == CommandState.ACCEPTED and say.reports is not None:
+        if say.reports is not None and outcome.result:
+            accepted = outcome.state == CommandState.ACCEPTED
+            arguments = commands.unsealed(command.arguments)
+            answered = Answered(
+                link.station_id, command.pk, accepted, arguments, payload, outcome.response, timezone.now()
+            )
             try:
                 with tenant_scope(link.tenant_id):
-                    devices.record_variables(
-                        tenant_id=link.tenant_id,
-                        station_id=link.station_id,
-                        reports=say.reports(response),
-                        source=command.kind,
-                        at=timezone.now(),
-                    )
+                    recording.record(tenant_id=link.tenant_id, reports=say.reports(answered))
             except Exception:  # an answer that cannot be kept is an answer all the same
                 log.exception("answer not kept", extra={"command": command.pk, "station": link.station_id})
         with tenant_scope(link.tenant_id):
-            self._settle(link, command, state, word, detail, response)
+            self._settle(link, command, outcome)
 
-    def _settle(
-        self, link: Link, command: Command, state: str, word: str, detail: str, response: Any = None
-    ) -> Command | None:
+    def _settle(self, link: Link, command: Command, outcome: Outcome) -> Command | None:
         return commands.settle(
             tenant_id=link.tenant_id,
             command_id=command.pk,
-            state=state,
-            answer=word,
-            detail=detail,
-            response=response,
+            state=outcome.state,
+            answer=outcome.word,
+            detail=outcome.detail,
+            response=outcome.response,
         )
 
     # --- loops ---

@@ -18,6 +18,13 @@ def _names(version: str) -> frozenset[str]:
     return frozenset(entry.name for entry in folder.iterdir())
 
 
+def actions(version: str) -> set[str]:
+    """All actions that the version's specification defines."""
+    suffix = ".json" if version == "1.6" else "Request.json"
+    names = (name.removesuffix(suffix) for name in _names(version) if name.endswith(suffix))
+    return {name for name in names if not name.endswith("Response")}
+
+
 def validator(version: str, action: str, response: bool) -> Any | None:
     """Compiled schema of a request or response; None where the version has no such action."""
     suffix = "Response" if response else ("" if version == "1.6" else "Request")

@@ -1,18 +1,21 @@
 """What a version is: two tables, one of what it answers, one of what it says.
 
-Adding an action is adding a row: see docs/recipes/add-an-ocpp-action.md.
+Each is put together from one file per profile (1.6) or functional block (2.x). Adding an action is adding a row: see
+docs/recipes/add-an-ocpp-action.md. `cases` of a row are the clauses (1.6) or use cases (2.x) that it serves, such as
+"B01 B02"; `manage.py document_ocpp` makes docs/ocpp.md of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from stations.ocpp.writer import Verb
 
 Payload = dict[str, Any]
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +28,29 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """A station's answer to a command of ours. `arguments` are the command's own, unmasked; `request` went out."""
+
+    station_id: int
+    command_id: int
+    accepted: bool
+    arguments: Payload
+    request: Payload
+    response: Payload
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Journal:
     """A CALL whose answer needs no decision: durable as a frame, answered, and applied from the journal afterwards.
 
-    `decode` turns it into neutral reports (None: nothing to apply); `reply` is the answer's payload.
+    `decode` turns it into neutral reports, which `stations.ocpp.recording` gives to their verbs (None: nothing to
+    apply); `reply` is the answer's payload.
     """
 
     reply: Callable[[Asked], Payload]
     decode: Callable[[Asked], list[Any]] | None = None
+    cases: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +60,23 @@ class Ask:
     verb: Verb
     request: Callable[[Asked], Any]
     respond: Callable[[Any, Asked], Payload]
+    cases: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """A command on the wire. `encode` raises Invalid for arguments that the message cannot carry.
+    """A command on the wire. `encode(arguments, command id)` raises Invalid for what the message cannot carry.
 
     `accepted` are the status words that mean yes; "" means that the answer has no status. `reports` turns the
-    station's answer into neutral reports to be recorded.
+    station's answer, yes or no, into neutral reports, recorded as those of a `Journal` are.
     """
 
     action: str
     encode: Callable[[Payload, int], Payload]
     accepted: frozenset[str] = frozenset({"Accepted"})
     status: Callable[[Payload], str] = lambda answer: str(answer.get("status", ""))
-    reports: Callable[[Payload], list[Any]] | None = None
+    reports: Callable[[Answered], list[Any]] | None = None
+    cases: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,3 +87,13 @@ class Version:
     says: dict[str, Say]
     sends: dict[str, Journal] = field(default_factory=dict)  # 2.1: SEND is never answered
     errors_unreadable: bool = True  # 2.x answers a frame whose id is unreadable with id "-1"
+
+
+def table(*parts: Mapping[str, Row]) -> dict[str, Row]:
+    """The parts as one table; LookupError where two of them define the same row."""
+    whole: dict[str, Row] = {}
+    for part in parts:
+        if twice := whole.keys() & part.keys():
+            raise LookupError(f"Defined twice: {', '.join(sorted(twice))}")
+        whole.update(part)
+    return whole

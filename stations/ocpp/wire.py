@@ -112,6 +112,19 @@ def token_2x(told: dict[str, Any] | None, group: str = "") -> TokenShown | None:
     )
 
 
+def evse_2x(arguments: dict[str, Any]) -> dict[str, Any] | None:
+    """EVSEType of a command's arguments; None where the whole station is meant."""
+    if not isinstance(arguments.get("evse"), int):
+        return None
+    return optional(id=arguments["evse"], connectorId=arguments.get("connector"))
+
+
+def connector_16(arguments: dict[str, Any]) -> int | None:
+    """1.6 connector n is EVSE n: either word names it."""
+    evse = arguments.get("evse", arguments.get("connector"))
+    return evse if isinstance(evse, int) and not isinstance(evse, bool) else None
+
+
 def wanted(arguments: dict[str, Any], name: str, kind: type | tuple[type, ...]) -> Any:
     """An argument of a command that must be there. Invalid otherwise; its sense is for the station to judge."""
     value = arguments.get(name)

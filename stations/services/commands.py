@@ -13,7 +13,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from stations import live
-from stations.models import Command, CommandKind, CommandState, Station
+from stations.models import ONLY_IN, Command, CommandKind, CommandState, Station
+from stations.services import outcomes
 from tenants import secrets
 from tenants.context import current_alias, tenant_scope
 from tenants.errors import Conflict, Invalid, NotFound
@@ -92,6 +93,11 @@ def request_command(
     if station is None or (actor.site_ids is not None and station.site_id not in actor.site_ids):
         raise NotFound("There is no such station.")
     actor.require(NEEDS.get(CommandKind(kind), Permission.STATION_COMMAND), site_id=station.site_id)
+    spoken = ONLY_IN.get(CommandKind(kind))
+    if spoken and station.ocpp_version and station.ocpp_version not in spoken:
+        raise Invalid(
+            f"{CommandKind(kind).label} needs OCPP {' or '.join(spoken)}; {station} speaks {station.ocpp_version}."
+        )
     command = Command.objects.create(
         tenant_id=tenant_id,
         station=station,
@@ -188,6 +194,7 @@ def settle(
 
 
 def _settled(command: Command) -> None:
+    outcomes.follow(command)
     facts.publish(
         tenant_id=command.tenant_id, kind="command.settled", subject_type="command", subject_id=command.pk,
         payload={

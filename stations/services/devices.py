@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from stations.neutral import VariableReport
+from stations.neutral import VariableReport, VariablesTold
 from stations.services.commands import is_secret
 from tenants import rows
 
@@ -35,6 +35,15 @@ DO UPDATE SET value = excluded.value, mutability = excluded.mutability, read_at 
     max_limit = coalesce(excluded.max_limit, stations_variable.max_limit)
 WHERE stations_variable.read_at <= excluded.read_at
 """
+
+
+def record(*, tenant_id: int, reports: Sequence[VariablesTold]) -> None:
+    """Keep what stations told of their device models, message by message."""
+    for told in reports:
+        record_variables(
+            tenant_id=tenant_id, station_id=told.station_id, reports=told.variables, source=told.source,
+            at=told.received_at,
+        )  # fmt: skip
 
 
 def record_variables(

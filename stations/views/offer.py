@@ -10,7 +10,16 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from stations.models import CommandKind, Connector, ConnectorStatus, Evse, Session, SessionState, Station
+from stations.models import (
+    ONLY_IN,
+    CommandKind,
+    Connector,
+    ConnectorStatus,
+    Evse,
+    Session,
+    SessionState,
+    Station,
+)
 from tenants.pages import PortalForm
 from tenants.permissions import Actor, Permission
 
@@ -182,7 +191,6 @@ class Offer:
     icon: str
     does: Any
     danger: bool = False
-    only: str = ""  # first character of the OCPP version that knows it; empty: all
 
 
 OFFERS: dict[str, Offer] = {
@@ -205,9 +213,7 @@ OFFERS: dict[str, Offer] = {
             "list-details",
             _("Fetches the settings into the configuration tab."),
         ),
-        Offer(
-            CommandKind.READ_REPORT, NoForm, "list-details", _("Fetches the whole device model."), only="2"
-        ),
+        Offer(CommandKind.READ_REPORT, NoForm, "list-details", _("Fetches the whole device model.")),
         Offer(CommandKind.WRITE_CONFIGURATION, WriteForm, "edit", _("Changes one setting of the station.")),
         Offer(CommandKind.DATA_TRANSFER, VendorForm, "send", _("A message in the vendor's own words.")),
         Offer(
@@ -244,7 +250,10 @@ def permitted(actor: Actor, station: Station) -> list[Offer]:
         if actor.may(
             _PERMISSIONS.get(CommandKind(offer.kind), Permission.STATION_COMMAND), site_id=station.site_id
         )
-        and (not offer.only or not station.ocpp_version or station.ocpp_version.startswith(offer.only))
+        and (
+            not station.ocpp_version
+            or station.ocpp_version in ONLY_IN.get(offer.kind, (station.ocpp_version,))
+        )
     ]
 
 

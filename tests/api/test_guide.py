@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 
 from stations.models import CommandKind
-from stations.ocpp import v16, v201
+from stations.ocpp.versions import VERSIONS
 from tests.walks.addresses import addresses
 
 pytestmark = pytest.mark.nodb
@@ -29,9 +29,9 @@ def test_its_examples_can_be_said(kind: str) -> None:
     for text in re.findall(r"`(\{.*?\})`", ROWS[kind]):
         arguments = json.loads(text)
         said = []
-        for version in (v16, v201):
+        for version in VERSIONS:
             try:
-                say: Any = version.SAYS[CommandKind(kind)]
+                say: Any = version.says[CommandKind(kind)]
                 said.append(say.encode(arguments, 1))
             except Exception as error:
                 refused = error

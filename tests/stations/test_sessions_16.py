@@ -13,7 +13,7 @@ from django.db import connections
 from fleets.models import Token, Verdict
 from stations.models import Command, SessionState, Station
 from stations.neutral import StartRequest
-from stations.ocpp import v16
+from stations.ocpp.v16 import charging
 from stations.ocpp.version import Asked
 from tenants.context import tenant_scope
 from tenants.models import Fact
@@ -282,7 +282,7 @@ def asked(speaker: Speaker, **payload: object) -> Asked:
 
 def wire_start(speaker: Speaker, meter: object) -> StartRequest:
     """As OCPP 1.6 words it, decoded."""
-    return v16._start(
+    return charging._start(
         asked(speaker, connectorId=1, idTag="CARD", meterStart=meter, timestamp=wire(speaker.began))
     )
 
@@ -301,7 +301,7 @@ def test_a_start_that_no_meter_shows_is_held_and_not_billed_from_zero(
 def test_a_stop_that_no_meter_shows_is_held(speaker: Speaker) -> None:
     (answer,) = speaker.start(meter=0)
     told = {"transactionId": answer.transaction_number, "meterStop": NO_METERS[0], "timestamp": wire(now())}
-    speaker.stop(v16._stop(asked(speaker, **told)))
+    speaker.stop(charging._stop(asked(speaker, **told)))
     session = speaker.session()
     assert (session.state, session.meter_stop_wh) == (SessionState.HELD, None)
     assert "meter_missing" in session.flags

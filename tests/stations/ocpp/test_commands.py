@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from stations.models import Command, CommandState, Frame, Session, Station, Variable
-from stations.services import commands
+from stations.services import commands, outcomes
+from tenants.errors import Invalid
 from tenants.models import Tenant
 from tests.stations.ocpp.charger import VERSIONS
 from tests.stations.ocpp.conftest import Plug, in_thread, rows
@@ -119,13 +120,12 @@ async def test_a_call_error_is_the_answer(
             assert (done.state, done.answer, done.detail) == (state, code, "no such thing")
 
 
-async def test_what_the_version_cannot_say_fails_with_the_reason(
+async def test_what_the_version_cannot_say_is_refused_with_the_reason(
     plug: Plug, tenant: Tenant, station: Station, owner_actor: Any
 ) -> None:
     async with plug(station, "1.6"):
-        report = await settled(tenant, await request(tenant, station, owner_actor, "read_report"))
-        assert (report.state, report.answer) == (CommandState.FAILED, "invalid")
-        assert "read the configuration instead" in report.detail
+        with pytest.raises(Invalid, match=r"needs OCPP 2\.0\.1 or 2\.1"):
+            await request(tenant, station, owner_actor, "read_report")
         stop = await settled(
             tenant, await request(tenant, station, owner_actor, "stop", transaction_id="abc")
         )
@@ -238,3 +238,22 @@ async def test_when_the_socket_ends_the_command_does(
         CommandState.TIMED_OUT,
         "The connection ended before the station answered.",
     )
+
+
+async def test_who_waits_for_a_command_is_told_of_its_end_and_cannot_undo_it(
+    plug: Plug, tenant: Tenant, station: Station, owner_actor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, str]] = []
+
+    def follow(*, command: Command) -> None:
+        told.append((command.pk, command.state))
+        Station.objects.filter(tenant=tenant, pk=station.pk).update(name="half done")
+        raise RuntimeError("a follower that fails")
+
+    monkeypatch.setattr(commands, "follow_for_test", follow, raising=False)
+    monkeypatch.setitem(outcomes.FOLLOWERS, "reset", "stations.services.commands.follow_for_test")
+    command = await request(tenant, station, owner_actor, "reset")
+    await rows(tenant, lambda: commands.cancel(command=command, actor=owner_actor))
+    assert told == [(command.pk, CommandState.CANCELLED)]
+    assert (await rows(tenant, lambda: Command.objects.get(pk=command.pk))).state == CommandState.CANCELLED
+    assert (await rows(tenant, lambda: Station.objects.get(pk=station.pk))).name != "half done"

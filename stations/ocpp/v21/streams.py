@@ -1,10 +1,9 @@
-"""OCPP 2.1: an extension of 2.0.1. New blocks follow with their own issues; SEND (part 4, 4.2.5) is taken."""
+"""Periodic event streams (N11 to N15). Their data come by SEND (part 4, 4.2.5)."""
 
 from __future__ import annotations
 
 from stations.neutral import EventReport
-from stations.ocpp import v201
-from stations.ocpp.version import Asked, Journal, Version
+from stations.ocpp.version import Asked, Journal
 
 
 def _stream(asked: Asked) -> list[EventReport]:
@@ -24,6 +23,4 @@ def _stream(asked: Asked) -> list[EventReport]:
     ]
 
 
-SENDS = {"NotifyPeriodicEventStream": Journal(lambda asked: {}, _stream)}
-
-VERSION = Version("2.1", "ocpp2.1", v201.ANSWERS, v201.SAYS, sends=SENDS)
+SENDS: dict[str, Journal] = {"NotifyPeriodicEventStream": Journal(lambda asked: {}, _stream, cases="N11")}

@@ -1,0 +1,33 @@
+"""Which verb keeps which neutral report: the one table for what stations tell unasked and for what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from stations.neutral import EventReport, MeterReport, StatusReport, VariablesTold
+from stations.services import connectors, devices, events, readings
+
+# In this order; each verb gets all reports of its kind in the order told.
+RECORDERS: dict[type, Callable[..., Any]] = {
+    MeterReport: readings.record,
+    StatusReport: connectors.record_status,
+    EventReport: events.record,
+    VariablesTold: devices.record,
+}
+
+
+def record(*, tenant_id: int, reports: Sequence[Any]) -> None:
+    """Keep the reports, inside the caller's transaction. LookupError for one that no verb takes."""
+    by_kind: dict[type, list[Any]] = {}
+    for report in reports:
+        by_kind.setdefault(type(report), []).append(report)
+    if unknown := by_kind.keys() - RECORDERS.keys():
+        raise LookupError(f"No verb takes {sorted(kind.__name__ for kind in unknown)}.")
+    progress = None
+    for kind, verb in RECORDERS.items():
+        if kind in by_kind:
+            answer = verb(tenant_id=tenant_id, reports=by_kind[kind])
+            progress = answer if kind is MeterReport else progress
+    if progress is not None:  # last of all: stops wait for these sessions until the commit
+        progress.settle()

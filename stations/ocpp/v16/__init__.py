@@ -1,0 +1,14 @@
+"""OCPP 1.6J: what we answer and what we say. Clauses refer to the OCPP 1.6 edition 2 specification."""
+
+from __future__ import annotations
+
+from stations.ocpp.v16 import charging, configuration, core, diagnostics, trigger
+from stations.ocpp.version import Version, table
+
+VERSION = Version(
+    "1.6",
+    "ocpp1.6",
+    answers=table(core.ANSWERS, charging.ANSWERS, diagnostics.ANSWERS),
+    says=table(core.SAYS, charging.SAYS, configuration.SAYS, trigger.SAYS),
+    errors_unreadable=False,
+)

@@ -1,0 +1,11 @@
+"""OCPP 2.0.1: what we answer and what we say. Clauses refer to part 2 of the specification."""
+
+from __future__ import annotations
+
+from stations.ocpp.v201 import availability, charging, diagnostics, provisioning
+from stations.ocpp.version import Version, table
+
+ANSWERS = table(provisioning.ANSWERS, charging.ANSWERS, availability.ANSWERS, diagnostics.ANSWERS)
+SAYS = table(provisioning.SAYS, charging.SAYS, availability.SAYS, diagnostics.SAYS)
+
+VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)

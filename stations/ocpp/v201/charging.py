@@ -1,0 +1,153 @@
+"""Blocks C, E, F and J: authorisation, transactions, remote control, readings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fleets.models import TokenKind
+from stations.models import CommandKind
+from stations.neutral import (
+    AuthorizeRequest,
+    MeterReport,
+    TokenShown,
+    TransactionAnswer,
+    TransactionEvent,
+)
+from stations.ocpp import shared, wire
+from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
+from stations.ocpp.wire import optional, wanted
+from stations.services import sessions, transactions
+
+KIND = {"Started": "started", "Updated": "updated", "Ended": "ended"}
+
+CHARGING_STATE = {
+    "EVConnected": "ev_connected",
+    "Charging": "charging",
+    "SuspendedEV": "suspended_ev",
+    "SuspendedEVSE": "suspended_evse",
+    "Idle": "idle",
+}
+
+
+def token_info(answer: Any) -> Payload:
+    """IdTokenInfoType (2.28)."""
+    info: Payload = {"status": wire.VERDICT[answer.verdict]}
+    if answer.group:
+        info["groupIdToken"] = {"idToken": answer.group, "type": "Central"}
+    if answer.expires_at is not None:
+        info["cacheExpiryDateTime"] = wire.stamp(answer.expires_at)
+    return info
+
+
+def _authorize(asked: Asked) -> AuthorizeRequest:
+    token = wire.token_2x(asked.payload["idToken"])
+    return AuthorizeRequest(asked.station_id, token or TokenShown(""), asked.received_at)
+
+
+def _event(asked: Asked) -> TransactionEvent:
+    told = asked.payload
+    info, evse = told["transactionInfo"], told.get("evse") or {}
+    return TransactionEvent(
+        station_id=asked.station_id,
+        kind=KIND[told["eventType"]],
+        transaction_id=info["transactionId"],
+        seq_no=told["seqNo"],
+        raw_timestamp=told["timestamp"],
+        received_at=asked.received_at,
+        payload=told,
+        trigger=told.get("triggerReason", ""),
+        offline=bool(told.get("offline", False)),
+        evse=evse.get("id", 0),
+        connector=evse.get("connectorId", 0),
+        token=wire.token_2x(told.get("idToken")),
+        charging_state=CHARGING_STATE.get(info.get("chargingState", ""), ""),
+        stopped_reason=info.get("stoppedReason", ""),
+        remote_start_id=info.get("remoteStartId"),
+        samples=wire.samples_2x(told.get("meterValue", ())),
+    )
+
+
+def record_events(*, tenant_id: int, requests: Sequence[TransactionEvent]) -> list[TransactionAnswer]:
+    return transactions.record(tenant_id=tenant_id, events=requests)
+
+
+def _event_recorded(answer: TransactionAnswer, asked: Asked) -> Payload:
+    return {"idTokenInfo": token_info(answer)} if answer.verdict is not None else {}
+
+
+def _meter_values(asked: Asked) -> list[MeterReport]:
+    told = asked.payload
+    return [
+        MeterReport(asked.station_id, told["evseId"], asked.received_at, wire.samples_2x(told["meterValue"]))
+    ]
+
+
+_TOKEN_TYPE = {
+    TokenKind.ISO14443: "ISO14443",
+    TokenKind.ISO15693: "ISO15693",
+    TokenKind.KEY_CODE: "KeyCode",
+    TokenKind.LOCAL: "Local",
+    TokenKind.CENTRAL: "Central",
+    TokenKind.EMAID: "eMAID",
+    TokenKind.MAC_ADDRESS: "MacAddress",
+    TokenKind.NO_AUTHORIZATION: "NoAuthorization",
+}
+
+_TRIGGERS = {
+    "boot": "BootNotification",
+    "heartbeat": "Heartbeat",
+    "status": "StatusNotification",
+    "meter_values": "MeterValues",
+    "firmware": "FirmwareStatusNotification",
+    "log": "LogStatusNotification",
+    "transaction": "TransactionEvent",
+}
+
+
+def _say_start(arguments: Payload, command_id: int) -> Payload:
+    kind = _TOKEN_TYPE.get(arguments.get("token_kind") or TokenKind.CENTRAL, "Central")
+    return optional(
+        idToken={"idToken": wanted(arguments, "token_uid", str), "type": kind},
+        remoteStartId=command_id % 2_147_483_647,
+        evseId=arguments.get("evse"),
+        chargingProfile=arguments.get("charging_profile"),
+    )
+
+
+def _say_unlock(arguments: Payload, command_id: int) -> Payload:
+    return {"evseId": wanted(arguments, "evse", int), "connectorId": arguments.get("connector") or 1}
+
+
+def _say_trigger(arguments: Payload, command_id: int) -> Payload:
+    message = wanted(arguments, "message", str)
+    return optional(requestedMessage=_TRIGGERS.get(message, message), evse=wire.evse_2x(arguments))
+
+
+ANSWERS: dict[str, Journal | Ask] = {
+    "Authorize": Ask(
+        sessions.authorize,
+        _authorize,
+        lambda answer, asked: {"idTokenInfo": token_info(answer)},
+        cases="C01 C02 C03 C04 C05 C06 C09 C10",
+    ),
+    "MeterValues": Journal(shared.nothing, _meter_values, cases="J01"),
+    "TransactionEvent": Ask(
+        record_events,
+        _event,
+        _event_recorded,
+        cases="E01 E02 E03 E04 E05 E06 E07 E08 E09 E10 E11 E12 E13 E15 J02",
+    ),
+}
+
+SAYS: dict[str, Say] = {
+    CommandKind.CLEAR_CACHE: Say("ClearCache", lambda arguments, command_id: {}, cases="C11"),
+    CommandKind.START: Say("RequestStartTransaction", _say_start, cases="F01 F02"),
+    CommandKind.STOP: Say(
+        "RequestStopTransaction",
+        lambda arguments, command_id: {"transactionId": str(wanted(arguments, "transaction_id", (str, int)))},
+        cases="F03",
+    ),
+    CommandKind.TRIGGER: Say("TriggerMessage", _say_trigger, cases="F06"),
+    CommandKind.UNLOCK: Say("UnlockConnector", _say_unlock, frozenset({"Unlocked"}), cases="F05"),
+}

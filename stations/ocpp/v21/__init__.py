@@ -1,0 +1,15 @@
+"""OCPP 2.1: 2.0.1 and what it adds. Rows of the same name take the place of 2.0.1's. Clauses refer to part 2."""
+
+from __future__ import annotations
+
+from stations.ocpp import v201
+from stations.ocpp.v21 import streams
+from stations.ocpp.version import Version, table
+
+VERSION = Version(
+    "2.1",
+    "ocpp2.1",
+    answers=v201.ANSWERS | table(),
+    says=v201.SAYS | table(),
+    sends=table(streams.SENDS),
+)

@@ -1,0 +1,32 @@
+"""What follows from the end of a command: the row that waits for it (a reservation, a list, an update) goes on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from importlib import import_module
+from typing import cast
+
+from django.db import transaction
+
+from stations.models import Command
+
+log = logging.getLogger("voltyard.commands")
+
+# Kind of command -> the verb that is told, "module.function", called as verb(command=...) in the transaction that ends
+# the command, whatever its end: answered, timed out, expired, cancelled. By name, for those verbs send commands.
+FOLLOWERS: dict[str, str] = {}
+
+
+def follow(command: Command) -> None:
+    """Tell who waits for this command. Its end stands even where the follower fails."""
+    name = FOLLOWERS.get(command.kind)
+    if name is None:
+        return
+    module, _dot, function = name.rpartition(".")
+    verb = cast(Callable[..., object], getattr(import_module(module), function))
+    try:
+        with transaction.atomic():
+            verb(command=command)
+    except Exception:
+        log.exception("the end of a command was not followed up", extra={"command": command.pk})
