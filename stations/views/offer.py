@@ -15,46 +15,16 @@ from stations.models import (
     CommandKind,
     Connector,
     ConnectorStatus,
-    Evse,
     Session,
     SessionState,
     Station,
 )
-from tenants.pages import PortalForm
+from stations.views.command_form import CommandForm, NoForm, evse_field, is_v2
 from tenants.permissions import Actor, Permission
 
 
-class CommandForm(PortalForm):
-    """Base: knows the station, turns what was typed into neutral arguments."""
-
-    def __init__(self, *args: Any, station: Station, **kwargs: Any) -> None:
-        self.station = station
-        super().__init__(*args, **kwargs)
-        if isinstance(self.fields.get("evse"), forms.ChoiceField):
-            numbers = Evse.objects.filter(tenant_id=station.tenant_id, station=station).values_list(
-                "number", flat=True
-            )
-            choices = [(number, str(number)) for number in numbers]
-            if getattr(self, "whole_station", False):
-                choices.insert(0, (0, _t("The whole station")))
-            self.fields["evse"].choices = choices  # type: ignore[attr-defined]
-
-    def arguments(self) -> dict[str, Any]:
-        """What goes to request_command: no empty values, and no EVSE where the whole station is meant."""
-        given = {name: value for name, value in self.cleaned_data.items() if value not in ("", None)}
-        return {name: value for name, value in given.items() if (name, value) != ("evse", 0)}
-
-
-def is_v2(station: Station) -> bool:
-    return station.ocpp_version.startswith("2")
-
-
-def _evse() -> forms.TypedChoiceField:
-    return forms.TypedChoiceField(label=_("Connector"), coerce=int)
-
-
 class StartForm(CommandForm):
-    evse = _evse()
+    evse = evse_field()
     token_uid = forms.CharField(
         label=_("Token"),
         max_length=36,
@@ -89,7 +59,7 @@ class StopForm(CommandForm):
 
 
 class UnlockForm(CommandForm):
-    evse = _evse()
+    evse = evse_field()
 
     def arguments(self) -> dict[str, Any]:
         return {"evse": self.cleaned_data["evse"], "connector": 1}
@@ -97,7 +67,7 @@ class UnlockForm(CommandForm):
 
 class AvailabilityForm(CommandForm):
     whole_station = True
-    evse = _evse()
+    evse = evse_field()
     operative = forms.TypedChoiceField(
         label=_("From now on"),
         coerce=lambda text: text == "yes",
@@ -118,7 +88,7 @@ class ResetForm(CommandForm):
 
 class TriggerForm(CommandForm):
     whole_station = True
-    evse = _evse()
+    evse = evse_field()
     message = forms.ChoiceField(
         label=_("Message"),
         choices=[
@@ -149,10 +119,6 @@ class ReadForm(CommandForm):
     def arguments(self) -> dict[str, Any]:
         names = [name.strip() for name in self.cleaned_data["names"].split(",") if name.strip()]
         return {"names": names} if names else {}
-
-
-class NoForm(CommandForm):
-    pass
 
 
 class WriteForm(CommandForm):
@@ -191,7 +157,22 @@ class Offer:
     icon: str
     does: Any
     danger: bool = False
+    group: str = "control"  # a name in GROUPS
+    page: str = ""  # name of the page that does it better than a form: a link leads there
 
+
+# The parts of the commands page, in their order.
+GROUPS: dict[str, Any] = {
+    "control": _("Control"),
+    "diagnose": _("Diagnose"),
+    "configure": _("Configure"),
+    "charging": _("Charging profiles and limits"),
+    "access": _("Cards, lists and reservations"),
+    "firmware": _("Firmware"),
+    "security": _("Security and certificates"),
+    "driver": _("Display, prices and payment"),
+    "vendor": _("Vendor"),
+}
 
 OFFERS: dict[str, Offer] = {
     offer.kind: offer
