@@ -29,6 +29,10 @@ SCHEDULE = {
     "stations.tasks.guard_sessions": 60,
     "stations.tasks.expire_commands": 5,
     "stations.tasks.take_offline_orphans": 10,
+    "stations.tasks.tell_costs": 10,
+    "stations.tasks.tend_payments": 5,
+    "stations.tasks.sync_tariffs": 30,
+    "stations.tasks.expire_displays": 60,
     "stations.tasks.ensure_partitions": 3600,
     "stations.tasks.drop_frames": 3600,
 }

@@ -80,6 +80,7 @@ class TokenKind(models.TextChoices):
     EMAID = "emaid", _("Plug & Charge contract")
     MAC_ADDRESS = "mac_address", _("Vehicle MAC address")
     NO_AUTHORIZATION = "no_authorization", _("No authorisation needed")
+    DIRECT_PAYMENT = "direct_payment", _("Paid at the station")
 
 
 class Verdict(models.TextChoices):

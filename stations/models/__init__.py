@@ -1,7 +1,34 @@
 """What happens at a charger."""
 
+from stations.models.battery import BatterySlot, BatterySwap, SwapState
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
+from stations.models.cost import (
+    LimitOrigin,
+    PrepaidAccount,
+    PrepaidEntry,
+    PrepaidKind,
+    SessionCost,
+    StationTariff,
+    TariffStanding,
+)
+from stations.models.display import (
+    ON_DISPLAY,
+    DisplayFormat,
+    DisplayMessage,
+    DisplayNotice,
+    DisplayPriority,
+    DisplayStanding,
+    DisplayState,
+)
 from stations.models.journal import Frame, GatewayProcess, JournalCursor, JournalHead, Reading, StationEvent
+from stations.models.payment import (
+    Settlement,
+    SettlementStatus,
+    VatCheck,
+    WebPayment,
+    WebPaymentAccess,
+    WebPaymentState,
+)
 from stations.models.session import (
     Authorization,
     OrphanMessage,
@@ -23,27 +50,50 @@ from stations.models.station import (
 
 __all__ = [
     "ONLY_IN",
+    "ON_DISPLAY",
     "Authorization",
+    "BatterySlot",
+    "BatterySwap",
     "Command",
     "CommandKind",
     "CommandState",
     "Connection",
     "Connector",
     "ConnectorStatus",
+    "DisplayFormat",
+    "DisplayMessage",
+    "DisplayNotice",
+    "DisplayPriority",
+    "DisplayStanding",
+    "DisplayState",
     "Evse",
     "Frame",
     "GatewayProcess",
     "JournalCursor",
     "JournalHead",
+    "LimitOrigin",
     "OrphanMessage",
     "PowerType",
+    "PrepaidAccount",
+    "PrepaidEntry",
+    "PrepaidKind",
     "QuarantinedStation",
     "Reading",
     "Registration",
     "Session",
+    "SessionCost",
     "SessionEvent",
     "SessionState",
+    "Settlement",
+    "SettlementStatus",
     "Station",
     "StationEvent",
+    "StationTariff",
+    "SwapState",
+    "TariffStanding",
     "Variable",
+    "VatCheck",
+    "WebPayment",
+    "WebPaymentAccess",
+    "WebPaymentState",
 ]

@@ -26,7 +26,7 @@ VERDICT = {
 }
 TOKEN_KIND = {
     "Central": TokenKind.CENTRAL,
-    "DirectPayment": TokenKind.NO_AUTHORIZATION,
+    "DirectPayment": TokenKind.DIRECT_PAYMENT,
     "eMAID": TokenKind.EMAID,
     "EVCCID": TokenKind.MAC_ADDRESS,
     "ISO14443": TokenKind.ISO14443,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from fleets.models import TokenKind
 from stations.models import CommandKind
 from stations.neutral import (
+    AuthorizeAnswer,
     AuthorizeRequest,
     MeterReport,
     TokenShown,
@@ -15,9 +15,10 @@ from stations.neutral import (
     TransactionEvent,
 )
 from stations.ocpp import shared, wire
+from stations.ocpp.v201 import cost
 from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
 from stations.ocpp.wire import optional, wanted
-from stations.services import sessions, transactions
+from stations.services import pricing
 
 KIND = {"Started": "started", "Updated": "updated", "Ended": "ended"}
 
@@ -32,7 +33,7 @@ CHARGING_STATE = {
 
 def token_info(answer: Any) -> Payload:
     """IdTokenInfoType (2.28)."""
-    info: Payload = {"status": wire.VERDICT[answer.verdict]}
+    info: Payload = {"status": "NoCredit" if answer.no_credit else wire.VERDICT[answer.verdict]}
     if answer.group:
         info["groupIdToken"] = {"idToken": answer.group, "type": "Central"}
     if answer.expires_at is not None:
@@ -40,12 +41,12 @@ def token_info(answer: Any) -> Payload:
     return info
 
 
-def _authorize(asked: Asked) -> AuthorizeRequest:
+def authorize_request(asked: Asked) -> AuthorizeRequest:
     token = wire.token_2x(asked.payload["idToken"])
     return AuthorizeRequest(asked.station_id, token or TokenShown(""), asked.received_at)
 
 
-def _event(asked: Asked) -> TransactionEvent:
+def event(asked: Asked) -> TransactionEvent:
     told = asked.payload
     info, evse = told["transactionInfo"], told.get("evse") or {}
     return TransactionEvent(
@@ -68,12 +69,21 @@ def _event(asked: Asked) -> TransactionEvent:
     )
 
 
-def record_events(*, tenant_id: int, requests: Sequence[TransactionEvent]) -> list[TransactionAnswer]:
-    return transactions.record(tenant_id=tenant_id, events=requests)
+def event_recorded(answer: TransactionAnswer, asked: Asked) -> Payload:
+    """With the cost of a session that has ended, where it is certain already (I03)."""
+    return optional(
+        idTokenInfo=token_info(answer) if answer.verdict is not None else None,
+        totalCost=None if answer.total is None else cost.plain(answer.total),
+        updatedPersonalMessage=cost.text(answer.text) if answer.text else None,
+    )
 
 
-def _event_recorded(answer: TransactionAnswer, asked: Asked) -> Payload:
-    return {"idTokenInfo": token_info(answer)} if answer.verdict is not None else {}
+def authorized(answer: AuthorizeAnswer, asked: Asked) -> Payload:
+    """I01: the price stands in words beside the verdict."""
+    info = token_info(answer)
+    if answer.text:
+        info["personalMessage"] = cost.text(answer.text)
+    return {"idTokenInfo": info}
 
 
 def _meter_values(asked: Asked) -> list[MeterReport]:
@@ -94,6 +104,11 @@ _TOKEN_TYPE = {
     TokenKind.NO_AUTHORIZATION: "NoAuthorization",
 }
 
+
+def token_type(kind: Any) -> str:
+    return _TOKEN_TYPE.get(kind or TokenKind.CENTRAL, "Central")
+
+
 _TRIGGERS = {
     "boot": "BootNotification",
     "heartbeat": "Heartbeat",
@@ -106,7 +121,7 @@ _TRIGGERS = {
 
 
 def _say_start(arguments: Payload, command_id: int) -> Payload:
-    kind = _TOKEN_TYPE.get(arguments.get("token_kind") or TokenKind.CENTRAL, "Central")
+    kind = token_type(arguments.get("token_kind"))
     return optional(
         idToken={"idToken": wanted(arguments, "token_uid", str), "type": kind},
         remoteStartId=command_id % 2_147_483_647,
@@ -126,17 +141,17 @@ def _say_trigger(arguments: Payload, command_id: int) -> Payload:
 
 ANSWERS: dict[str, Journal | Ask] = {
     "Authorize": Ask(
-        sessions.authorize,
-        _authorize,
-        lambda answer, asked: {"idTokenInfo": token_info(answer)},
-        cases="C01 C02 C03 C04 C05 C06 C09 C10",
+        pricing.authorize,
+        authorize_request,
+        authorized,
+        cases="C01 C02 C03 C04 C05 C06 C09 C10 I01",
     ),
     "MeterValues": Journal(shared.nothing, _meter_values, cases="J01"),
     "TransactionEvent": Ask(
-        record_events,
-        _event,
-        _event_recorded,
-        cases="E01 E02 E03 E04 E05 E06 E07 E08 E09 E10 E11 E12 E13 E15 J02",
+        pricing.record_events,
+        event,
+        event_recorded,
+        cases="E01 E02 E03 E04 E05 E06 E07 E08 E09 E10 E11 E12 E13 E15 I03 J02",
     ),
 }
 

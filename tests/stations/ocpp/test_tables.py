@@ -17,9 +17,10 @@ ANSWERS_16 = {
 }  # fmt: skip
 ANSWERS_2X = {
     "Authorize", "BootNotification", "DataTransfer", "FirmwareStatusNotification", "Heartbeat",
-    "LogStatusNotification", "MeterValues", "NotifyEvent", "NotifyReport", "SecurityEventNotification",
-    "StatusNotification", "TransactionEvent",
+    "LogStatusNotification", "MeterValues", "NotifyDisplayMessages", "NotifyEvent", "NotifyReport",
+    "SecurityEventNotification", "StatusNotification", "TransactionEvent",
 }  # fmt: skip
+ANSWERS_21 = ANSWERS_2X | {"BatterySwap", "NotifySettlement", "VatNumberValidation"}
 SAYS = {
     "1.6": {
         "ClearCache", "DataTransfer", "GetConfiguration", "Reset", "ChangeAvailability", "RemoteStartTransaction",
@@ -28,9 +29,20 @@ SAYS = {
     "2.0.1": {
         "ClearCache", "DataTransfer", "GetVariables", "GetBaseReport", "Reset", "ChangeAvailability",
         "RequestStartTransaction", "RequestStopTransaction", "TriggerMessage", "UnlockConnector", "SetVariables",
+        "SetDisplayMessage", "GetDisplayMessages", "ClearDisplayMessage", "CostUpdated",
     },
 }  # fmt: skip
-SAYS["2.1"] = SAYS["2.0.1"]
+SAYS["2.1"] = SAYS["2.0.1"] | {
+    "SetDefaultTariff", "GetTariffs", "ClearTariffs", "ChangeTransactionTariff", "NotifyWebPaymentStarted",
+    "RequestBatterySwap",
+}  # fmt: skip
+TERMS = {
+    "id": 1,
+    "name": "Standard",
+    "currency": "EUR",
+    "tax_included": False,
+    "elements": [{"price_components": [{"type": "ENERGY", "price": "0.49", "vat": "19", "step_size": 1}]}],
+}
 ARGUMENTS: dict[str, dict[str, Any]] = {
     CommandKind.RESET: {"hard": True},
     CommandKind.START: {"evse": 1, "token_uid": "04A2B3", "token_kind": "iso14443"},
@@ -47,12 +59,30 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     CommandKind.TRIGGER: {"message": "status", "evse": 1},
     CommandKind.CLEAR_CACHE: {},
     CommandKind.DATA_TRANSFER: {"vendor_id": "acme", "message_id": "hello", "data": "x"},
+    CommandKind.SHOW_MESSAGE: {
+        "number": 7,
+        "priority": "in_front",
+        "state": "charging",
+        "starts_at": "2026-11-22T10:00:00Z",
+        "contents": [{"language": "en", "format": "utf8", "text": "Half price today"}],
+    },
+    CommandKind.READ_MESSAGES: {"numbers": [7], "priority": "in_front", "state": "idle"},
+    CommandKind.CLEAR_MESSAGE: {"number": 7},
+    CommandKind.TELL_COST: {"transaction_id": "12", "total": "3.31", "currency": "EUR"},
+    CommandKind.TELL_PRICE: {"token_uid": "04A2B3", "text": "0.49 EUR per kWh"},
+    CommandKind.SET_TARIFF: {"evse": 0, "tariff": TERMS},
+    CommandKind.READ_TARIFFS: {"evse": 0},
+    CommandKind.CLEAR_TARIFFS: {"wire_ids": ["T1"]},
+    CommandKind.CHANGE_TARIFF: {"transaction_id": "tx-1", "tariff": TERMS},
+    CommandKind.WEB_PAYMENT: {"evse": 1, "timeout_seconds": 300},
+    CommandKind.SWAP_BATTERY: {"token_uid": "04A2B3", "token_kind": "iso14443"},
 }
 
 
 def test_what_is_answered() -> None:
     assert set(BY_NAME["1.6"].answers) == ANSWERS_16
-    assert set(BY_NAME["2.0.1"].answers) == set(BY_NAME["2.1"].answers) == ANSWERS_2X
+    assert set(BY_NAME["2.0.1"].answers) == ANSWERS_2X
+    assert set(BY_NAME["2.1"].answers) == ANSWERS_21
     assert {name: set(version.sends) for name, version in BY_NAME.items() if version.sends} == {
         "2.1": {"NotifyPeriodicEventStream"}
     }
