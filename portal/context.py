@@ -57,6 +57,17 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 ("driver", "fleet"),
             ),
             Entry("tariffs", gettext_lazy("Tariffs"), "receipt", Permission.TARIFF_VIEW, "f", ("tariff",)),
+            Entry(
+                "settlements",
+                gettext_lazy("Payments"),
+                "credit-card",
+                Permission.MONEY_VIEW,
+                "",
+                ("web-payments", "prepaid"),
+            ),
+            Entry(
+                "displays", gettext_lazy("Displays"), "device-tv", Permission.STATION_VIEW, "", ("display",)
+            ),
         ),
     ),
     (

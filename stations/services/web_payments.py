@@ -118,14 +118,28 @@ def begin(*, station: Station, evse: int, told: str, now: datetime) -> WebPaymen
                 expires_at=now + PATIENCE,
             )  # fmt: skip
     except IntegrityError:
-        raise Conflict(
-            "This code was used already. Scan the one that the station shows now.", code="code_used"
-        ) from None
+        return _again(station, evse, told)
     commands.request_command(
         tenant_id=station.tenant_id, station_id=station.pk, kind=CommandKind.WEB_PAYMENT, actor=_ACTOR,
         arguments={"evse": evse, "timeout_seconds": int(PATIENCE.total_seconds())}, urgent=True,
     )  # fmt: skip
     return payment
+
+
+def _again(station: Station, evse: int, told: str) -> WebPayment:
+    """The same code once more: a page loaded anew, or a messenger that looked ahead. Once money is at stake, no more."""
+    found = WebPayment.objects.filter(
+        tenant_id=station.tenant_id,
+        station=station,
+        evse_number=evse,
+        code=told[:12],
+        state=WebPaymentState.OPEN,
+    ).first()
+    if found is None:
+        raise Conflict(
+            "This code was used already. Scan the one that the station shows now.", code="code_used"
+        )
+    return found
 
 
 def pay(*, payment: WebPayment, amount: Decimal, back: str, now: datetime) -> str:
