@@ -83,7 +83,7 @@ def _mend(payload: dict[str, Any], error: Any) -> str | None:
     value = parent[name]
     if isinstance(value, str):
         return _mend_text(parent, name, value, keyword)
-    if keyword == "type" and isinstance(value, float) and value.is_integer():
+    if keyword == "type" and isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         parent[name] = int(value)  # 1.0 where an integer is asked for
         return f"{name}: decimal point in a whole number"
     if keyword == "type" and value is None:

@@ -77,7 +77,7 @@ def template(tenant_slug: str) -> str:
 def install(*, station: Station, tenant_slug: str, actor: Actor) -> WebPaymentAccess:
     """Give a station a new secret and the address of our page; its old codes are void at once."""
     actor.require(Permission.STATION_CONFIGURE, site_id=station.site_id)
-    if station.ocpp_version != "2.1":
+    if station.ocpp_version and station.ocpp_version != "2.1":
         raise Conflict("QR codes for payment need OCPP 2.1.", code="version")
     access, _made = WebPaymentAccess.objects.update_or_create(
         tenant_id=station.tenant_id, station=station, defaults={"secret": secrets.new_secret(32)}
@@ -127,7 +127,7 @@ def begin(*, station: Station, evse: int, told: str, now: datetime) -> WebPaymen
 
 
 def _again(station: Station, evse: int, told: str) -> WebPayment:
-    """The same code once more: a page loaded anew, or a messenger that looked ahead. Once money is at stake, no more."""
+    """The same code once more: a page loaded anew, a messenger that looked ahead. Not once money is at stake."""
     found = WebPayment.objects.filter(
         tenant_id=station.tenant_id,
         station=station,

@@ -46,13 +46,9 @@ def _vat(asked: Asked) -> VatRequest:
 
 def _vat_checked(answer: VatAnswer, asked: Asked) -> Payload:
     info = {"reasonCode": answer.reason, "additionalInfo": answer.text[:1024]} if answer.reason else None
-    return optional(
-        status="Accepted" if answer.accepted else "Rejected",
-        vatNumber=asked.payload["vatNumber"],
-        evseId=asked.payload.get("evseId"),
-        company=answer.company,
-        statusInfo=info,
-    )
+    said = optional(evseId=asked.payload.get("evseId"), company=answer.company, statusInfo=info)
+    word = "Accepted" if answer.accepted else "Rejected"
+    return {"status": word, "vatNumber": asked.payload["vatNumber"], **said}
 
 
 def _say_web_payment(arguments: Payload, command_id: int) -> Payload:

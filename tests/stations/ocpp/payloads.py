@@ -22,7 +22,10 @@ _TEXT = st.characters(exclude_categories=["Cs"])
 @cache
 def schema(version: str, action: str, response: bool) -> Payload:
     suffix = "Response" if response else ("" if version == "1.6" else "Request")
-    file = resources.files("ocpp") / FOLDERS[version] / "schemas" / f"{action}{suffix}.json"
+    folder = resources.files("ocpp") / FOLDERS[version] / "schemas"
+    file = folder / f"{action}{suffix}.json"
+    if not file.is_file():  # what is sent without an answer is no request
+        file = folder / f"{action}.json"
     return dict(json.loads(file.read_text("utf-8-sig")))
 
 
@@ -79,9 +82,9 @@ def _plain(kind: Any, node: Payload) -> st.SearchStrategy[Any]:
     if kind == "number":
         if "multipleOf" in node:  # 1.6: limits in tenths
             return st.integers(0, 100_000).map(lambda tenths: round(tenths / 10, 1))
-        return st.integers(0, 100_000) | st.floats(
-            node.get("minimum", -1e9), node.get("maximum", 1e12), allow_nan=False, allow_infinity=False
-        )
+        least, most = node.get("minimum", -1e9), node.get("maximum", 1e12)
+        whole = st.integers(int(max(least, 0)), int(min(most, 100_000)))
+        return whole | st.floats(least, most, allow_nan=False, allow_infinity=False)
     if kind == "string":
         return _text(node)
     return st.none() | st.booleans() | st.integers(-10, 10) | st.text(_TEXT, max_size=10)

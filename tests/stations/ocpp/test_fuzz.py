@@ -23,7 +23,7 @@ from tenants.models import Tenant
 from tests.servers import Role, Roles
 from tests.stations.ocpp import payloads
 from tests.stations.ocpp.charger import Charger, charger
-from tests.stations.ocpp.conftest import applied, rows
+from tests.stations.ocpp.conftest import applied, in_thread, rows
 from tests.stations.ocpp.test_tables import ARGUMENTS
 
 VERSIONS = ("1.6", "2.0.1", "2.1")
@@ -211,7 +211,8 @@ async def _asked(
     def ended() -> Command:
         return commands.wait(tenant_id=tenant.pk, command_id=command.pk, timeout_seconds=15)
 
-    return await asyncio.to_thread(ended)
+    done: Command = await in_thread(ended)
+    return done
 
 
 @pytest.mark.parametrize(("version", "kind"), KINDS)
