@@ -9,9 +9,9 @@ from tests.oca.cases import NOT_PLAYED, TESTS, Case, played, published
 PAGE = TESTS.parent / "docs" / "oca-test-cases.md"
 HEAD = """# The Open Charge Alliance's test cases
 
-The published compliance test cases with the central system under test, by number, and the tests that play them. A test
-speaks the charger's side frame by frame and works the operator's side by REST; what we send is held against the official
-schemas. This is our own reading of the cases, no certificate.
+The published compliance test cases with the central system under test, by number, and the tests that play them. A
+test speaks the charger's side frame by frame and works the operator's side by REST; what we send is held against the
+official schemas. This is our own reading of the cases, no certificate.
 
 Made from the marks in `tests/` by `python3 -m tests.oca.document`.
 """

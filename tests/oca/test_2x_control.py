@@ -214,7 +214,7 @@ async def test_a_remote_start(stage: Stage, version: str, card: Token, plugged: 
         await visit.event(
             "Updated" if plugged else "Started", "RemoteStart", "EVConnected" if plugged else "", token=token(CARD),
             info={"remoteStartId": call[3]["remoteStartId"]},
-            **({} if plugged else {"wh": START_WH, "context": "Transaction.Begin"}),
+            wh=None if plugged else START_WH, context="Sample.Periodic" if plugged else "Transaction.Begin",
         )  # fmt: skip
         session = await scene.session()
         assert (session["remote_command_id"], session["token_uid"]) == (order.id, CARD)

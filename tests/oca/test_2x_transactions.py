@@ -70,8 +70,7 @@ async def test_a_cached_card_that_is_no_good_any_more(stage: Stage, version: str
 async def test_a_card_of_the_same_group_stops(
     stage: Stage, version: str, make_token: Callable[..., Token]
 ) -> None:
-    for uid in (CARD, OTHER):
-        await in_thread(lambda uid=uid: make_token(uid=uid, group="FAMILY"))
+    await in_thread(lambda: [make_token(uid=uid, group="FAMILY") for uid in (CARD, OTHER)])
     async with stage(version) as scene:
         for uid in (CARD, OTHER):
             told = await scene.tell("Authorize", {"idToken": token(uid)})

@@ -61,7 +61,7 @@ class Visit:
 
     async def authorized(self, uid: str, status: str = "Accepted") -> Payload:
         kind = "Started" if self.seq_no == 0 else "Updated"
-        begin = {"wh": START_WH, "context": "Transaction.Begin"} if kind == "Started" else {}
+        begin: dict[str, Any] = {"wh": START_WH, "context": "Transaction.Begin"} if kind == "Started" else {}
         answer = await self.event(kind, "Authorized", "EVConnected", token=token(uid), **begin)
         assert answer["idTokenInfo"]["status"] == status, answer
         return answer
