@@ -196,6 +196,7 @@ class GatewayProcessAdmin(Viewed):
 
 @admin.register(TrustAnchor)
 class TrustAnchorAdmin(Viewed):
+    exclude = ["issuer_name_hash", "issuer_key_hash"]  # of certificates, not of secrets; nobody reads them
     list_display = ["name", "use", "tenant", "subject", "not_after", "origin", "archived_at"]
     list_filter = ["use", "origin", "tenant"]
     search_fields = ["name", "subject", "=fingerprint", "=serial"]
@@ -203,6 +204,7 @@ class TrustAnchorAdmin(Viewed):
 
 @admin.register(InstalledCertificate)
 class InstalledCertificateAdmin(Viewed):
+    exclude = ["issuer_name_hash", "issuer_key_hash"]
     list_display = ["station", "tenant", "use", "anchor", "serial", "installed_at", "told_at"]
     list_filter = ["use", "tenant"]
     search_fields = ["station__identity", "=serial"]
