@@ -1,5 +1,6 @@
 """What happens at a charger."""
 
+from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
 from stations.models.journal import Frame, GatewayProcess, JournalCursor, JournalHead, Reading, StationEvent
 from stations.models.session import (
@@ -24,6 +25,7 @@ from stations.models.station import (
 __all__ = [
     "ONLY_IN",
     "Authorization",
+    "CertificateUse",
     "Command",
     "CommandKind",
     "CommandState",
@@ -33,6 +35,7 @@ __all__ = [
     "Evse",
     "Frame",
     "GatewayProcess",
+    "InstalledCertificate",
     "JournalCursor",
     "JournalHead",
     "OrphanMessage",
@@ -45,5 +48,6 @@ __all__ = [
     "SessionState",
     "Station",
     "StationEvent",
+    "TrustAnchor",
     "Variable",
 ]
