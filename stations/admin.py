@@ -20,6 +20,7 @@ from stations.models import (
     DisplayNotice,
     Evse,
     Frame,
+    InstalledCertificate,
     JournalCursor,
     JournalHead,
     OrphanMessage,
@@ -34,6 +35,7 @@ from stations.models import (
     Station,
     StationEvent,
     StationTariff,
+    TrustAnchor,
     Variable,
     VatCheck,
     WebPayment,
@@ -319,3 +321,19 @@ class BatterySwapAdmin(Viewed):
     list_display = ["id", "tenant", "station", "request_id", "token_uid", "state", "began_at", "out_at"]
     list_filter = ["state", "tenant"]
     search_fields = ["token_uid", "station__identity"]
+
+
+@admin.register(TrustAnchor)
+class TrustAnchorAdmin(Viewed):
+    exclude = ["issuer_name_hash", "issuer_key_hash"]  # of certificates, not of secrets; nobody reads them
+    list_display = ["name", "use", "tenant", "subject", "not_after", "origin", "archived_at"]
+    list_filter = ["use", "origin", "tenant"]
+    search_fields = ["name", "subject", "=fingerprint", "=serial"]
+
+
+@admin.register(InstalledCertificate)
+class InstalledCertificateAdmin(Viewed):
+    exclude = ["issuer_name_hash", "issuer_key_hash"]
+    list_display = ["station", "tenant", "use", "anchor", "serial", "installed_at", "told_at"]
+    list_filter = ["use", "tenant"]
+    search_fields = ["station__identity", "=serial"]

@@ -24,6 +24,7 @@ from stations.models import (
     DisplayMessage,
     DisplayNotice,
     Frame,
+    InstalledCertificate,
     JournalCursor,
     JournalHead,
     OrphanMessage,
@@ -38,6 +39,7 @@ from stations.models import (
     Station,
     StationEvent,
     StationTariff,
+    TrustAnchor,
     Variable,
     VatCheck,
     WebPayment,
@@ -87,6 +89,10 @@ class World:
     member: Membership
     key: ApiKey
     webhook: Webhook
+
+    @property
+    def nothing(self) -> dict[str, Any]:
+        return {}
 
     def new_token(self) -> Token:
         return objects.create_token(self.tenant)
@@ -167,7 +173,7 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
         "tariff_id": world.charging_at_21().tariff.pk
     },
     ("POST", "stations/<int:station_id>/display-messages/<int:message_id>/send-again"): lambda world: (
-        {} if world.charging_at_21() else {}
+        world.charging_at_21().nothing
     ),
     ("POST", "stations/<int:station_id>/swaps"): lambda world: {"token_uid": "04AABBCC"},
     ("POST", "prepaid"): lambda world: {"token_id": world.new_token().pk},
@@ -338,6 +344,19 @@ def _history(tenant: Tenant, station: Station, session: Session, tariff: Tariff,
     own = {"tenant": tenant, "station": station}
     StationEvent.objects.create(**own, kind="boot", text=marker, occurred_at=now, received_at=now)
     Variable.objects.create(**own, name=marker, value="60", read_at=now, source="get_configuration")
+    anchor = TrustAnchor.objects.create(
+        tenant=tenant,
+        use="csms_root",
+        name=marker,
+        serial="1a",
+        issuer_name_hash="0" * 64,
+        fingerprint=marker,
+        not_before=now,
+        not_after=now,
+    )
+    InstalledCertificate.objects.create(
+        **own, use="csms_root", hash_algorithm="SHA256", issuer_name_hash=marker, serial="1a", anchor=anchor
+    )
     Connection.objects.create(
         **own, epoch=1, gateway="g", ocpp_version="1.6", opened_at=now, close_reason=marker
     )

@@ -1,6 +1,7 @@
 """What happens at a charger."""
 
 from stations.models.battery import BatterySlot, BatterySwap, SwapState
+from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
 from stations.models.cost import (
     LimitOrigin,
@@ -54,6 +55,7 @@ __all__ = [
     "Authorization",
     "BatterySlot",
     "BatterySwap",
+    "CertificateUse",
     "Command",
     "CommandKind",
     "CommandState",
@@ -69,6 +71,7 @@ __all__ = [
     "Evse",
     "Frame",
     "GatewayProcess",
+    "InstalledCertificate",
     "JournalCursor",
     "JournalHead",
     "LimitOrigin",
@@ -91,6 +94,7 @@ __all__ = [
     "StationTariff",
     "SwapState",
     "TariffStanding",
+    "TrustAnchor",
     "Variable",
     "VatCheck",
     "WebPayment",

@@ -33,6 +33,10 @@ class CommandKind(models.TextChoices):
     CHANGE_TARIFF = "change_tariff", _("Change a session's tariff")
     WEB_PAYMENT = "web_payment", _("Tell that a web payment began")
     SWAP_BATTERY = "swap_battery", _("Start a battery swap")
+    INSTALL_CERTIFICATE = "install_certificate", _("Install a root certificate")
+    DELETE_CERTIFICATE = "delete_certificate", _("Delete a certificate")
+    READ_CERTIFICATES = "read_certificates", _("List installed certificates")
+    SEND_CERTIFICATE = "send_certificate", _("Hand over a signed certificate")
 
 
 # Kinds that not every version can say, with those that can; tests hold it against the versions' tables.

@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from stations.neutral import (
+    CertificateGone,
+    CertificatesTold,
+    CertificateTaken,
     DisplaysTold,
     EventReport,
     MeterReport,
@@ -14,7 +17,16 @@ from stations.neutral import (
     TariffsTold,
     VariablesTold,
 )
-from stations.services import connectors, devices, displays, events, readings, station_tariffs, swaps
+from stations.services import (
+    connectors,
+    devices,
+    displays,
+    events,
+    readings,
+    station_tariffs,
+    swaps,
+    trust,
+)
 
 # In this order; each verb gets all reports of its kind in the order told.
 RECORDERS: dict[type, Callable[..., Any]] = {
@@ -22,6 +34,9 @@ RECORDERS: dict[type, Callable[..., Any]] = {
     StatusReport: connectors.record_status,
     EventReport: events.record,
     VariablesTold: devices.record,
+    CertificatesTold: trust.record_listing,
+    CertificateTaken: trust.record_taken,
+    CertificateGone: trust.record_gone,
     DisplaysTold: displays.record,
     TariffsTold: station_tariffs.record,
     SwapReport: swaps.record,

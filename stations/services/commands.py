@@ -25,6 +25,9 @@ CHANNEL = "station_command"  # PostgreSQL NOTIFY, payload "<tenant id>:<station 
 NEEDS = {
     CommandKind.WRITE_CONFIGURATION: Permission.STATION_CONFIGURE,
     CommandKind.CHANGE_TARIFF: Permission.TARIFF_EDIT,
+    CommandKind.INSTALL_CERTIFICATE: Permission.STATION_CONFIGURE,
+    CommandKind.DELETE_CERTIFICATE: Permission.STATION_CONFIGURE,
+    CommandKind.SEND_CERTIFICATE: Permission.STATION_CONFIGURE,
 }
 # Sent by the minute to every station that charges: the session says what was shown, the audit is for what people do.
 UNAUDITED = (CommandKind.TELL_COST, CommandKind.TELL_PRICE)

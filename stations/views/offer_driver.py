@@ -95,5 +95,3 @@ class WebPaymentForm(CommandForm):
 
 class SwapForm(CommandForm):
     token_uid = forms.CharField(label=_("Token"), max_length=36)
-
-

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from stations.ocpp.v201 import availability, charging, cost, diagnostics, display, provisioning
+from stations.ocpp.v201 import (
+    availability,
+    certificates,
+    charging,
+    cost,
+    diagnostics,
+    display,
+    provisioning,
+)
 from stations.ocpp.version import Version, table
 
 ANSWERS = table(
-    provisioning.ANSWERS, charging.ANSWERS, availability.ANSWERS, diagnostics.ANSWERS, display.ANSWERS
+    provisioning.ANSWERS,
+    charging.ANSWERS,
+    availability.ANSWERS,
+    diagnostics.ANSWERS,
+    display.ANSWERS,
 )
-SAYS = table(provisioning.SAYS, charging.SAYS, availability.SAYS, diagnostics.SAYS, display.SAYS, cost.SAYS)
+SAYS = table(
+    provisioning.SAYS,
+    charging.SAYS,
+    availability.SAYS,
+    certificates.SAYS,
+    diagnostics.SAYS,
+    display.SAYS,
+    cost.SAYS,
+)
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)

@@ -25,11 +25,13 @@ SAYS = {
     "1.6": {
         "ClearCache", "DataTransfer", "GetConfiguration", "Reset", "ChangeAvailability", "RemoteStartTransaction",
         "RemoteStopTransaction", "TriggerMessage", "UnlockConnector", "ChangeConfiguration",
+        "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
     },
     "2.0.1": {
         "ClearCache", "DataTransfer", "GetVariables", "GetBaseReport", "Reset", "ChangeAvailability",
         "RequestStartTransaction", "RequestStopTransaction", "TriggerMessage", "UnlockConnector", "SetVariables",
         "SetDisplayMessage", "GetDisplayMessages", "ClearDisplayMessage", "CostUpdated",
+        "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
     },
 }  # fmt: skip
 SAYS["2.1"] = SAYS["2.0.1"] | {
@@ -76,6 +78,15 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     CommandKind.CHANGE_TARIFF: {"transaction_id": "tx-1", "tariff": TERMS},
     CommandKind.WEB_PAYMENT: {"evse": 1, "timeout_seconds": 300},
     CommandKind.SWAP_BATTERY: {"token_uid": "04A2B3", "token_kind": "iso14443"},
+    CommandKind.INSTALL_CERTIFICATE: {"use": "csms_root", "certificate": "PEM"},
+    CommandKind.DELETE_CERTIFICATE: {
+        "hash_algorithm": "SHA256",
+        "issuer_name_hash": "ab",
+        "issuer_key_hash": "cd",
+        "serial_number": "1a",
+    },
+    CommandKind.READ_CERTIFICATES: {"uses": ["csms_root"]},
+    CommandKind.SEND_CERTIFICATE: {"chain": "PEM", "request_id": 7},
 }
 
 
