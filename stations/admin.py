@@ -255,6 +255,7 @@ class PrepaidAccountAdmin(Viewed):
 @admin.register(PrepaidEntry)
 class PrepaidEntryAdmin(Viewed):
     list_display = ["account", "tenant", "kind", "amount", "session", "label", "at"]
+    list_select_related = ["account__token", "tenant", "session"]
     list_filter = ["kind", "tenant"]
     search_fields = ["account__token__uid", "label"]
 

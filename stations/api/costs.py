@@ -138,12 +138,24 @@ class EntryOut(Out):
 
 
 class AccountOut(Out):
+    token_uid = serializers.CharField(source="token.uid")
+    visual_number = serializers.CharField(source="token.visual_number")
     balance = serializers.SerializerMethodField()
     reserved = serializers.SerializerMethodField()
 
     class Meta:
         model = PrepaidAccount
-        fields = ["id", "token_id", "currency", "balance", "reserved", "created_at", "closed_at"]
+        fields = [
+            "id",
+            "token_id",
+            "token_uid",
+            "visual_number",
+            "currency",
+            "balance",
+            "reserved",
+            "created_at",
+            "closed_at",
+        ]
 
     def get_balance(self, account: PrepaidAccount) -> str:
         return str(prepaid.balance(account))
@@ -172,7 +184,9 @@ class PayIn(In):
 class PrepaidView(TenantView):
     def rows(self) -> QuerySet[PrepaidAccount]:
         tokens = holders.tokens(self.tenant_id, self.actor)
-        return PrepaidAccount.objects.filter(tenant_id=self.tenant_id, token__in=tokens)
+        return PrepaidAccount.objects.filter(tenant_id=self.tenant_id, token__in=tokens).select_related(
+            "token"
+        )
 
     def account(self) -> PrepaidAccount:
         return self.one(self.rows().select_related("token"), pk=self.kwargs["account_id"])
@@ -182,7 +196,7 @@ class PrepaidList(PrepaidView):
     """Prepaid tokens."""
 
     verbs = {
-        "GET": Verb(Permission.MONEY_VIEW, gives=AccountOut, many=True, says="List prepaid tokens"),
+        "GET": Verb(Permission.TOKEN_VIEW, gives=AccountOut, many=True, says="List prepaid tokens"),
         "POST": Verb(
             Permission.TOKEN_EDIT,
             takes=AccountIn,
@@ -209,7 +223,7 @@ class PrepaidList(PrepaidView):
 class PrepaidOne(PrepaidView):
     """A prepaid token with all that was paid in and used."""
 
-    verbs = {"GET": Verb(Permission.MONEY_VIEW, gives=AccountDetail, says="Read a prepaid token")}
+    verbs = {"GET": Verb(Permission.TOKEN_VIEW, gives=AccountDetail, says="Read a prepaid token")}
 
     def get(self, request: Request, account_id: int) -> Response:
         return self.answer(self.account())

@@ -68,6 +68,7 @@ class SettlementList(TenantView):
     filterset_class = SettlementFilter
 
     def rows(self) -> QuerySet[Settlement]:
+        self.actor.require(Permission.STATION_VIEW)
         return Settlement.objects.filter(
             tenant_id=self.tenant_id, station__in=visible.stations(self.tenant_id, self.actor)
         )
@@ -88,6 +89,7 @@ class VatCheckList(TenantView):
     verbs = {"GET": Verb(Permission.MONEY_VIEW, gives=VatCheckOut, many=True, says="List VAT numbers")}
 
     def rows(self) -> QuerySet[VatCheck]:
+        self.actor.require(Permission.STATION_VIEW)
         return VatCheck.objects.filter(
             tenant_id=self.tenant_id, station__in=visible.stations(self.tenant_id, self.actor)
         )
@@ -122,6 +124,7 @@ class WebPaymentList(TenantView):
     verbs = {"GET": Verb(Permission.MONEY_VIEW, gives=WebPaymentOut, many=True, says="List web payments")}
 
     def rows(self) -> QuerySet[WebPayment]:
+        self.actor.require(Permission.STATION_VIEW)
         return WebPayment.objects.filter(
             tenant_id=self.tenant_id, station__in=visible.stations(self.tenant_id, self.actor)
         )

@@ -30,7 +30,6 @@ HIGHEST = Decimal(100_000)
 def open_account(*, tenant_id: int, token: Token, currency: str, actor: Actor) -> PrepaidAccount:
     """Make a token prepaid: from now on its sessions end when the credit is used up."""
     actor.require(Permission.TOKEN_EDIT)
-    actor.require(Permission.MONEY_VIEW)
     account, made = PrepaidAccount.objects.get_or_create(
         tenant_id=tenant_id, token=token, defaults={"currency": currency.upper()}
     )
@@ -46,7 +45,6 @@ def open_account(*, tenant_id: int, token: Token, currency: str, actor: Actor) -
 def pay_in(*, account: PrepaidAccount, amount: Decimal, label: str = "", actor: Actor) -> PrepaidEntry:
     """Add credit; a negative amount pays some of it out."""
     actor.require(Permission.TOKEN_EDIT)
-    actor.require(Permission.MONEY_VIEW)
     if not amount or not amount.is_finite() or abs(amount) > HIGHEST:
         raise Invalid(fields={"amount": f"Write an amount up to {HIGHEST}, not zero."})
     locked = PrepaidAccount.objects.select_for_update().get(tenant_id=account.tenant_id, pk=account.pk)
@@ -68,7 +66,6 @@ def pay_in(*, account: PrepaidAccount, amount: Decimal, label: str = "", actor: 
 def close(*, account: PrepaidAccount, actor: Actor) -> PrepaidAccount:
     """The token is billed as others are again. What is left must be paid out first."""
     actor.require(Permission.TOKEN_EDIT)
-    actor.require(Permission.MONEY_VIEW)
     left = balance(account)
     if left > 0:
         raise Conflict(f"{left} {account.currency} are left. Pay them out first.", code="prepaid_credit")

@@ -25,6 +25,8 @@ from tenants.permissions import Permission
 
 @page(Permission.MONEY_VIEW)
 def settlements(request: PageRequest) -> HttpResponse:
+    if not request.actor.may(Permission.STATION_VIEW):  # who sees fleets alone: their prepaid cards
+        return go(request, "prepaid")
     seen = visible.stations(request.tenant.pk, request.actor)
     every = Settlement.objects.filter(tenant_id=request.tenant.pk, station__in=seen)
     rows = every.select_related("station", "session")
@@ -49,6 +51,7 @@ def settlements(request: PageRequest) -> HttpResponse:
 
 @page(Permission.MONEY_VIEW)
 def web(request: PageRequest) -> HttpResponse:
+    request.actor.require(Permission.STATION_VIEW)
     seen = visible.stations(request.tenant.pk, request.actor)
     own: dict[str, Any] = {"tenant_id": request.tenant.pk, "station__in": seen}
     context = {
@@ -89,7 +92,7 @@ def _accounts(request: PageRequest) -> Any:
     )
 
 
-@page(Permission.MONEY_VIEW)
+@page(Permission.TOKEN_VIEW)
 def prepaid(request: PageRequest) -> HttpResponse:
     form = OpenForm(request.POST or None, request=request)
     if request.method == "POST" and request.actor.may(Permission.TOKEN_EDIT) and form.is_valid():
@@ -111,7 +114,7 @@ def prepaid(request: PageRequest) -> HttpResponse:
     return render(request, "stations/prepaid.html", context, status=422 if form.errors else 200)
 
 
-@page(Permission.MONEY_VIEW)
+@page(Permission.TOKEN_VIEW)
 def account(request: PageRequest, account_id: int) -> HttpResponse:
     found = _account(request, account_id)
     form = PayForm(request.POST or None)

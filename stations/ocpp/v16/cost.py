@@ -67,6 +67,6 @@ def _say_price(arguments: Payload, command_id: int) -> Payload:
 
 
 SAYS: dict[str, Say] = {
-    CommandKind.TELL_COST: Say("DataTransfer", _say_cost, cases="CP"),
-    CommandKind.TELL_PRICE: Say("DataTransfer", _say_price, cases="CP"),
+    CommandKind.TELL_COST: Say("DataTransfer", _say_cost, cases="5.6"),
+    CommandKind.TELL_PRICE: Say("DataTransfer", _say_price, cases="5.6"),
 }

@@ -56,7 +56,7 @@ ANSWERS: dict[str, Journal | Ask] = {
         pricing.authorize,
         charging.authorize_request,
         _authorized,
-        cases=f"{v201.ANSWERS['Authorize'].cases} I07",
+        cases=f"{v201.ANSWERS['Authorize'].cases} C17 I08",
     ),
     "TransactionEvent": Ask(
         pricing.record_events_with_limits,

@@ -48,7 +48,7 @@ def _vat_checked(answer: VatAnswer, asked: Asked) -> Payload:
     info = {"reasonCode": answer.reason, "additionalInfo": answer.text[:1024]} if answer.reason else None
     said = optional(evseId=asked.payload.get("evseId"), company=answer.company, statusInfo=info)
     word = "Accepted" if answer.accepted else "Rejected"
-    return {"status": word, "vatNumber": asked.payload["vatNumber"], **said}
+    return {"status": word, "vatNumber": asked.payload["vatNumber"][:20], **said}
 
 
 def _say_web_payment(arguments: Payload, command_id: int) -> Payload:
@@ -56,8 +56,8 @@ def _say_web_payment(arguments: Payload, command_id: int) -> Payload:
 
 
 ANSWERS: dict[str, Journal | Ask] = {
-    "NotifySettlement": Ask(settlements.record, _settlement, _settled, cases="C20 C21 C22"),
-    "VatNumberValidation": Ask(vat.validate, _vat, _vat_checked, cases="C23"),
+    "NotifySettlement": Ask(settlements.record, _settlement, _settled, cases="C19 C20 C21 C22"),
+    "VatNumberValidation": Ask(vat.validate, _vat, _vat_checked, cases="C21"),
 }
 
 SAYS: dict[str, Say] = {
