@@ -21,7 +21,7 @@ from stations.ocpp.v21 import tariffs as wire_tariffs
 from stations.services import station_tariffs
 from tenants.errors import Invalid
 from tenants.models import Tenant
-from tests.stations.ocpp.conftest import Plug, rows
+from tests.stations.ocpp.conftest import Plug, in_thread, rows
 from tests.stations.ocpp.test_commands import settled
 
 
@@ -54,8 +54,6 @@ async def row(tenant: Tenant, station: Station) -> StationTariff:
 async def test_the_tariff_that_counts_is_installed_and_follows_each_change(
     plug: Plug, tenant: Tenant, station: Station, make_tariff: Callable[..., Tariff], owner_actor: Any
 ) -> None:
-    from tests.stations.ocpp.conftest import in_thread
-
     tariff = await in_thread(lambda: make_tariff(is_default=True))
     await keeps_tariffs(tenant, station)
     async with plug(station, "2.1") as wire:
@@ -93,8 +91,6 @@ async def test_the_tariff_that_counts_is_installed_and_follows_each_change(
 async def test_another_tariff_found_on_the_station_is_shown_and_put_right(
     plug: Plug, tenant: Tenant, station: Station, make_tariff: Callable[..., Tariff], owner_actor: Any
 ) -> None:
-    from tests.stations.ocpp.conftest import in_thread
-
     await in_thread(lambda: make_tariff(is_default=True))
     await keeps_tariffs(tenant, station)
     async with plug(station, "2.1") as wire:
@@ -117,8 +113,6 @@ async def test_another_tariff_found_on_the_station_is_shown_and_put_right(
 async def test_a_refusal_is_shown_and_not_repeated(
     plug: Plug, tenant: Tenant, station: Station, make_tariff: Callable[..., Tariff], word: str
 ) -> None:
-    from tests.stations.ocpp.conftest import in_thread
-
     await in_thread(lambda: make_tariff(is_default=True))
     await keeps_tariffs(tenant, station)
     async with plug(station, "2.1") as wire:
@@ -133,8 +127,6 @@ async def test_a_refusal_is_shown_and_not_repeated(
 async def test_a_tariff_with_steps_is_refused_in_words(
     plug: Plug, tenant: Tenant, station: Station, make_tariff: Callable[..., Tariff]
 ) -> None:
-    from tests.stations.ocpp.conftest import in_thread
-
     stepped = [{"price_components": [{"type": "TIME", "price": "6", "vat": None, "step_size": 900}]}]
     await in_thread(lambda: make_tariff(is_default=True, elements=stepped))
     await keeps_tariffs(tenant, station)
@@ -147,10 +139,8 @@ async def test_a_tariff_with_steps_is_refused_in_words(
 
 
 async def test_a_running_session_is_billed_by_the_tariff_that_its_station_has_taken(
-    plug: Plug, tenant: Tenant, station: Station, make_tariff: Callable[..., Tariff], make_session: Any, owner_actor: Any
+    plug: Plug, tenant: Tenant, station: Station, make_tariff: Any, make_session: Any, owner_actor: Any
 ) -> None:  # fmt: skip
-    from tests.stations.ocpp.conftest import in_thread
-
     cheap = await in_thread(lambda: make_tariff())
     session = await in_thread(lambda: make_session(station, transaction_id="tx-9"))
     async with plug(station, "2.1") as wire:
@@ -262,7 +252,10 @@ def test_the_same_use_costs_the_same_by_our_engine_and_by_the_stations_reading(
             },
             "fixed fee",
         ),
-        ({"price_components": [{"type": "ENERGY", "price": "1"}], "restrictions": {"moon": "full"}}, "no condition moon"),
+        (
+            {"price_components": [{"type": "ENERGY", "price": "1"}], "restrictions": {"moon": "full"}},
+            "no condition moon",
+        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_said_is_refused_in_words(element: dict[str, Any], words: str) -> None:
