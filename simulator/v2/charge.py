@@ -175,14 +175,6 @@ class Charge(Answers):
     def on_get_local_list_version(self, **_: Any) -> Any:
         return self.call_result.GetLocalListVersion(version_number=self.station.local_auth.version)
 
-    @on(Action.cost_updated)
-    def on_cost_updated(self, total_cost: float, transaction_id: str, **_: Any) -> Any:
-        number = self.station.connector_of(transaction_id)
-        transaction = self.station.connectors[number].transaction if number else None
-        if transaction is not None:
-            transaction.total_cost = total_cost
-        return self.call_result.CostUpdated()
-
 
 def _asked_for(profile: Profile, evse_id: int | None, criterion: dict[str, Any]) -> bool:
     purpose = criterion.get("charging_profile_purpose")

@@ -205,7 +205,9 @@ def reckon(tariff: dict[str, Any], kwh: Decimal, charging_s: int, idle_s: int) -
     for part, amount in used.items():
         if part not in tariff:
             continue
-        rate = 1 + sum(Decimal(str(one["tax"])) for one in tariff[part].get("taxRates", ())) / 100
+        rate = (
+            1 + sum((Decimal(str(one["tax"])) for one in tariff[part].get("taxRates", ())), Decimal(0)) / 100
+        )
         first_rate = first_rate or rate
         price = Decimal(str(tariff[part]["prices"][0][words[part]])) * amount
         net, gross = net + price, gross + price * rate
