@@ -30,7 +30,7 @@ from stations.neutral import (
     TransactionAnswer,
     TransactionEvent,
 )
-from stations.services import prepaid, sessions, showing, transactions
+from stations.services import prepaid, sessions, showing, transactions, web_payments
 from tenants import rows
 from tenants.context import current_alias
 
@@ -281,7 +281,11 @@ def _bounds(
             fresh.append((key, one))
     credit = rows.alone(tenant_id, prepaid.free(one.token_uid for _key_, one in fresh)) if fresh else {}
     for key, one in fresh:
-        if one.token_uid in credit:
+        paid = web_payments.of_token(tenant_id=tenant_id, station_id=one.station_id, token_uid=one.token_uid)
+        if paid is not None:
+            web_payments.bind(paid, one.session_id, told=True)
+            bounds[key] = SessionLimit(cost=paid.limit_cost)
+        elif one.token_uid in credit:
             currency, token_id, left = credit[one.token_uid]
             bounds[key] = bind(tenant_id, one.session_id, one.tariff, currency, left, told=True)
             credit[one.token_uid] = (currency, token_id, Decimal(0))  # two in one batch share it no more

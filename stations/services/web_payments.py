@@ -41,6 +41,7 @@ from tenants.services import audit
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 PATIENCE = timedelta(minutes=5)  # to pay; the station is told, and keeps the place
 HIGHEST = Decimal(500)
+PREFIX = "WEB"  # of the tokens that payments are
 COMPONENT = "WebPaymentsCtrlr"
 _ACTOR = system("Payment page")
 
@@ -108,7 +109,7 @@ def begin(*, station: Station, evse: int, told: str, now: datetime) -> WebPaymen
         raise Invalid(
             "This code is no longer valid. Scan the one that the station shows now.", code="code_old"
         )
-    uid = f"WEB{random.token_hex(8).upper()}"
+    uid = f"{PREFIX}{random.token_hex(8).upper()}"
     terms = rows.alone(station.tenant_id, tariffs.snapshot_for([(station.site_id, station.tariff_id)]))[0]
     try:
         with transaction.atomic(using=current_alias()):
@@ -202,14 +203,27 @@ def _go_on(payment: WebPayment, now: datetime) -> int:
         ).first()
         if payment.session is not None:
             payment.state = WebPaymentState.STARTED
-            SessionCost.objects.get_or_create(
-                tenant_id=payment.tenant_id, session=payment.session,
-                defaults={"limit_cost": payment.limit_cost, "limit_origin": LimitOrigin.WEB},
-            )  # fmt: skip
+            bind(payment, payment.session.pk, told=False)
     if payment.state == before and payment.session is None:
         return 0
     payment.save(update_fields=["state", "session"])
     return 1
+
+
+def bind(payment: WebPayment, session_id: int, *, told: bool) -> None:
+    """The session may cost what was set aside, and no more."""
+    cost, _made = SessionCost.objects.get_or_create(tenant_id=payment.tenant_id, session_id=session_id)
+    if cost.limit_origin in ("", LimitOrigin.STATION):
+        cost.limit_cost, cost.limit_origin = payment.limit_cost, LimitOrigin.WEB
+        cost.limit_told_at = timezone.now() if told else None
+        cost.save(update_fields=["limit_cost", "limit_origin", "limit_told_at"])
+
+
+def of_token(*, tenant_id: int, station_id: int, token_uid: str) -> WebPayment | None:
+    """The payment whose charge this token starts."""
+    if not token_uid.startswith(PREFIX):
+        return None
+    return WebPayment.objects.filter(tenant_id=tenant_id, station_id=station_id, token_uid=token_uid).first()
 
 
 def find(*, tenant_id: int, key: str) -> WebPayment | None:

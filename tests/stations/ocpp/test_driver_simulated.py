@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +13,6 @@ from django.test import Client
 
 from billing.models import Tariff
 from fleets.models import Token
-from simulator.clock import Clock
 from simulator.driver import Battery
 from simulator.station import SimulatedStation
 from stations.models import (
@@ -50,15 +49,10 @@ ACTOR = system("tests")
 
 
 def simulated(gateway: Role, tenant: Tenant, station: Station, version: str, **more: Any) -> SimulatedStation:
-    """Its time stands still until it is moved, at what is now."""
-    clock = (
-        Clock(0, start=datetime.now(UTC) - timedelta(hours=2))
-        if "start" in Clock.__init__.__annotations__
-        else None
-    )
+    """Its time stands still until it is moved."""
     return SimulatedStation(
         url=f"{gateway.ws_url}/ocpp/{tenant.slug}", identity=station.identity, version=version,
-        password=station.password, speed=0, clock=clock, auto_plug=0, **more,  # type: ignore[attr-defined]
+        password=station.password, speed=0, auto_plug=0, **more,  # type: ignore[attr-defined]
     )  # fmt: skip
 
 
