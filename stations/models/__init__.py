@@ -1,5 +1,14 @@
 """What happens at a charger."""
 
+from stations.models.access import (
+    LIVE_RESERVATIONS,
+    AccessRule,
+    ListScope,
+    ListState,
+    LocalList,
+    Reservation,
+    ReservationState,
+)
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
 from stations.models.journal import Frame, GatewayProcess, JournalCursor, JournalHead, Reading, StationEvent
 from stations.models.session import (
@@ -22,7 +31,9 @@ from stations.models.station import (
 )
 
 __all__ = [
+    "LIVE_RESERVATIONS",
     "ONLY_IN",
+    "AccessRule",
     "Authorization",
     "Command",
     "CommandKind",
@@ -35,11 +46,16 @@ __all__ = [
     "GatewayProcess",
     "JournalCursor",
     "JournalHead",
+    "ListScope",
+    "ListState",
+    "LocalList",
     "OrphanMessage",
     "PowerType",
     "QuarantinedStation",
     "Reading",
     "Registration",
+    "Reservation",
+    "ReservationState",
     "Session",
     "SessionEvent",
     "SessionState",

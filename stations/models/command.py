@@ -22,6 +22,10 @@ class CommandKind(models.TextChoices):
     TRIGGER = "trigger", _("Ask for a message")
     CLEAR_CACHE = "clear_cache", _("Clear the authorisation cache")
     DATA_TRANSFER = "data_transfer", _("Vendor message")
+    SEND_LIST = "send_local_list", _("Send the local list")
+    READ_LIST_VERSION = "read_list_version", _("Ask for the local list's version")
+    RESERVE = "reserve", _("Reserve")
+    CANCEL_RESERVATION = "cancel_reservation", _("Cancel a reservation")
 
 
 # Kinds that not every version can say, with those that can; tests hold it against the versions' tables.

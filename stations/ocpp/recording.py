@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from stations.neutral import EventReport, MeterReport, StatusReport, VariablesTold
-from stations.services import connectors, devices, events, readings
+from stations.neutral import (
+    EventReport,
+    ListAnswered,
+    ListVersionTold,
+    MeterReport,
+    ReservationAnswered,
+    ReservationTold,
+    StatusReport,
+    VariablesTold,
+)
+from stations.services import connectors, devices, events, local_lists, readings, reservations
 
 # In this order; each verb gets all reports of its kind in the order told.
 RECORDERS: dict[type, Callable[..., Any]] = {
@@ -14,6 +23,10 @@ RECORDERS: dict[type, Callable[..., Any]] = {
     StatusReport: connectors.record_status,
     EventReport: events.record,
     VariablesTold: devices.record,
+    ListAnswered: local_lists.answered,
+    ListVersionTold: local_lists.told_version,
+    ReservationAnswered: reservations.answered,
+    ReservationTold: reservations.told,
 }
 
 
