@@ -9,6 +9,7 @@ from stations.models.access import (
     Reservation,
     ReservationState,
 )
+from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
 from stations.models.journal import Frame, GatewayProcess, JournalCursor, JournalHead, Reading, StationEvent
 from stations.models.session import (
@@ -35,6 +36,7 @@ __all__ = [
     "ONLY_IN",
     "AccessRule",
     "Authorization",
+    "CertificateUse",
     "Command",
     "CommandKind",
     "CommandState",
@@ -44,6 +46,7 @@ __all__ = [
     "Evse",
     "Frame",
     "GatewayProcess",
+    "InstalledCertificate",
     "JournalCursor",
     "JournalHead",
     "ListScope",
@@ -61,5 +64,6 @@ __all__ = [
     "SessionState",
     "Station",
     "StationEvent",
+    "TrustAnchor",
     "Variable",
 ]

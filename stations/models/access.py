@@ -149,7 +149,9 @@ class Reservation(TenantModel):
         max_length=12, choices=ReservationState.choices, default=ReservationState.PLANNED
     )
     reason = models.CharField(max_length=200, blank=True)  # why it ended so, in words
-    extended_from = models.DateTimeField(null=True)  # the expiry that holds until the station takes the new one
+    extended_from = models.DateTimeField(
+        null=True
+    )  # the expiry that holds until the station takes the new one
     attempts = models.PositiveSmallIntegerField(default=0)
     command_id = models.BigIntegerField(null=True)  # the newest command about it
     session = TenantForeignKey(

@@ -26,6 +26,10 @@ class CommandKind(models.TextChoices):
     READ_LIST_VERSION = "read_list_version", _("Ask for the local list's version")
     RESERVE = "reserve", _("Reserve")
     CANCEL_RESERVATION = "cancel_reservation", _("Cancel a reservation")
+    INSTALL_CERTIFICATE = "install_certificate", _("Install a root certificate")
+    DELETE_CERTIFICATE = "delete_certificate", _("Delete a certificate")
+    READ_CERTIFICATES = "read_certificates", _("List installed certificates")
+    SEND_CERTIFICATE = "send_certificate", _("Hand over a signed certificate")
 
 
 # Kinds that not every version can say, with those that can; tests hold it against the versions' tables.

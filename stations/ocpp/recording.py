@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from stations.neutral import (
+    CertificateGone,
+    CertificatesTold,
+    CertificateTaken,
     EventReport,
     ListAnswered,
     ListVersionTold,
@@ -15,7 +18,15 @@ from stations.neutral import (
     StatusReport,
     VariablesTold,
 )
-from stations.services import connectors, devices, events, local_lists, readings, reservations
+from stations.services import (
+    connectors,
+    devices,
+    events,
+    local_lists,
+    readings,
+    reservations,
+    trust,
+)
 
 # In this order; each verb gets all reports of its kind in the order told.
 RECORDERS: dict[type, Callable[..., Any]] = {
@@ -27,6 +38,9 @@ RECORDERS: dict[type, Callable[..., Any]] = {
     ListVersionTold: local_lists.told_version,
     ReservationAnswered: reservations.answered,
     ReservationTold: reservations.told,
+    CertificatesTold: trust.record_listing,
+    CertificateTaken: trust.record_taken,
+    CertificateGone: trust.record_gone,
 }
 
 

@@ -16,7 +16,9 @@ def _entry(entry: Payload) -> Payload:
     if entry.get("verdict"):
         until = wire.moment(entry, "expires_at") if entry.get("expires_at") else None
         info = optional(
-            status=lists.verdict(entry), cacheExpiryDateTime=until, groupIdToken=wire.group_2x(entry.get("group"))
+            status=lists.verdict(entry),
+            cacheExpiryDateTime=until,
+            groupIdToken=wire.group_2x(entry.get("group")),
         )
         told["idTokenInfo"] = info | spoken(entry.get("language", ""), entry.get("message", ""))
     return told

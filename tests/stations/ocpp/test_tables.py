@@ -25,11 +25,13 @@ SAYS = {
         "ClearCache", "DataTransfer", "GetConfiguration", "Reset", "ChangeAvailability", "RemoteStartTransaction",
         "RemoteStopTransaction", "TriggerMessage", "UnlockConnector", "ChangeConfiguration", "SendLocalList",
         "GetLocalListVersion", "ReserveNow", "CancelReservation",
+        "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
     },
     "2.0.1": {
         "ClearCache", "DataTransfer", "GetVariables", "GetBaseReport", "Reset", "ChangeAvailability",
         "RequestStartTransaction", "RequestStopTransaction", "TriggerMessage", "UnlockConnector", "SetVariables",
         "SendLocalList", "GetLocalListVersion", "ReserveNow", "CancelReservation",
+        "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
     },
 }  # fmt: skip
 SAYS["2.1"] = SAYS["2.0.1"]
@@ -63,6 +65,15 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     CommandKind.CANCEL_RESERVATION: {"reservation_id": 7},
     CommandKind.DATA_TRANSFER: {"vendor_id": "acme", "message_id": "hello", "data": "x"},
+    CommandKind.INSTALL_CERTIFICATE: {"use": "csms_root", "certificate": "PEM"},
+    CommandKind.DELETE_CERTIFICATE: {
+        "hash_algorithm": "SHA256",
+        "issuer_name_hash": "ab",
+        "issuer_key_hash": "cd",
+        "serial_number": "1a",
+    },
+    CommandKind.READ_CERTIFICATES: {"uses": ["csms_root"]},
+    CommandKind.SEND_CERTIFICATE: {"chain": "PEM", "request_id": 7},
 }
 
 

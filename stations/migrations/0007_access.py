@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('fleets', '0002_access'),
-        ('stations', '0005_journal_index'),
+        ('stations', '0006_certificates'),
         ('tenants', '0002_leaner_indexes'),
     ]
 
@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='command',
             name='kind',
-            field=models.CharField(choices=[('reset', 'Reset'), ('start', 'Start charging'), ('stop', 'Stop charging'), ('unlock', 'Unlock connector'), ('set_availability', 'Change availability'), ('read_configuration', 'Read configuration'), ('read_report', 'Read the device model'), ('write_configuration', 'Change configuration'), ('trigger', 'Ask for a message'), ('clear_cache', 'Clear the authorisation cache'), ('data_transfer', 'Vendor message'), ('send_local_list', 'Send the local list'), ('read_list_version', "Ask for the local list's version"), ('reserve', 'Reserve'), ('cancel_reservation', 'Cancel a reservation')], max_length=24),
+            field=models.CharField(choices=[('reset', 'Reset'), ('start', 'Start charging'), ('stop', 'Stop charging'), ('unlock', 'Unlock connector'), ('set_availability', 'Change availability'), ('read_configuration', 'Read configuration'), ('read_report', 'Read the device model'), ('write_configuration', 'Change configuration'), ('trigger', 'Ask for a message'), ('clear_cache', 'Clear the authorisation cache'), ('data_transfer', 'Vendor message'), ('send_local_list', 'Send the local list'), ('read_list_version', "Ask for the local list's version"), ('reserve', 'Reserve'), ('cancel_reservation', 'Cancel a reservation'), ('install_certificate', 'Install a root certificate'), ('delete_certificate', 'Delete a certificate'), ('read_certificates', 'List installed certificates'), ('send_certificate', 'Hand over a signed certificate')], max_length=24),
         ),
         migrations.CreateModel(
             name='AccessRule',
