@@ -11,7 +11,14 @@ from tenants.services.facts import Handler
 # Webhooks of the tenants hear of facts as well; they are rows, not entries here.
 SUBSCRIBERS: dict[str, tuple[set[str], Handler]] = {
     "stations.local_lists": (
-        {"token.created", "token.changed", "token.deleted", "token.imported", "driver.changed", "access.changed"},
+        {
+            "token.created",
+            "token.changed",
+            "token.deleted",
+            "token.imported",
+            "driver.changed",
+            "access.changed",
+        },
         local_lists.hear,
     ),
 }

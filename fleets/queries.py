@@ -75,7 +75,9 @@ def listable(
     """
     limits = TokenSite.objects.filter(tenant_id=tenant_id, token_id=OuterRef("pk"))
     found = Token.objects.filter(
-        Q(valid_from=None) | Q(valid_from__lte=now), Q(expires_at=None) | Q(expires_at__gt=now), tenant_id=tenant_id
+        Q(valid_from=None) | Q(valid_from__lte=now),
+        Q(expires_at=None) | Q(expires_at__gt=now),
+        tenant_id=tenant_id,
     ).annotate(
         here=Exists(limits.filter(site_id=site_id)), limited=Exists(limits), barred=F("driver__blocked")
     )

@@ -60,7 +60,9 @@ def sync_lists() -> int:
 def keep_reservations() -> int:
     """Stations are asked for reservations that begin; those that are over end."""
     now = timezone.now()
-    return _for_each_tenant("reservations", lambda tenant_id: reservations.sweep(tenant_id=tenant_id, now=now))
+    return _for_each_tenant(
+        "reservations", lambda tenant_id: reservations.sweep(tenant_id=tenant_id, now=now)
+    )
 
 
 @shared_task

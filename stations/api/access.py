@@ -73,9 +73,7 @@ class RuleView(TenantView):
         return self.answer({"said": said, "applies": {name: getattr(rules, name) for name in NAMES}})
 
     def change(self) -> Response:
-        access.change_rule(
-            tenant_id=self.tenant_id, actor=self.actor, changes=self.given(), **self.place()
-        )
+        access.change_rule(tenant_id=self.tenant_id, actor=self.actor, changes=self.given(), **self.place())
         return self.shown_rules()
 
 
@@ -83,7 +81,10 @@ def _rule_verbs(where: str) -> dict[str, Verb]:
     return {
         "GET": Verb(Permission.STATION_VIEW, gives=RulesOut, says=f"Read the access rules of {where}"),
         "PATCH": Verb(
-            Permission.STATION_CONFIGURE, takes=RuleIn, gives=RulesOut, says=f"Change the access rules of {where}"
+            Permission.STATION_CONFIGURE,
+            takes=RuleIn,
+            gives=RulesOut,
+            says=f"Change the access rules of {where}",
         ),
     }
 
@@ -190,9 +191,9 @@ class ListList(TenantView):
 class EntryOut(serializers.Serializer[Any]):
     uid = serializers.CharField()
     step = serializers.ChoiceField(["held", "new", "changed", "leaving"])
-    verdict = serializers.CharField(source="entry.verdict", default=None)
+    verdict = serializers.CharField(source="entry.verdict", default=None, allow_null=True)
     group = serializers.CharField(source="entry.group", default="")
-    expires_at = serializers.DateTimeField(source="entry.expires_at", default=None)
+    expires_at = serializers.DateTimeField(source="entry.expires_at", default=None, allow_null=True)
 
 
 class EntriesOut(serializers.Serializer[Any]):
@@ -221,13 +222,17 @@ class ListEntries(BelowStation):
 
 
 class SyncIn(In):
-    full = serializers.BooleanField(required=False, default=False, help_text="All anew, not only what differs")
+    full = serializers.BooleanField(
+        required=False, default=False, help_text="All anew, not only what differs"
+    )
 
 
 class ListSync(BelowStation):
     """Send what a station's list lacks, at once."""
 
-    verbs = {"POST": Verb(Permission.STATION_COMMAND, takes=SyncIn, gives=ListOut, says="Send the local list")}
+    verbs = {
+        "POST": Verb(Permission.STATION_COMMAND, takes=SyncIn, gives=ListOut, says="Send the local list")
+    }
 
     def post(self, request: Request, station_id: int) -> Response:
         return self.answer(
@@ -282,11 +287,16 @@ class ReservationIn(In):
     token_uid = serializers.CharField(max_length=255)
     evse = serializers.IntegerField(allow_null=True, required=False, help_text="None: any of the station")
     standard = serializers.CharField(
-        max_length=24, allow_blank=True, required=False, help_text="OCPI connector type; any with this plug (OCPP 2)"
+        max_length=24,
+        allow_blank=True,
+        required=False,
+        help_text="OCPI connector type; any with this plug (OCPP 2)",
     )
     starts_at = serializers.DateTimeField(allow_null=True, required=False, help_text="None: now")
     expires_at = serializers.DateTimeField(required=False)
-    minutes = serializers.IntegerField(min_value=1, max_value=1440, required=False, help_text="Instead of an end")
+    minutes = serializers.IntegerField(
+        min_value=1, max_value=1440, required=False, help_text="Instead of an end"
+    )
 
 
 class ReservationChange(In):
@@ -349,7 +359,10 @@ class ReservationOne(ReservationView):
     verbs = {
         "GET": Verb(Permission.STATION_VIEW, gives=ReservationOut, says="Read a reservation"),
         "PATCH": Verb(
-            Permission.STATION_COMMAND, takes=ReservationChange, gives=ReservationOut, says="Give it another end"
+            Permission.STATION_COMMAND,
+            takes=ReservationChange,
+            gives=ReservationOut,
+            says="Give it another end",
         ),
     }
 

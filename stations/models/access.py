@@ -4,6 +4,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from fleets.models import Driver, Token, TokenKind
+from stations.models.command import Command
 from stations.models.session import Session
 from stations.models.station import Evse, Station
 from tenants.fields import TenantForeignKey
@@ -85,7 +86,9 @@ class LocalList(TenantModel):
     limits_at = models.DateTimeField(null=True)  # when it was asked for them
     full_wanted = models.BooleanField(default=True)
     flight = models.JSONField(null=True)
-    command_id = models.BigIntegerField(null=True)  # the command under way
+    command = TenantForeignKey(  # under way
+        Command, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
     attempts = models.PositiveIntegerField(default=0)
     problem = models.CharField(max_length=200, blank=True)
     told_version = models.BigIntegerField(null=True)  # as the station last said
@@ -153,7 +156,9 @@ class Reservation(TenantModel):
         null=True
     )  # the expiry that holds until the station takes the new one
     attempts = models.PositiveSmallIntegerField(default=0)
-    command_id = models.BigIntegerField(null=True)  # the newest command about it
+    command = TenantForeignKey(  # the newest about it
+        Command, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
     session = TenantForeignKey(
         Session, null=True, on_delete=models.SET_NULL, related_name="reservations", db_index=False
     )

@@ -135,9 +135,7 @@ def _checked(changes: dict[str, Any]) -> dict[str, Any]:
     if wrong:
         raise Invalid(fields=wrong)
     texts = ("list_group", "master_group", "list_scope")
-    return {
-        name: (value or "").strip() if name in texts else value for name, value in changes.items()
-    }
+    return {name: (value or "").strip() if name in texts else value for name, value in changes.items()}
 
 
 # --- what the rules mean for a verdict ---
@@ -164,7 +162,11 @@ def admitted(
     sessions and never starts one (2.x C16.FR.03); `starts` tells which of them would.
     """
     telling = sorted(
-        {station_id for station_id, token, judged in shown if judged.group or (token and token.kind in ANONYMOUS)}
+        {
+            station_id
+            for station_id, token, judged in shown
+            if judged.group or (token and token.kind in ANONYMOUS)
+        }
     )
     if not telling:
         return [judged for _station, _token, judged in shown]

@@ -106,7 +106,9 @@ def _tokens(station: Station, rules: Rules, now: datetime) -> list[Entry]:
     longest = LONGEST_UID.get(station.ocpp_version, 255)
     knows_master = station.ocpp_version != "1.6"  # there a master pass would start sessions
     return [
-        Entry(uid, kind, Verdict.BLOCKED if blocked else Verdict.ACCEPTED, group, expires_at, language, message)
+        Entry(
+            uid, kind, Verdict.BLOCKED if blocked else Verdict.ACCEPTED, group, expires_at, language, message
+        )
         for uid, kind, group, expires_at, blocked, language, message in fleets.listable(
             station.tenant_id, station.site_id, rules.list_scope, rules.list_group, now
         )
@@ -182,32 +184,47 @@ def advance(one: LocalList, rules: Rules, now: datetime) -> None:
     """Do the next thing for a list that the caller holds."""
     station = one.station
     if one.command_id is not None and not _is_over(one, now):
-        return _rest(one, now + ANSWER)
-    if station.archived_at is not None or (not rules.local_list and not _to_clear(one)):
-        return _turn(one, ListState.OFF, due_at=None)
-    if not station.online:
-        state = ListState.UNKNOWN if one.state == ListState.OFF else ListState(one.state)
-        return _turn(one, state if one.synced_at else ListState.UNKNOWN, due_at=None)
-    most, items, switched_on = limits(station)
+        _rest(one, now + ANSWER)
+    elif station.archived_at is not None or (not rules.local_list and not _to_clear(one)):
+        _turn(one, ListState.OFF, due_at=None)
+    elif not station.online:
+        known = one.synced_at is not None and one.state != ListState.OFF
+        _turn(one, one.state if known else ListState.UNKNOWN, due_at=None)
+    else:
+        _proceed(one, rules, now)
+
+
+def _proceed(one: LocalList, rules: Rules, now: datetime) -> None:
+    """The same for a station that can be asked."""
+    most, items, switched_on = limits(one.station)
     if items is None and one.limits_at is None:
-        one.limits_at = now
-        commands.request_command(
-            tenant_id=one.tenant_id, station_id=station.pk, kind=CommandKind.READ_CONFIGURATION,
-            arguments={"names": _LIMITS_2X if station.ocpp_version.startswith("2") else _LIMITS_16}, actor=US,
-        )  # fmt: skip
-        return _turn(one, ListState.CHECKING, due_at=now + timedelta(seconds=5))
+        _ask_limits(one, now)
+        return
     one.most_entries, one.items_per_message = most, items
     if switched_on is False and rules.local_list:
-        return _turn(one, ListState.FAILED, due_at=now + LOOK, problem=SWITCHED_OFF)
+        _turn(one, ListState.FAILED, due_at=now + LOOK, problem=SWITCHED_OFF)
+        return
     if _wants_check(one, now):
-        return _ask_version(one, now)
-    target = wanted(station, rules, most, now)
+        _ask_version(one, now)
+        return
+    target = wanted(one.station, rules, most, now)
     one.wanted_size, one.left_out = len(target.marks), target.left_out
-    if not one.full_wanted and one.digest == target.digest:
+    if one.full_wanted or one.digest != target.digest:
+        _send(one, target, now)
+    else:
         one.attempts = 0
         state = ListState.IN_STEP if rules.local_list else ListState.OFF
-        return _turn(one, state, due_at=now + LOOK if rules.local_list else None)
-    _send(one, target, now)
+        _turn(one, state, due_at=now + LOOK if rules.local_list else None)
+
+
+def _ask_limits(one: LocalList, now: datetime) -> None:
+    one.limits_at = now
+    is_2x = one.station.ocpp_version.startswith("2")
+    commands.request_command(
+        tenant_id=one.tenant_id, station_id=one.station_id, kind=CommandKind.READ_CONFIGURATION,
+        arguments={"names": _LIMITS_2X if is_2x else _LIMITS_16}, actor=US,
+    )  # fmt: skip
+    _turn(one, ListState.CHECKING, due_at=now + timedelta(seconds=5))
 
 
 SWITCHED_OFF = "The station's own switch for the list is off."
@@ -359,7 +376,11 @@ def _fold(one: LocalList, flight: dict[str, Any], now: datetime) -> None:
 def _pause(one: LocalList) -> timedelta:
     """Longer each time, so that a station that takes nothing is not asked without end."""
     one.attempts += 1
-    return timedelta(0) if one.attempts <= 1 else min(BACK_OFF * 2 ** min(one.attempts - 2, 10), LONGEST_BACK_OFF)
+    return (
+        timedelta(0)
+        if one.attempts <= 1
+        else min(BACK_OFF * 2 ** min(one.attempts - 2, 10), LONGEST_BACK_OFF)
+    )
 
 
 def _refused(one: LocalList, now: datetime, why: str) -> None:
@@ -467,7 +488,11 @@ def check_now(*, station: Station, actor: Actor) -> LocalList:
             actor=actor,
         )  # fmt: skip
         one.command_id = command.pk
-        _turn(one, one.state if one.state == ListState.OFF else ListState.CHECKING, due_at=timezone.now() + ANSWER)
+        _turn(
+            one,
+            one.state if one.state == ListState.OFF else ListState.CHECKING,
+            due_at=timezone.now() + ANSWER,
+        )
     return one
 
 
@@ -495,7 +520,9 @@ def lines(station: Station, rules: Rules) -> list[Line]:
     held: dict[str, str] = one.entries if one else {}
     target = wanted(station, rules, one.most_entries if one else None, timezone.now())
     made = [
-        Line(uid, entry, "held" if held.get(uid) == target.marks[uid] else "changed" if uid in held else "new")
+        Line(
+            uid, entry, "held" if held.get(uid) == target.marks[uid] else "changed" if uid in held else "new"
+        )
         for uid, entry in target.entries.items()
     ]
     made += [Line(uid, None, "leaving") for uid in sorted(held) if uid not in target.entries]

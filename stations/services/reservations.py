@@ -201,15 +201,19 @@ def _check_token(station: Station, uid: str, token: Token | None, begin: datetim
         return  # a partner's, perhaps: the station lets in who shows it, and it is judged then
     (judged,) = rows.alone(station.tenant_id, authorization.judge([Shown(uid, station.site_id, begin)]))
     if judged.verdict != "accepted":
-        raise Invalid(fields={"token_uid": f"{token} may not charge there then: {judged.verdict.label.lower()}."})
+        raise Invalid(
+            fields={"token_uid": f"{token} may not charge there then: {judged.verdict.label.lower()}."}
+        )
 
 
 def _check_any(station: Station, place: Evse | None, standard: str) -> None:
-    """"Any" is optional for stations (1.6 ReserveConnectorZeroSupported, 2.x H01.FR.18 NonEvseSpecific)."""
+    """ "Any" is optional for stations (1.6 ReserveConnectorZeroSupported, 2.x H01.FR.18 NonEvseSpecific)."""
     if place is not None:
         return
     if standard and station.ocpp_version == "1.6":
-        raise Invalid(fields={"standard": "OCPP 1.6 reserves one connector or any, not one with a certain plug."})
+        raise Invalid(
+            fields={"standard": "OCPP 1.6 reserves one connector or any, not one with a certain plug."}
+        )
     told = Variable.objects.filter(
         Q(name="ReserveConnectorZeroSupported") | Q(component="ReservationCtrlr", name="NonEvseSpecific"),
         tenant_id=station.tenant_id, station=station, attribute="actual",
@@ -295,7 +299,7 @@ def _withdrawn(held: Reservation) -> bool:
 
 
 def extend(*, reservation: Reservation, actor: Actor, expires_at: datetime) -> Reservation:
-    """Another end. OCPP replaces a reservation by one of the same number; until the station agrees the old end holds."""
+    """Another end. OCPP replaces a reservation by one of its number; until the station agrees, the old end holds."""
     actor.require(Permission.STATION_COMMAND, site_id=reservation.site_id)
     _lock(reservation.station)
     held = _held(reservation.tenant_id, pk=reservation.pk)

@@ -33,7 +33,9 @@ from tenants import rows
 from tenants.rows import Ask
 
 TOKEN_REFUSED = "token_refused"
-OFFLINE_TOKEN = "offline_token"  # charged while nobody could be asked, with a card that nobody knows (2.x C15)
+OFFLINE_TOKEN = (
+    "offline_token"  # charged while nobody could be asked, with a card that nobody knows (2.x C15)
+)
 CONNECTOR_UNKNOWN = "connector_unknown"
 
 
@@ -150,7 +152,10 @@ def _open(
     )
     judged = access.admitted(
         tenant_id,
-        [(one.place.station_id, one.request.token, one_found) for one, one_found in zip(starts, found, strict=True)],
+        [
+            (one.place.station_id, one.request.token, one_found)
+            for one, one_found in zip(starts, found, strict=True)
+        ],
         starts=[True] * len(starts),
     )
     _judge(starts, judged, uses)

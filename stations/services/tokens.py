@@ -72,7 +72,10 @@ def authorize(*, tenant_id: int, requests: Sequence[AuthorizeRequest]) -> list[A
     judgements, uses = rows.together(tenant_id, _judged_at(uids, requests), running(uids))
     judgements = access.admitted(
         tenant_id,
-        [(request.station_id, request.token, judged) for request, judged in zip(requests, judgements, strict=True)],
+        [
+            (request.station_id, request.token, judged)
+            for request, judged in zip(requests, judgements, strict=True)
+        ],
         starts=[False] * len(requests),
     )
     answers, notes = [], []
@@ -90,9 +93,7 @@ def authorize(*, tenant_id: int, requests: Sequence[AuthorizeRequest]) -> list[A
 
 
 def answer_of(judged: Judgement) -> AuthorizeAnswer:
-    return AuthorizeAnswer(
-        judged.verdict, judged.group, judged.expires_at, judged.language, judged.message
-    )
+    return AuthorizeAnswer(judged.verdict, judged.group, judged.expires_at, judged.language, judged.message)
 
 
 def _judged_at(uids: Sequence[str], requests: Sequence[AuthorizeRequest]) -> rows.Lookup[list[Judgement]]:

@@ -94,7 +94,9 @@ async def know_limits(tenant: Tenant, station: Station, version: str, items: int
             Variable.objects.create(**own, name="SendLocalListMaxLength", value=str(items))
             Variable.objects.create(**own, name="LocalAuthListMaxLength", value=str(most))
         else:
-            Variable.objects.create(**own, component="LocalAuthListCtrlr", name="ItemsPerMessage", value=str(items))
+            Variable.objects.create(
+                **own, component="LocalAuthListCtrlr", name="ItemsPerMessage", value=str(items)
+            )
             Variable.objects.create(
                 **own, component="LocalAuthListCtrlr", name="Entries", value="0", max_limit=most
             )

@@ -117,7 +117,14 @@ async def test_a_place_is_asked_for_and_held(
     ],
 )
 async def test_a_station_that_would_not_says_why(
-    plug: Plug, tenant: Tenant, station: Station, token: Token, owner_actor: Any, version: str, word: str, why: str
+    plug: Plug,
+    tenant: Tenant,
+    station: Station,
+    token: Token,
+    owner_actor: Any,
+    version: str,
+    word: str,
+    why: str,
 ) -> None:
     async with plug(station, version) as wire:
         one = await reserve(tenant, station, owner_actor)
@@ -152,12 +159,20 @@ async def test_the_session_that_uses_it_is_linked(
     used = await now_of(tenant, one)
     session = await rows(tenant, lambda: Session.objects.get(tenant=tenant))
     assert (used.state, used.session_id) == (S.USED, session.pk)
-    assert await rows(tenant, lambda: Fact.objects.filter(tenant=tenant, kind="reservation.used").count()) == 1
+    assert (
+        await rows(tenant, lambda: Fact.objects.filter(tenant=tenant, kind="reservation.used").count()) == 1
+    )
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_card_of_the_same_group_uses_it_and_a_strangers_does_not(
-    plug: Plug, tenant: Tenant, station: Station, token: Token, make_token: Any, owner_actor: Any, version: str
+    plug: Plug,
+    tenant: Tenant,
+    station: Station,
+    token: Token,
+    make_token: Any,
+    owner_actor: Any,
+    version: str,
 ) -> None:
     await rows(tenant, lambda: (make_token(uid="MATE", group="STAFF"), make_token(uid="STRANGER")))
     async with plug(station, version) as wire:
@@ -206,14 +221,19 @@ async def test_it_is_cancelled(
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(("word", "kept"), [("Accepted", True), ("Rejected", False)])
 async def test_another_end_replaces_it_under_its_number(
-    plug: Plug, tenant: Tenant, station: Station, token: Token, owner_actor: Any, version: str, word: str, kept: bool
+    plug: Plug,
+    tenant: Tenant,
+    station: Station,
+    token: Token,
+    owner_actor: Any,
+    version: str,
+    word: str,
+    kept: bool,
 ) -> None:
     later = soon(90)
     async with plug(station, version) as wire:
         one = await held(wire, tenant, station, owner_actor)
-        await rows(
-            tenant, lambda: reservations.extend(reservation=one, actor=owner_actor, expires_at=later)
-        )
+        await rows(tenant, lambda: reservations.extend(reservation=one, actor=owner_actor, expires_at=later))
         call = await wire.next_call()
         assert call[2] == "ReserveNow" and one.number in call[3].values() and stamp(later) in call[3].values()
         await wire.answer(call, {"status": word})
@@ -227,7 +247,14 @@ async def test_another_end_replaces_it_under_its_number(
     ("word", "state"), [("Expired", S.NO_SHOW), ("Removed", S.CANCELLED), ("NoTransaction", S.NO_SHOW)]
 )
 async def test_the_station_tells_its_end(
-    plug: Plug, tenant: Tenant, station: Station, token: Token, owner_actor: Any, version: str, word: str, state: str
+    plug: Plug,
+    tenant: Tenant,
+    station: Station,
+    token: Token,
+    owner_actor: Any,
+    version: str,
+    word: str,
+    state: str,
 ) -> None:
     if version == "2.0.1" and word == "NoTransaction":
         pytest.skip("2.1 alone has this word")
@@ -246,7 +273,9 @@ async def test_a_later_one_is_held_here_until_shortly_before(
 ) -> None:
     begin = soon(60)
     async with plug(station, version) as wire:
-        one = await reserve(tenant, station, owner_actor, starts_at=begin, expires_at=begin + timedelta(minutes=30))
+        one = await reserve(
+            tenant, station, owner_actor, starts_at=begin, expires_at=begin + timedelta(minutes=30)
+        )
         early = begin - timedelta(minutes=5)
         assert await rows(tenant, lambda: reservations.sweep(tenant_id=tenant.pk, now=early)) == 0
         assert one.state == S.PLANNED and wire.calls.empty()
