@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from stations import visible
 from stations.api.common import BelowStation
 from stations.models import (
+    LIVE_RESERVATIONS,
     AccessRule,
     ListScope,
     ListState,
@@ -315,7 +316,7 @@ class ReservationFilter(Filters):
     live = django_filters.BooleanFilter(method="alive", help_text="Not over yet")
 
     def alive(self, rows: QuerySet[Reservation], _name: str, wanted: bool) -> QuerySet[Reservation]:
-        over = ~Q(state__in=reservations.LIVE_RESERVATIONS)
+        over = ~Q(state__in=LIVE_RESERVATIONS)
         return rows.exclude(over) if wanted else rows.filter(over)
 
 

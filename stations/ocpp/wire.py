@@ -37,7 +37,7 @@ TOKEN_KIND = {
     "NoAuthorization": TokenKind.NO_AUTHORIZATION,
     "VIN": TokenKind.MAC_ADDRESS,
 }
-TOKEN_TYPE = {
+TOKEN_TYPE: dict[str, str] = {
     TokenKind.ISO14443: "ISO14443",
     TokenKind.ISO15693: "ISO15693",
     TokenKind.KEY_CODE: "KeyCode",

@@ -242,7 +242,7 @@ def _to_clear(one: LocalList) -> bool:
 
 def _is_over(one: LocalList, now: datetime) -> bool:
     """Whether the command of a list has ended without anybody telling, or never was."""
-    command = Command.objects.filter(tenant_id=one.tenant_id, pk=one.command_id).first()
+    command = one.command
     if command is not None and not command.settled:
         return False
     one.command_id, one.flight, one.told_at = None, None, None

@@ -282,7 +282,7 @@ def cancel(*, reservation: Reservation, actor: Actor, reason: str = "") -> Reser
 
 def _withdrawn(held: Reservation) -> bool:
     """Whether the station was not asked yet, and will not be."""
-    command = Command.objects.filter(tenant_id=held.tenant_id, pk=held.command_id).first()
+    command = held.command
     if command is None:
         return True
     if command.state != CommandState.QUEUED:

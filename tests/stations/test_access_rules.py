@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from fleets.models import Token, TokenKind, Verdict
 from portal import queries
@@ -74,7 +75,7 @@ def test_a_station_may_differ_from_its_site_and_its_site_from_the_company(statio
     free = TokenKind.NO_AUTHORIZATION
     assert authorize(station, "", free).verdict == Verdict.INVALID
     with tenant_scope(station.tenant_id):
-        own = {"tenant_id": station.tenant_id, "actor": system("tests")}
+        own: dict[str, Any] = {"tenant_id": station.tenant_id, "actor": system("tests")}
         access.change_rule(**own, changes={"free_charging": True})
     assert authorize(station, "", free).verdict == Verdict.ACCEPTED
     rule(station, free_charging=False)
@@ -150,7 +151,7 @@ def test_the_overview_draws_the_power_of_who_tells_energy_alone(
     speaker: Speaker, tenant: Tenant, owner_actor: Any
 ) -> None:
     """3 kWh in half an hour are 6 kW in each of the quarters that it touches."""
-    at = queries.timezone.now().replace(second=0, microsecond=0) - timedelta(hours=2)
+    at = timezone.now().replace(second=0, microsecond=0) - timedelta(hours=2)
     at = at.replace(minute=at.minute // 15 * 15)
     speaker.began = at
     speaker.start(at=at, meter=1000)

@@ -36,7 +36,7 @@ def stamp(at: datetime) -> str:
 
 
 async def reserve(tenant: Tenant, station: Station, actor: Any, **values: Any) -> Reservation:
-    given = {"token_uid": "card", "expires_at": soon(), "evse": 1} | values
+    given: dict[str, Any] = {"token_uid": "card", "expires_at": soon(), "evse": 1} | values
     return await rows(tenant, lambda: reservations.reserve(station=station, actor=actor, **given))
 
 
