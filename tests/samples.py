@@ -78,6 +78,7 @@ class World:
     key: ApiKey
     webhook: Webhook
     reservation: Reservation
+    delivery: FactDelivery
 
 
 SAMPLES: dict[str, Callable[[World], Any]] = {
@@ -99,6 +100,7 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "key_id": lambda world: world.key.pk,
     "webhook_id": lambda world: world.webhook.pk,
     "reservation_id": lambda world: world.reservation.pk,
+    "delivery_id": lambda world: world.delivery.pk,
 }
 
 # Of REST writes, by method and route below /api/v1/. Nothing listed: {}.
@@ -186,6 +188,7 @@ def build() -> World:
         _links(tenant, member, site, fleet, token, marker)
         _history(tenant, station, session, of_site, marker)
         rows = _rows(tenant, site, station, driver, marker)
+        rows["delivery"] = _delivery(tenant, rows["webhook"], site, marker)
         vehicle = Vehicle.objects.create(tenant=tenant, plate=marker, fleet=None)
     return World(
         tenant=tenant,
@@ -251,6 +254,16 @@ def _rows(tenant: Tenant, site: Site, station: Station, driver: Driver, marker: 
     }
 
 
+def _delivery(tenant: Tenant, hook: Webhook, site: Site, marker: str) -> FactDelivery:
+    """A fact that the webhook was told of."""
+    fact = Fact.objects.create(
+        tenant=tenant, kind="site.seen", subject_type="site", subject_id=site.pk, payload={"name": marker}
+    )
+    return FactDelivery.objects.create(
+        tenant=tenant, fact=fact, subscriber=f"webhook:{hook.pk}", done_at=fact.created_at
+    )
+
+
 def _links(tenant: Tenant, member: Membership, site: Site, fleet: Fleet, token: Token, marker: str) -> None:
     """Rows that no address names."""
     MembershipSite.objects.create(tenant=tenant, membership=member, site=site)
@@ -259,8 +272,6 @@ def _links(tenant: Tenant, member: Membership, site: Site, fleet: Fleet, token: 
     JournalHead.objects.create(tenant=tenant, gateway="g")
     JournalCursor.objects.create(tenant=tenant, gateway="g")
     IdempotencyRecord.objects.create(tenant=tenant, caller="key:1", key=marker, request_hash="0" * 64)
-    fact = Fact.objects.create(tenant=tenant, kind="site.seen", subject_type="site", subject_id=site.pk)
-    FactDelivery.objects.create(tenant=tenant, fact=fact, subscriber="tests")
     now = datetime.now(UTC)
     GatewayProcess.objects.create(name=f"g-{marker}", started_at=now, alive_at=now)
 
