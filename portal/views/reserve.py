@@ -27,7 +27,8 @@ def drivers(request: PageRequest) -> list[Driver]:
 def own(request: PageRequest) -> list[Reservation]:
     """The reader's reservations, the latest first."""
     found = Reservation.objects.filter(tenant_id=request.tenant.pk, driver__in=drivers(request))
-    return list(found.select_related("station__site", "evse")[:10])
+    rows = list(found.select_related("station__site", "evse")[:10])
+    return [one for one in rows if one.live] + [one for one in rows if not one.live][:3]
 
 
 def current(request: PageRequest) -> Reservation | None:

@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('local_list', models.BooleanField(blank=True, null=True, verbose_name='keep a local authorisation list')),
-                ('list_scope', models.CharField(blank=True, choices=[('all', 'All tokens that are good at the site'), ('site', 'Only tokens that are limited to some sites, this one among them'), ('group', 'Only tokens of one parent group')], max_length=8, verbose_name='tokens in the list')),
+                ('list_scope', models.CharField(blank=True, choices=[('all', 'All that are good at the site'), ('site', 'Those made for some sites'), ('group', 'One parent group')], max_length=8, verbose_name='tokens in the list')),
                 ('list_group', models.CharField(blank=True, max_length=36, verbose_name='parent group of the list')),
                 ('free_charging', models.BooleanField(blank=True, null=True, verbose_name='free charging without identification')),
                 ('direct_payment', models.BooleanField(blank=True, null=True, verbose_name="payment at the station's terminal")),

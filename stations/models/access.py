@@ -14,9 +14,9 @@ from tenants.models import Site, TenantModel
 class ListScope(models.TextChoices):
     """Which tokens a station keeps in its own list."""
 
-    ALL = "all", _("All tokens that are good at the site")
-    SITE = "site", _("Only tokens that are limited to some sites, this one among them")
-    GROUP = "group", _("Only tokens of one parent group")
+    ALL = "all", _("All that are good at the site")
+    SITE = "site", _("Those made for some sites")
+    GROUP = "group", _("One parent group")
 
 
 class AccessRule(TenantModel):

@@ -111,6 +111,18 @@ class RuleForm(PortalForm):
         text = _t("As one level up: %(what)s") if above else _t("Not said: %(what)s")
         self.fields[name].choices = [("", text % {"what": inherited}), *choices]  # type: ignore[attr-defined]
 
+    def _bound(self, *names: str) -> list[forms.BoundField]:
+        return [self[name] for name in names]
+
+    def of_list(self) -> list[forms.BoundField]:
+        return self._bound("local_list", "list_scope", "list_group")
+
+    def of_charging(self) -> list[forms.BoundField]:
+        return self._bound("free_charging", "direct_payment", "master_group")
+
+    def of_reservations(self) -> list[forms.BoundField]:
+        return self._bound("reservations", *_NUMBERS)
+
     def changes(self) -> dict[str, Any]:
         switch = {"yes": True, "no": False, "": None}
         return {
