@@ -41,6 +41,14 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 ("station", "quarantine", "connect", "command", "orphan"),
             ),
             Entry("sessions", gettext_lazy("Sessions"), "bolt", Permission.SESSION_VIEW, "c", ("session",)),
+            Entry(
+                "reservations",
+                gettext_lazy("Reservations"),
+                "bookmark",
+                Permission.STATION_VIEW,
+                "r",
+                ("reservation",),
+            ),
             Entry("me", gettext_lazy("My charging"), "user", Permission.OWN_VIEW, "m"),
         ),
     ),
@@ -55,6 +63,14 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 Permission.DRIVER_VIEW,
                 "d",
                 ("driver", "fleet"),
+            ),
+            Entry(
+                "access",
+                gettext_lazy("Access"),
+                "list-check",
+                Permission.STATION_VIEW,
+                "l",
+                ("site-access", "access-rules"),
             ),
             Entry("tariffs", gettext_lazy("Tariffs"), "receipt", Permission.TARIFF_VIEW, "f", ("tariff",)),
             Entry(
@@ -75,6 +91,7 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
         (
             Entry("members", gettext_lazy("Members"), "users", Permission.MEMBER_VIEW, "", ("member",)),
             Entry("api-keys", gettext_lazy("API keys"), "key", Permission.KEY_EDIT, "", ("api-key",)),
+            Entry("webhooks", gettext_lazy("Webhooks"), "webhook", Permission.KEY_EDIT, "", ("webhook",)),
             Entry("audit", gettext_lazy("Audit"), "history", Permission.AUDIT_VIEW, "a"),
         ),
     ),

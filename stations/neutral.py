@@ -56,13 +56,14 @@ class AuthorizeRequest:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizeAnswer:
-    """`text`: the price in words; `tariff`: its frozen terms (billing.services.tariffs.snapshot)."""
+    """`message`: for the driver, in `language`; `tariff`: its frozen terms (billing.services.tariffs.snapshot)."""
 
     verdict: Verdict
     group: str = ""
     expires_at: datetime | None = None
+    language: str = ""
+    message: str = ""
     no_credit: bool = False
-    text: str = ""
     tariff: dict[str, Any] | None = None
 
 
@@ -77,6 +78,7 @@ class StartRequest:
     raw_timestamp: str
     received_at: datetime
     payload: dict[str, Any]
+    reservation: int | None = None  # the number we gave
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ class TransactionEvent:
     charging_state: str = ""
     stopped_reason: str = ""
     remote_start_id: int | None = None
+    reservation: int | None = None  # the number we gave
     samples: tuple[Sample, ...] = ()
     # 2.1: what the station reckons, by which tariff, and what bounds the session
     cost: CostReckoned | None = None
@@ -142,6 +145,8 @@ class TransactionAnswer:
     verdict: Verdict | None = None
     group: str = ""
     expires_at: datetime | None = None
+    language: str = ""
+    message: str = ""
     no_credit: bool = False
     total: Decimal | None = None
     text: str = ""
@@ -364,6 +369,44 @@ class SwapReport:
     kind: str
     token: TokenShown
     batteries: tuple[BatteryTold, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListAnswered:
+    """What a station made of a local list. `outcome`: taken | mismatch | refused | unsupported."""
+
+    station_id: int
+    command_id: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListVersionTold:
+    """The version of a station's local list; 0: empty, below: it has none."""
+
+    station_id: int
+    command_id: int
+    received_at: datetime
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationAnswered:
+    """`outcome`: held | occupied | faulted | unavailable | refused | cancelled | unknown (nothing to cancel)."""
+
+    station_id: int
+    command_id: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationTold:
+    """2.x: a reservation ended at the station by itself. `outcome`: expired | removed | no_transaction."""
+
+    station_id: int
+    number: int
+    outcome: str
+    received_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

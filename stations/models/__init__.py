@@ -1,5 +1,14 @@
 """What happens at a charger."""
 
+from stations.models.access import (
+    LIVE_RESERVATIONS,
+    AccessRule,
+    ListScope,
+    ListState,
+    LocalList,
+    Reservation,
+    ReservationState,
+)
 from stations.models.battery import BatterySlot, BatterySwap, SwapState
 from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
@@ -50,8 +59,10 @@ from stations.models.station import (
 )
 
 __all__ = [
+    "LIVE_RESERVATIONS",
     "ONLY_IN",
     "ON_DISPLAY",
+    "AccessRule",
     "Authorization",
     "BatterySlot",
     "BatterySwap",
@@ -75,6 +86,9 @@ __all__ = [
     "JournalCursor",
     "JournalHead",
     "LimitOrigin",
+    "ListScope",
+    "ListState",
+    "LocalList",
     "OrphanMessage",
     "PowerType",
     "PrepaidAccount",
@@ -83,6 +97,8 @@ __all__ = [
     "QuarantinedStation",
     "Reading",
     "Registration",
+    "Reservation",
+    "ReservationState",
     "Session",
     "SessionCost",
     "SessionEvent",

@@ -32,6 +32,7 @@ NEEDS = {
 # Sent by the minute to every station that charges: the session says what was shown, the audit is for what people do.
 UNAUDITED = (CommandKind.TELL_COST, CommandKind.TELL_PRICE)
 SECRET_NAMES = ("password", "authorizationkey", "secret")
+MOST_SHOWN = 20
 OPEN = (CommandState.QUEUED, CommandState.SENT)
 
 
@@ -64,6 +65,16 @@ def _with_secrets(arguments: Any, replace: Callable[[Any], Any]) -> Any:
 def masked(arguments: Any) -> Any:
     """For logs, frames, answers and the audit."""
     return _with_secrets(arguments, lambda value: "***")
+
+
+def brief(arguments: Any) -> Any:
+    """For what is kept beside the frame, which holds it all: of a long list its length."""
+    if not isinstance(arguments, dict):
+        return arguments
+    return {
+        name: f"{len(value)} entries" if isinstance(value, list) and len(value) > MOST_SHOWN else value
+        for name, value in arguments.items()
+    }
 
 
 def sealed(arguments: Any) -> Any:
@@ -120,7 +131,7 @@ def request_command(
     if kind not in UNAUDITED or actor.kind != "task":
         audit.record(
             tenant_id=tenant_id, actor=actor, action=f"command.{kind}", subject=station, site_id=station.site_id,
-            detail={"command": command.pk, "arguments": masked(arguments)},
+            detail={"command": command.pk, "arguments": brief(masked(arguments))},
         )  # fmt: skip
     with connections[current_alias()].cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"{tenant_id}:{station_id}"])
@@ -196,7 +207,7 @@ def settle(
         return None
     command.state, command.answer, command.detail = state, answer[:60], detail[:400]
     command.response, command.settled_at = masked(response), timezone.now()
-    command.arguments = masked(command.arguments)
+    command.arguments = brief(masked(command.arguments))
     command.save(update_fields=["state", "answer", "detail", "response", "settled_at", "arguments"])
     _settled(command)
     return command

@@ -23,6 +23,10 @@ FOLLOWERS: dict[str, str] = {
     CommandKind.CLEAR_TARIFFS: "stations.services.station_tariffs.follow_clear",
     CommandKind.CHANGE_TARIFF: "stations.services.station_tariffs.follow_change",
     CommandKind.SWAP_BATTERY: "stations.services.swaps.follow",
+    CommandKind.SEND_LIST: "stations.services.local_lists.follow",
+    CommandKind.READ_LIST_VERSION: "stations.services.local_lists.follow",
+    CommandKind.RESERVE: "stations.services.reservations.follow",
+    CommandKind.CANCEL_RESERVATION: "stations.services.reservations.follow",
 }
 
 

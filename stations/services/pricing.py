@@ -83,7 +83,7 @@ def _priced(
             told.append(replace(answer, verdict=Verdict.BLOCKED, no_credit=True))
         else:
             words = ", ".join(price_words(price)) if price else ""
-            told.append(replace(answer, text=words, tariff=price))
+            told.append(replace(answer, message=answer.message or words, tariff=price))
     return told
 
 

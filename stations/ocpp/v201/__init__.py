@@ -9,7 +9,9 @@ from stations.ocpp.v201 import (
     cost,
     diagnostics,
     display,
+    local_list,
     provisioning,
+    reservation,
 )
 from stations.ocpp.version import Version, table
 
@@ -18,14 +20,17 @@ ANSWERS = table(
     charging.ANSWERS,
     availability.ANSWERS,
     diagnostics.ANSWERS,
+    reservation.ANSWERS,
     display.ANSWERS,
 )
 SAYS = table(
     provisioning.SAYS,
     charging.SAYS,
     availability.SAYS,
-    certificates.SAYS,
     diagnostics.SAYS,
+    local_list.SAYS,
+    reservation.SAYS,
+    certificates.SAYS,
     display.SAYS,
     cost.SAYS,
 )

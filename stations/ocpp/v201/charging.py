@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fleets.models import TokenKind
 from stations.models import CommandKind
 from stations.neutral import (
     AuthorizeAnswer,
@@ -33,12 +32,23 @@ CHARGING_STATE = {
 
 def token_info(answer: Any) -> Payload:
     """IdTokenInfoType (2.28)."""
-    info: Payload = {"status": "NoCredit" if answer.no_credit else wire.VERDICT[answer.verdict]}
+    info: Payload = {
+        "status": "NoCredit" if getattr(answer, "no_credit", False) else wire.VERDICT[answer.verdict]
+    }
     if answer.group:
-        info["groupIdToken"] = {"idToken": answer.group, "type": "Central"}
+        info["groupIdToken"] = wire.group_2x(answer.group)
     if answer.expires_at is not None:
         info["cacheExpiryDateTime"] = wire.stamp(answer.expires_at)
-    return info
+    return info | spoken(answer.language, answer.message)
+
+
+def spoken(language: str, message: str) -> Payload:
+    """What the station is to say to the driver, and in which language (C03.FR.01, C14)."""
+    said: Payload = {"language1": language} if language else {}
+    if message:
+        content = {"format": "UTF8", "content": message[:512]}
+        said["personalMessage"] = content | ({"language": language} if language else {})
+    return said
 
 
 def authorize_request(asked: Asked) -> AuthorizeRequest:
@@ -65,6 +75,7 @@ def event(asked: Asked) -> TransactionEvent:
         charging_state=CHARGING_STATE.get(info.get("chargingState", ""), ""),
         stopped_reason=info.get("stoppedReason", ""),
         remote_start_id=info.get("remoteStartId"),
+        reservation=told.get("reservationId"),
         samples=wire.samples_2x(told.get("meterValue", ())),
     )
 
@@ -80,10 +91,7 @@ def event_recorded(answer: TransactionAnswer, asked: Asked) -> Payload:
 
 def authorized(answer: AuthorizeAnswer, asked: Asked) -> Payload:
     """I01: the price stands in words beside the verdict."""
-    info = token_info(answer)
-    if answer.text:
-        info["personalMessage"] = cost.text(answer.text)
-    return {"idTokenInfo": info}
+    return {"idTokenInfo": token_info(answer)}
 
 
 def _meter_values(asked: Asked) -> list[MeterReport]:
@@ -91,22 +99,6 @@ def _meter_values(asked: Asked) -> list[MeterReport]:
     return [
         MeterReport(asked.station_id, told["evseId"], asked.received_at, wire.samples_2x(told["meterValue"]))
     ]
-
-
-_TOKEN_TYPE = {
-    TokenKind.ISO14443: "ISO14443",
-    TokenKind.ISO15693: "ISO15693",
-    TokenKind.KEY_CODE: "KeyCode",
-    TokenKind.LOCAL: "Local",
-    TokenKind.CENTRAL: "Central",
-    TokenKind.EMAID: "eMAID",
-    TokenKind.MAC_ADDRESS: "MacAddress",
-    TokenKind.NO_AUTHORIZATION: "NoAuthorization",
-}
-
-
-def token_type(kind: Any) -> str:
-    return _TOKEN_TYPE.get(kind or TokenKind.CENTRAL, "Central")
 
 
 _TRIGGERS = {
@@ -121,9 +113,9 @@ _TRIGGERS = {
 
 
 def _say_start(arguments: Payload, command_id: int) -> Payload:
-    kind = token_type(arguments.get("token_kind"))
     return optional(
-        idToken={"idToken": wanted(arguments, "token_uid", str), "type": kind},
+        idToken=wire.id_token(wanted(arguments, "token_uid", str), arguments.get("token_kind", "")),
+        groupIdToken=wire.group_2x(arguments.get("token_group")),
         remoteStartId=command_id % 2_147_483_647,
         evseId=arguments.get("evse"),
         chargingProfile=arguments.get("charging_profile"),
@@ -144,14 +136,14 @@ ANSWERS: dict[str, Journal | Ask] = {
         pricing.authorize,
         authorize_request,
         authorized,
-        cases="C01 C02 C03 C04 C05 C06 C09 C10 I01",
+        cases="C01 C02 C03 C04 C06 C09 C10 C12 C14 C16 C17 I01",
     ),
     "MeterValues": Journal(shared.nothing, _meter_values, cases="J01"),
     "TransactionEvent": Ask(
         pricing.record_events,
         event,
         event_recorded,
-        cases="E01 E02 E03 E04 E05 E06 E07 E08 E09 E10 E11 E12 E13 E15 I03 J02",
+        cases="C02 C05 C13 C15 H03 E01 E02 E03 E04 E05 E06 E07 E08 E09 E10 E11 E12 E13 E15 I03 J02",
     ),
 }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from stations.models import CommandKind
 from stations.neutral import BatteryTold, SwapReport, TokenShown
 from stations.ocpp import shared, wire
-from stations.ocpp.v201.charging import token_type
 from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
 from stations.ocpp.wire import wanted
 
@@ -33,10 +32,7 @@ def _swap(asked: Asked) -> list[SwapReport]:
 def _say_swap(arguments: Payload, command_id: int) -> Payload:
     return {
         "requestId": command_id % 2_147_483_647,
-        "idToken": {
-            "idToken": wanted(arguments, "token_uid", str),
-            "type": token_type(arguments.get("token_kind")),
-        },
+        "idToken": wire.id_token(wanted(arguments, "token_uid", str), arguments.get("token_kind", "")),
     }
 
 
