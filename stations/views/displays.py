@@ -123,7 +123,7 @@ def _notices(request: PageRequest) -> Any:
     trouble = Q(
         copies__standing__in=(DisplayStanding.REFUSED, DisplayStanding.UNREACHED, DisplayStanding.MISSING)
     )
-    return rows.annotate(
+    return rows.order_by("-id").annotate(
         stations_count=Count("copies", distinct=True),
         shown_count=Count("copies", filter=shown, distinct=True),
         trouble_count=Count("copies", filter=trouble, distinct=True),

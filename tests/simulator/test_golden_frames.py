@@ -121,13 +121,13 @@ async def live_a_day(csms: ScriptedCsms, station: SimulatedStation) -> None:
         station.screen.messages[7] = shown
         await csms.last.ask("GetDisplayMessages", {"requestId": 2})
     if station.version == "2.1":
+        await station.open_stream(1)
+        await station.send_stream(1, [(0, "1.5")])
         paid = Transaction(1, None, 0, station.clock.now(), id="3fa85f64-5717-4562-b3fc-2c963f66afa6")
         await station.settle_payment(paid, 12.85, receipt_id="R-1")
         await station.check_vat("DE136695976", 1)
         station.screen.slots = {1: None, 2: Battery("B2", 97.0)}
         await station.swap("04A1", "ISO14443", 7)
-        await station.open_stream(1)
-        await station.send_stream(1, [(0, "1.5")])
     await station.settled()
 
 

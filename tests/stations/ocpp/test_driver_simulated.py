@@ -117,6 +117,7 @@ async def test_prices_are_shown_while_charging_and_at_the_end(
         if version == "1.6":
             assert "0.49 EUR per kWh" in own.screen.user_price
         stopped = await own.stop(1)
+        await applied(tenant)
         await rows(tenant, lambda: rating.rate_ended(tenant_id=tenant.pk))
         await rows(tenant, lambda: costs.sweep(tenant_id=tenant.pk, now=now()))
         await quiet(tenant)
