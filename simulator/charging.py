@@ -30,6 +30,7 @@ class Charging(Metering):
     link: Link
     auto_plug: float | None
     local_auth: Any
+    screen: Any
 
     # -- cable and token
 

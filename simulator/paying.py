@@ -20,6 +20,7 @@ class Paying(Reports):
     """Mixed into SimulatedStation, above Reports."""
 
     screen: Screen
+    identity: str
 
     async def report_messages(self, request_id: int, messages: list[dict[str, Any]]) -> None:
         """NotifyDisplayMessages, in parts."""
@@ -37,11 +38,11 @@ class Paying(Reports):
             if trigger:
                 transaction.limit["reached"] = trigger
                 reason = {"CostLimitReached": "LocalOutOfCredit", "EnergyLimitReached": "EnergyLimitReached"}
-                self.background(
-                    self.stop(
-                        connector.number, reason=reason.get(trigger, "TimeLimitReached"), trigger=trigger
-                    )
-                )
+                why = reason.get(trigger, "TimeLimitReached")
+                self.background(self._stop_at_limit(connector.number, why, trigger))
+
+    async def _stop_at_limit(self, number: int, reason: str, trigger: str) -> None:
+        await self.stop(number, reason=reason, trigger=trigger)
 
     def _limit_reached(self, connector: Connector, transaction: Transaction) -> str:
         limit = transaction.limit

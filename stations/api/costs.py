@@ -178,7 +178,9 @@ class AccountIn(In):
 
 class PayIn(In):
     amount = serializers.DecimalField(14, 4, help_text="Below zero: paid out")
-    label = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
+    label = serializers.CharField(  # type: ignore[assignment]
+        max_length=120, required=False, default="", allow_blank=True
+    )
 
 
 class PrepaidView(TenantView):

@@ -110,7 +110,7 @@ class NoticeView(TenantView):
         found.shown_copies = DisplayMessage.objects.filter(
             tenant_id=self.tenant_id, notice=found, station__in=seen
         )
-        return found  # type: ignore[no-any-return]
+        return found
 
 
 class NoticeList(NoticeView):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import django_filters
 from django.db.models import QuerySet
 from rest_framework import serializers
@@ -154,12 +156,8 @@ class StationWebPayment(BelowStation):
 
     def post(self, request: Request, station_id: int) -> Response:
         self.given()
-        asked = self.request._request
-        access = web_payments.install(
-            station=self.station(),
-            tenant_slug=asked.tenant.slug,
-            actor=self.actor,  # type: ignore[attr-defined]
-        )
+        asked: Any = self.request._request
+        access = web_payments.install(station=self.station(), tenant_slug=asked.tenant.slug, actor=self.actor)
         return self.answer(access)
 
 

@@ -217,7 +217,7 @@ def take_off(*, message: DisplayMessage, actor: Actor) -> DisplayMessage:
     if message.standing not in ON_DISPLAY:
         return message
     waiting = Command.objects.filter(
-        tenant_id=message.tenant_id, pk=message.command_id, state=CommandState.QUEUED,
+        tenant_id=message.tenant_id, pk=message.command_id or 0, state=CommandState.QUEUED,
         kind=CommandKind.SHOW_MESSAGE,
     ).first()  # fmt: skip
     if waiting is not None:

@@ -194,7 +194,9 @@ def _go_on(payment: WebPayment, now: datetime) -> int:
         if now > payment.expires_at:
             payment.state = WebPaymentState.ABANDONED
     else:
-        command = Command.objects.filter(tenant_id=payment.tenant_id, pk=payment.start_command_id).first()
+        command = Command.objects.filter(
+            tenant_id=payment.tenant_id, pk=payment.start_command_id or 0
+        ).first()
         if command is not None and command.settled:
             accepted = command.state == CommandState.ACCEPTED
             payment.state = WebPaymentState.STARTED if accepted else WebPaymentState.REFUSED

@@ -31,6 +31,7 @@ from stations.services import displays as service
 from stations.views.common import get_station
 from tenants import queries as tenants
 from tenants.errors import DomainError, NotFound
+from tenants.models import Site
 from tenants.pages import PageRequest, PortalForm, go, listing, page
 from tenants.permissions import Permission
 
@@ -65,7 +66,7 @@ class NoticeForm(PortalForm):
         label=_("For one session"), required=False, help_text=_("It goes when that session ends.")
     )
     site = forms.ModelChoiceField(
-        label=_("All stations of a site"), queryset=None, required=False, empty_label=_("None")
+        label=_("All stations of a site"), queryset=Site.objects.none(), required=False, empty_label=_("None")
     )
     station = forms.ModelMultipleChoiceField(
         label=_("Or these stations"), queryset=Station.objects.none(), required=False,
@@ -194,7 +195,7 @@ def _notice(request: PageRequest, notice_id: int) -> DisplayNotice:
     found = _notices(request).filter(pk=notice_id).first()
     if found is None:
         raise NotFound
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _message(request: PageRequest, station: Station, message_id: int) -> DisplayMessage:
