@@ -44,6 +44,7 @@ _STORED = (
     _("The station was offline; whether somebody came is not known."),
     _("The station did not know it any more."),
     _("The station removed it, for the connector failed or was taken out of service."),
+    _("The station was taken out of use."),
     _("The card was shown, but no car was plugged in."),
 )
 COLUMNS = (
