@@ -52,8 +52,7 @@ COLUMNS = (
     Column("state", _("State")),
     Column("station", _("Where"), ("station__name", "station__identity")),
     Column("token", _("For"), ("token_uid",)),
-    Column("from", _("From"), ("starts_at",)),
-    Column("until", _("Until"), ("expires_at",)),
+    Column("when", _("When"), ("starts_at",)),
 )
 CHIPS: dict[str, tuple[str, ...]] = {
     "reservation_reserved": (ReservationState.RESERVED, ReservationState.CANCELLING),
