@@ -102,7 +102,8 @@ async def test_a_place_is_asked_for_and_held(
         await over(tenant, station)
         taken = await now_of(tenant, one)
     assert taken.state == S.RESERVED and taken.held_at is not None
-    kinds = Fact.objects.filter(tenant=tenant, subject_type="reservation").values_list("kind", flat=True)
+    facts = Fact.objects.filter(tenant=tenant, subject_type="reservation").order_by("id")
+    kinds = facts.values_list("kind", flat=True)
     assert await rows(tenant, lambda: list(kinds)) == ["reservation.created", "reservation.reserved"]
 
 
