@@ -20,12 +20,13 @@ EXTERNAL, PRIORITY, LOCAL_GENERATION = "external", "priority", "local_generation
 ABSOLUTE, RECURRING, RELATIVE, DYNAMIC = "absolute", "recurring", "relative", "dynamic"
 AMPS, WATTS = "A", "W"
 CYCLES = {"daily": timedelta(days=1), "weekly": timedelta(days=7)}
-NEVER = datetime.max.replace(tzinfo=UTC)
+NEVER = datetime(2100, 1, 1, tzinfo=UTC)
+MOST_TURNS = 3000  # of one calculation: what lies beyond is left out
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From `start_s` on, until the next. Discharge limits are negative (2.1). `more`: members of 2.1 as neutral words."""
+    """From `start_s` on, until the next. Discharge limits are negative (2.1); `more`: its other members."""
 
     start_s: int
     limit: float | None = None
@@ -113,16 +114,66 @@ class Profile:
         found = {moment for moment in (self.valid_from, self.valid_to) if moment}
         lap, cycle = self.begins(start, begun), CYCLES.get(self.recurrency)
         while lap < end:
-            found |= {_later(lap, second) for second in seconds}
+            found |= {later(lap, second) for second in seconds}
             if self.kind != RECURRING or not cycle:
                 break
             lap += cycle
         return {moment for moment in found if start < moment < end}
 
 
-def _later(at: datetime, seconds: float) -> datetime:
+def as_json(profile: Profile) -> dict[str, Any]:
+    """A profile as commands carry it and rows keep it; `read` reads it back."""
+    told = {
+        "evse": profile.evse,
+        "purpose": profile.purpose,
+        "kind": profile.kind,
+        "unit": profile.unit,
+        "number": profile.number,
+        "stack_level": profile.stack_level,
+        "recurrency": profile.recurrency,
+        "starts_at": profile.starts_at and profile.starts_at.isoformat(),
+        "duration_s": profile.duration_s,
+        "valid_from": profile.valid_from and profile.valid_from.isoformat(),
+        "valid_to": profile.valid_to and profile.valid_to.isoformat(),
+        "transaction_id": profile.transaction_id,
+        "min_rate": profile.min_rate,
+        "periods": [period.as_json() for period in profile.periods],
+        "more": dict(profile.more),
+    }
+    return {name: value for name, value in told.items() if value not in (None, "", {})}
+
+
+def read(told: Mapping[str, Any]) -> Profile:
+    """From `as_json`. KeyError, TypeError or ValueError where it is no profile."""
+    return Profile(
+        evse=int(told.get("evse") or 0),
+        purpose=str(told["purpose"]),
+        kind=str(told.get("kind") or ABSOLUTE),
+        unit=str(told.get("unit") or AMPS),
+        number=int(told.get("number") or 0),
+        stack_level=int(told.get("stack_level") or 0),
+        recurrency=str(told.get("recurrency") or ""),
+        starts_at=_moment(told.get("starts_at")),
+        duration_s=None if told.get("duration_s") is None else int(told["duration_s"]),
+        valid_from=_moment(told.get("valid_from")),
+        valid_to=_moment(told.get("valid_to")),
+        transaction_id=str(told.get("transaction_id") or ""),
+        min_rate=_float(told.get("min_rate")),
+        periods=tuple(read_period(period) for period in told["periods"]),
+        more=dict(told.get("more") or {}),
+    )
+
+
+def _moment(told: Any) -> datetime | None:
+    if told in (None, ""):
+        return None
+    at = told if isinstance(told, datetime) else datetime.fromisoformat(str(told))
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def later(at: datetime, seconds: float) -> datetime:
     try:
-        return at + timedelta(seconds=seconds)
+        return min(at + timedelta(seconds=seconds), NEVER)
     except OverflowError:
         return NEVER
 
@@ -177,7 +228,7 @@ class Station:
             for number in [profile.evse] if profile.evse else [0, *self.evses]:
                 turns |= profile.turns(start, end, self._begun(number, start))
         slices: list[Slice] = []
-        for moment in sorted({start, *turns}):
+        for moment in sorted({start, *turns})[:MOST_TURNS]:
             found = self.at(evse, moment, start, unit)
             last = slices[-1] if slices else None
             if last is None or (last.limit, last.phases, last.binding) != (
@@ -211,9 +262,9 @@ class Station:
     def _own(self, evse: int, moment: datetime, start: datetime) -> tuple[Profile, Period] | None:
         """What rules for the car there: priority charging, else its transaction, else the default."""
         running, begun = self.transactions.get(evse), self._begun(evse, start)
-        if running and evse in self.priority:
-            if found := self._strongest(PRIORITY, (evse, 0), moment, begun):
-                return found
+        first = running and evse in self.priority
+        if first and (found := self._strongest(PRIORITY, (evse, 0), moment, begun)):
+            return found
         if running and (found := self._strongest(TRANSACTION, (evse,), moment, begun, running[0])):
             return found
         return self._strongest(DEFAULT, (evse, 0), moment, begun)
@@ -269,6 +320,11 @@ def energy_wh(slices: Sequence[Slice], seconds: float, most_w: float, unit: str 
         length = max(0.0, min(until, seconds) - one.start_s)
         total += min(most_w, to_unit(one.limit, unit, WATTS, one.phases)) * length / 3600
     return total
+
+
+def number_of(command_id: int) -> int:
+    """The id on the wire of a new profile: away from the small ones that stations give their own."""
+    return 10_000 + command_id % 2_000_000_000
 
 
 def fewer(periods: Sequence[Period], most: int) -> tuple[Period, ...]:

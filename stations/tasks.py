@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from stations.services import commands, connections, guardian, rating
+from stations.services import commands, connections, guardian, profiles, rating
 from tenants.context import tenant_scope
 from tenants.models import Tenant
 
@@ -47,6 +47,12 @@ def guard_sessions() -> int:
 def expire_commands() -> int:
     """Commands that were not delivered in time, or whose gateway died, come to their end."""
     return _for_each_tenant("expire", lambda tenant_id: commands.expire(tenant_id=tenant_id))
+
+
+@shared_task
+def end_profiles() -> int:
+    """Charging profiles whose time or session is over come to their end."""
+    return _for_each_tenant("profiles", lambda tenant_id: profiles.sweep(tenant_id=tenant_id))
 
 
 @shared_task

@@ -6,7 +6,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from stations.neutral import EventReport, MeterReport, StatusReport, VariablesTold
-from stations.services import connectors, devices, events, readings
+from stations.neutral_power import (
+    CompositeAnswered,
+    DerAlarm,
+    DerAnswered,
+    DersTold,
+    DerSwitched,
+    LimitTold,
+    PriorityTold,
+    ProfilesTold,
+    TransfersAllowed,
+)
+from stations.services import connectors, constraints, der, devices, events, priority, profiles, readings
 
 # In this order; each verb gets all reports of its kind in the order told.
 RECORDERS: dict[type, Callable[..., Any]] = {
@@ -14,6 +25,15 @@ RECORDERS: dict[type, Callable[..., Any]] = {
     StatusReport: connectors.record_status,
     EventReport: events.record,
     VariablesTold: devices.record,
+    ProfilesTold: profiles.record_reports,
+    CompositeAnswered: profiles.record_composites,
+    LimitTold: constraints.record,
+    PriorityTold: priority.record,
+    TransfersAllowed: priority.record_transfers,
+    DerAnswered: der.record_answers,
+    DersTold: der.record_reports,
+    DerSwitched: der.record_switches,
+    DerAlarm: der.record_alarms,
 }
 
 

@@ -59,7 +59,7 @@ def test_the_published_vectors(vector: dict[str, Any]) -> None:
     best = Hardware(config["defaultLimitA"], config["defaultLimitW"], config["defaultNumberPhases"])
     station = Station(
         profiles=[read(told) for told in vector["profiles"]],
-        evses={number: best for number in range(1, config["nrOfEvses"] + 1)},
+        evses=dict.fromkeys(range(1, config["nrOfEvses"] + 1), best),
         whole=best,
         transactions={
             int(evse): ("", datetime.fromisoformat(running["start"]))
