@@ -6,6 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from stations import schedules
+from stations.models.command import Command
 from stations.models.session import Session
 from stations.models.station import Station
 from tenants.fields import TenantForeignKey
@@ -79,7 +80,9 @@ class ChargingProfile(TenantModel):
     label = models.CharField(max_length=120, blank=True)  # who asked for it
     state = models.CharField(max_length=8, choices=ProfileState.choices, default=ProfileState.SENT)
     reason = models.CharField(max_length=200, blank=True)  # of a refusal, or of its end
-    command_id = models.BigIntegerField(null=True)  # that carried it
+    command = TenantForeignKey(  # that carried it
+        Command, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     settled_at = models.DateTimeField(null=True)  # accepted or refused
     ended_at = models.DateTimeField(null=True)
@@ -97,7 +100,7 @@ class ChargingProfile(TenantModel):
         ]
         indexes = [
             models.Index(fields=["station", "-id"], name="profile_recent"),
-            models.Index(fields=["command_id"], name="profile_command", condition=models.Q(state="sent")),
+            models.Index(fields=["command"], name="profile_command", condition=models.Q(state="sent")),
             models.Index(
                 fields=["session"],
                 name="profile_session",

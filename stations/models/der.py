@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from stations.models.command import Command
 from stations.models.station import Station
 from tenants.fields import TenantForeignKey
 from tenants.models import TenantModel
@@ -65,7 +66,9 @@ class DerControl(TenantModel):
     state = models.CharField(max_length=10, choices=DerState.choices, default=DerState.SENT)
     reason = models.CharField(max_length=200, blank=True)
     label = models.CharField(max_length=120, blank=True)  # who asked for it; empty: found in the station
-    command_id = models.BigIntegerField(null=True)
+    command = TenantForeignKey(  # that carried it
+        Command, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     settled_at = models.DateTimeField(null=True)
     changed_at = models.DateTimeField(null=True)  # started, stopped, superseded, cleared
@@ -82,7 +85,7 @@ class DerControl(TenantModel):
         ]
         indexes = [
             models.Index(fields=["station", "-id"], name="der_control_recent"),
-            models.Index(fields=["command_id"], name="der_control_command", condition=models.Q(state="sent")),
+            models.Index(fields=["command"], name="der_control_command", condition=models.Q(state="sent")),
         ]
 
     def __str__(self) -> str:
