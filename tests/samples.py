@@ -105,6 +105,8 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "profile_id": lambda world: world.profile.pk,
     "constraint_id": lambda world: world.constraint.pk,
     "der_id": lambda world: world.der.pk,
+    "how": lambda world: "now",
+    "kind": lambda world: "volt_var",
     "running_id": lambda world: world.running.pk,
 }
 
@@ -171,6 +173,16 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
 
 # Of pages that take only a filled form, by route below the company.
 FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
+    "stations/<int:station_id>/limits/set/<slug:how>/": lambda world: {"evse": 1, "value": "7.4", "unit": "kW"},
+    "stations/<int:station_id>/limits/<int:profile_id>/update/": lambda world: {"value": "6"},
+    "stations/<int:station_id>/grid/new/<slug:kind>/": lambda world: {
+        "points": "92, 44\n98, 0",
+        "y_unit": "pct_max_var",
+        "priority": "0",
+    },
+    "sites/<int:site_id>/limits/": lambda world: {"source": "grid_operator", "power_kw": "4.2"},
+    "sessions/<int:running_id>/priority/": lambda world: {"active": "yes"},
+    "sessions/<int:running_id>/transfer/": lambda world: {"transfers": "AC_BPT"},
     "stations/<int:station_id>/commands/send/": lambda world: {"kind": "clear_cache"},
     "stations/<int:station_id>/orphans/<int:orphan_id>/apply/": lambda world: {
         "session_id": world.session.pk
