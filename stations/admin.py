@@ -19,6 +19,7 @@ from stations.models import (
     DerControl,
     Evse,
     Frame,
+    InstalledCertificate,
     JournalCursor,
     JournalHead,
     OrphanMessage,
@@ -30,6 +31,7 @@ from stations.models import (
     SessionPower,
     Station,
     StationEvent,
+    TrustAnchor,
     Variable,
 )
 from stations.models.journal import GatewayProcess
@@ -177,14 +179,34 @@ class ReadingAdmin(Bulk):
 
 @admin.register(ChargingProfile)
 class ChargingProfileAdmin(Viewed):
-    list_display = ["id", "number", "station", "tenant", "purpose", "evse_number", "state", "label", "created_at"]
+    list_display = [
+        "id",
+        "number",
+        "station",
+        "tenant",
+        "purpose",
+        "evse_number",
+        "state",
+        "label",
+        "created_at",
+    ]
     list_filter = ["state", "purpose", "source", "tenant"]
     search_fields = ["station__identity", "=transaction_id"]
 
 
 @admin.register(PowerConstraint)
 class PowerConstraintAdmin(Viewed):
-    list_display = ["id", "site", "station", "tenant", "source", "told_by", "starts_at", "ends_at", "cleared_at"]
+    list_display = [
+        "id",
+        "site",
+        "station",
+        "tenant",
+        "source",
+        "told_by",
+        "starts_at",
+        "ends_at",
+        "cleared_at",
+    ]
     list_filter = ["source", "told_by", "tenant"]
     search_fields = ["reference", "station__identity"]
 
@@ -205,7 +227,16 @@ class SessionPowerAdmin(Viewed):
 
 @admin.register(DerControl)
 class DerControlAdmin(Viewed):
-    list_display = ["control_id", "kind", "station", "tenant", "state", "is_default", "priority", "created_at"]
+    list_display = [
+        "control_id",
+        "kind",
+        "station",
+        "tenant",
+        "state",
+        "is_default",
+        "priority",
+        "created_at",
+    ]
     list_filter = ["state", "kind", "tenant"]
     search_fields = ["station__identity", "control_id"]
 
@@ -230,3 +261,19 @@ class GatewayProcessAdmin(Viewed):
     list_display = ["name", "started_at", "alive_at"]
     list_filter = ["alive_at"]
     search_fields = ["name"]
+
+
+@admin.register(TrustAnchor)
+class TrustAnchorAdmin(Viewed):
+    exclude = ["issuer_name_hash", "issuer_key_hash"]  # of certificates, not of secrets; nobody reads them
+    list_display = ["name", "use", "tenant", "subject", "not_after", "origin", "archived_at"]
+    list_filter = ["use", "origin", "tenant"]
+    search_fields = ["name", "subject", "=fingerprint", "=serial"]
+
+
+@admin.register(InstalledCertificate)
+class InstalledCertificateAdmin(Viewed):
+    exclude = ["issuer_name_hash", "issuer_key_hash"]
+    list_display = ["station", "tenant", "use", "anchor", "serial", "installed_at", "told_at"]
+    list_filter = ["use", "tenant"]
+    search_fields = ["station__identity", "=serial"]

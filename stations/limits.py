@@ -60,7 +60,9 @@ def read_periods(told: Iterable[Any]) -> tuple[schedules.Period, ...]:
     return tuple(schedules.read_period(period) for period in told)
 
 
-def held(tenant_id: int, station_ids: Sequence[int], now: datetime | None = None) -> QuerySet[ChargingProfile]:
+def held(
+    tenant_id: int, station_ids: Sequence[int], now: datetime | None = None
+) -> QuerySet[ChargingProfile]:
     """Profiles that stations hold: accepted, and not over since."""
     at = now or timezone.now()
     return ChargingProfile.objects.filter(
@@ -72,9 +74,7 @@ def held(tenant_id: int, station_ids: Sequence[int], now: datetime | None = None
     ).order_by("purpose", "evse_number", "-stack_level", "id")
 
 
-def open_constraints(
-    tenant_id: int, now: datetime | None = None, **only: Any
-) -> QuerySet[PowerConstraint]:
+def open_constraints(tenant_id: int, now: datetime | None = None, **only: Any) -> QuerySet[PowerConstraint]:
     """Limits that others set and that hold now or later."""
     at = now or timezone.now()
     return PowerConstraint.objects.filter(
@@ -99,7 +99,9 @@ def constraint_profile(row: PowerConstraint) -> Profile:
 
 def hardware(connectors: Iterable[Connector]) -> Hardware:
     """Of the connectors of one EVSE: it serves one at a time, so the strongest counts."""
-    best = [Hardware(float(c.max_amps), float(c.max_power_w), PHASES[PowerType(c.power_type)]) for c in connectors]
+    best = [
+        Hardware(float(c.max_amps), float(c.max_power_w), PHASES[PowerType(c.power_type)]) for c in connectors
+    ]
     if not best:
         return UNLIMITED
     return Hardware(
@@ -207,9 +209,7 @@ def of_station(station: Station, now: datetime | None = None) -> Limits:
         profiles=profiles,
         constraints=constraints,
         sessions=sessions,
-        is_dc={
-            number: all(plug.power_type == PowerType.DC for plug in own) for number, own in plugs.items()
-        },
+        is_dc={number: all(plug.power_type == PowerType.DC for plug in own) for number, own in plugs.items()},
         told={
             row.evse_number: row for row in CompositeTold.objects.filter(tenant_id=tenant_id, station=station)
         },

@@ -85,7 +85,9 @@ class Profile:
     valid_to: datetime | None = None
     transaction_id: str = ""
     min_rate: float | None = None
-    more: Mapping[str, Any] = field(default_factory=dict)  # what 2.x adds: dyn_update_interval_s, local_time, ...
+    more: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # what 2.x adds: dyn_update_interval_s, local_time, ...
 
     def begins(self, at: datetime, begun: datetime) -> datetime:
         """When the schedule that may cover `at` began; `begun`: the transaction, or else what was asked for."""

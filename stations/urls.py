@@ -45,16 +45,12 @@ urlpatterns = [
     path("stations/<int:station_id>/limits/", limits.station_limits, name="station-limits"),
     path("stations/<int:station_id>/limits/preview/", limits.preview, name="limits-preview"),
     path("stations/<int:station_id>/limits/ask/", limits.ask, name="limits-ask"),
-    path("stations/<int:station_id>/limits/set/<slug:how>/", limits.set_limit, name="limits-set"),
-    path(
-        "stations/<int:station_id>/limits/<int:profile_id>/clear/", limits.clear, name="profile-clear"
-    ),
-    path(
-        "stations/<int:station_id>/limits/<int:profile_id>/update/", limits.update, name="profile-update"
-    ),
+    path("stations/<int:station_id>/limits/set/<slug:limit_how>/", limits.set_limit, name="limits-set"),
+    path("stations/<int:station_id>/limits/<int:profile_id>/clear/", limits.clear, name="profile-clear"),
+    path("stations/<int:station_id>/limits/<int:profile_id>/update/", limits.update, name="profile-update"),
     path("stations/<int:station_id>/grid/", der.station_der, name="station-der"),
     path("stations/<int:station_id>/grid/read/", der.read, name="der-read"),
-    path("stations/<int:station_id>/grid/new/<slug:kind>/", der.new, name="der-new"),
+    path("stations/<int:station_id>/grid/new/<slug:der_kind>/", der.new, name="der-new"),
     path("stations/<int:station_id>/grid/<int:der_id>/clear/", der.clear, name="der-clear"),
     path("grid/curve/", der.drawn, name="der-drawn"),
     path("stations/<int:station_id>/edit/", onboarding.edit, name="station-edit"),

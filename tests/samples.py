@@ -24,6 +24,7 @@ from stations.models import (
     DerControl,
     Evse,
     Frame,
+    InstalledCertificate,
     JournalCursor,
     JournalHead,
     OrphanMessage,
@@ -35,6 +36,7 @@ from stations.models import (
     SessionPower,
     Station,
     StationEvent,
+    TrustAnchor,
     Variable,
 )
 from stations.models.journal import GatewayProcess
@@ -82,6 +84,7 @@ class World:
     constraint: PowerConstraint
     der: DerControl
     running: Session
+    delivery: FactDelivery
 
 
 SAMPLES: dict[str, Callable[[World], Any]] = {
@@ -105,9 +108,10 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "profile_id": lambda world: world.profile.pk,
     "constraint_id": lambda world: world.constraint.pk,
     "der_id": lambda world: world.der.pk,
-    "how": lambda world: "now",
-    "kind": lambda world: "volt_var",
+    "limit_how": lambda world: "now",
+    "der_kind": lambda world: "volt_var",
     "running_id": lambda world: world.running.pk,
+    "delivery_id": lambda world: world.delivery.pk,
 }
 
 # Of REST writes, by method and route below /api/v1/. Nothing listed: {}.
@@ -135,7 +139,10 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
         "begins": "17:00",
         "ends": "20:00",
     },
-    ("POST", "stations/<int:station_id>/limits/dynamic"): lambda world: {"evse": 2, "values": {"limit": 7000}},
+    ("POST", "stations/<int:station_id>/limits/dynamic"): lambda world: {
+        "evse": 2,
+        "values": {"limit": 7000},
+    },
     ("POST", "stations/<int:station_id>/charging-profiles"): lambda world: {
         "evse": 1,
         "purpose": "default",
@@ -173,9 +180,13 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
 
 # Of pages that take only a filled form, by route below the company.
 FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
-    "stations/<int:station_id>/limits/set/<slug:how>/": lambda world: {"evse": 1, "value": "7.4", "unit": "kW"},
+    "stations/<int:station_id>/limits/set/<slug:limit_how>/": lambda world: {
+        "evse": 1,
+        "value": "7.4",
+        "unit": "kW",
+    },
     "stations/<int:station_id>/limits/<int:profile_id>/update/": lambda world: {"value": "6"},
-    "stations/<int:station_id>/grid/new/<slug:kind>/": lambda world: {
+    "stations/<int:station_id>/grid/new/<slug:der_kind>/": lambda world: {
         "points": "92, 44\n98, 0",
         "y_unit": "pct_max_var",
         "priority": "0",
@@ -210,6 +221,7 @@ def build() -> World:
         _links(tenant, member, site, fleet, token, marker)
         _history(tenant, station, session, of_site, marker)
         rows = _rows(tenant, site, station, marker)
+        rows["delivery"] = _delivery(tenant, rows["webhook"], site, marker)
         vehicle = Vehicle.objects.create(tenant=tenant, plate=marker, fleet=None)
     return World(
         tenant=tenant,
@@ -285,19 +297,47 @@ def _rows(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str
             tenant=tenant, name=marker, prefix=secrets.token_hex(5), key_hash="0" * 64
         ),
         "profile": ChargingProfile.objects.create(
-            tenant=tenant, station=station, evse_number=1, number=77, purpose="default", kind="dynamic", label=marker,
-            periods=[{"start_s": 0, "limit": 8000.0}], state="accepted", unit="W",
+            tenant=tenant,
+            station=station,
+            evse_number=1,
+            number=77,
+            purpose="default",
+            kind="dynamic",
+            label=marker,
+            periods=[{"start_s": 0, "limit": 8000.0}],
+            state="accepted",
+            unit="W",
         ),
         "constraint": PowerConstraint.objects.create(
-            tenant=tenant, site=site, source="grid_operator", periods=[{"start_s": 0, "limit": 4200.0}],
-            starts_at=now, told_by="api", reference=marker,
+            tenant=tenant,
+            site=site,
+            source="grid_operator",
+            periods=[{"start_s": 0, "limit": 4200.0}],
+            starts_at=now,
+            told_by="api",
+            reference=marker,
         ),
         "der": DerControl.objects.create(
-            tenant=tenant, station=station, control_id=marker, kind="gradients", state="active",
-            settings={"gradient": 20, "soft_gradient": 2}, settled_at=now,
+            tenant=tenant,
+            station=station,
+            control_id=marker,
+            kind="gradients",
+            state="active",
+            settings={"gradient": 20, "soft_gradient": 2},
+            settled_at=now,
         ),
         "webhook": Webhook.objects.create(tenant=tenant, url=f"https://hooks.example.com/{marker}"),
     }
+
+
+def _delivery(tenant: Tenant, hook: Webhook, site: Site, marker: str) -> FactDelivery:
+    """A fact that the webhook was told of."""
+    fact = Fact.objects.create(
+        tenant=tenant, kind="site.seen", subject_type="site", subject_id=site.pk, payload={"name": marker}
+    )
+    return FactDelivery.objects.create(
+        tenant=tenant, fact=fact, subscriber=f"webhook:{hook.pk}", done_at=fact.created_at
+    )
 
 
 def _links(tenant: Tenant, member: Membership, site: Site, fleet: Fleet, token: Token, marker: str) -> None:
@@ -308,8 +348,6 @@ def _links(tenant: Tenant, member: Membership, site: Site, fleet: Fleet, token: 
     JournalHead.objects.create(tenant=tenant, gateway="g")
     JournalCursor.objects.create(tenant=tenant, gateway="g")
     IdempotencyRecord.objects.create(tenant=tenant, caller="key:1", key=marker, request_hash="0" * 64)
-    fact = Fact.objects.create(tenant=tenant, kind="site.seen", subject_type="site", subject_id=site.pk)
-    FactDelivery.objects.create(tenant=tenant, fact=fact, subscriber="tests")
     now = datetime.now(UTC)
     GatewayProcess.objects.create(name=f"g-{marker}", started_at=now, alive_at=now)
 
@@ -320,6 +358,19 @@ def _history(tenant: Tenant, station: Station, session: Session, tariff: Tariff,
     own = {"tenant": tenant, "station": station}
     StationEvent.objects.create(**own, kind="boot", text=marker, occurred_at=now, received_at=now)
     Variable.objects.create(**own, name=marker, value="60", read_at=now, source="get_configuration")
+    anchor = TrustAnchor.objects.create(
+        tenant=tenant,
+        use="csms_root",
+        name=marker,
+        serial="1a",
+        issuer_name_hash="0" * 64,
+        fingerprint=marker,
+        not_before=now,
+        not_after=now,
+    )
+    InstalledCertificate.objects.create(
+        **own, use="csms_root", hash_algorithm="SHA256", issuer_name_hash=marker, serial="1a", anchor=anchor
+    )
     Connection.objects.create(
         **own, epoch=1, gateway="g", ocpp_version="1.6", opened_at=now, close_reason=marker
     )
@@ -359,7 +410,12 @@ def _history(tenant: Tenant, station: Station, session: Session, tariff: Tariff,
         payload={},
     )
     CompositeTold.objects.create(
-        **own, evse_number=1, unit="A", starts_at=now, duration_s=3600, told_at=now,
+        **own,
+        evse_number=1,
+        unit="A",
+        starts_at=now,
+        duration_s=3600,
+        told_at=now,
         periods=[{"start_s": 0, "limit": 16}],
     )
     SessionPower.objects.create(

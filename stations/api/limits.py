@@ -55,7 +55,9 @@ class PeriodIn(In):
 
 class ProfileIn(In):
     evse = serializers.IntegerField(min_value=0, max_value=999, required=False, default=0)
-    purpose = serializers.ChoiceField([purpose for purpose in Purpose.choices if purpose[0] != Purpose.EXTERNAL])
+    purpose = serializers.ChoiceField(
+        [purpose for purpose in Purpose.choices if purpose[0] != Purpose.EXTERNAL]
+    )
     kind = serializers.ChoiceField(ProfileKind.choices, required=False, default=ProfileKind.ABSOLUTE)
     unit = serializers.ChoiceField(["A", "W"], required=False, default="A", help_text="A per phase, or W")
     stack_level = serializers.IntegerField(min_value=0, max_value=10**6, required=False, default=0)
@@ -90,7 +92,11 @@ class StationProfiles(BelowStation):
             Permission.STATION_VIEW, gives=ProfileOut, many=True, says="List a station's charging profiles"
         ),
         "POST": Verb(
-            Permission.STATION_COMMAND, takes=ProfileIn, gives=ProfileOut, status=201, says="Send a charging profile"
+            Permission.STATION_COMMAND,
+            takes=ProfileIn,
+            gives=ProfileOut,
+            status=201,
+            says="Send a charging profile",
         ),
     }
     filterset_class = ProfileFilter
@@ -127,7 +133,11 @@ class ProfileClear(TenantView):
 
     verbs = {
         "POST": Verb(
-            Permission.STATION_COMMAND, takes=In, gives=CommandOut, status=202, says="Clear a charging profile"
+            Permission.STATION_COMMAND,
+            takes=In,
+            gives=CommandOut,
+            status=202,
+            says="Clear a charging profile",
         )
     }
 
@@ -139,7 +149,8 @@ class ProfileClear(TenantView):
 
 class ValuesIn(In):
     values = serializers.DictField(
-        child=serializers.FloatField(), help_text=f"Some of {', '.join(dynamic.VALUES)}, in the profile's unit"
+        child=serializers.FloatField(),
+        help_text=f"Some of {', '.join(dynamic.VALUES)}, in the profile's unit",
     )
 
 
@@ -148,7 +159,11 @@ class ProfileUpdate(TenantView):
 
     verbs = {
         "POST": Verb(
-            Permission.STATION_COMMAND, takes=ValuesIn, gives=CommandOut, status=202, says="Change a dynamic limit"
+            Permission.STATION_COMMAND,
+            takes=ValuesIn,
+            gives=CommandOut,
+            status=202,
+            says="Change a dynamic limit",
         )
     }
 
@@ -176,15 +191,17 @@ class StationDynamic(BelowStation):
 
     verbs = {
         "POST": Verb(
-            Permission.STATION_COMMAND, takes=DynamicIn, gives=ProfileOut, status=201, says="Begin a dynamic limit"
+            Permission.STATION_COMMAND,
+            takes=DynamicIn,
+            gives=ProfileOut,
+            status=201,
+            says="Begin a dynamic limit",
         )
     }
 
     def post(self, request: Request, station_id: int) -> Response:
         given = self.given()
-        row = dynamic.begin(
-            tenant_id=self.tenant_id, station_id=self.station().pk, actor=self.actor, **given
-        )
+        row = dynamic.begin(tenant_id=self.tenant_id, station_id=self.station().pk, actor=self.actor, **given)
         return self.answer(row)
 
 
@@ -283,7 +300,9 @@ class StationLimits(BelowStation):
             gives=LimitsOut,
             says="Read what a station may give",
             parameters=[
-                OpenApiParameter("evse", int, description="One connector, 0: the station; without: all of them")
+                OpenApiParameter(
+                    "evse", int, description="One connector, 0: the station; without: all of them"
+                )
             ],
         ),
         "POST": Verb(
@@ -311,7 +330,11 @@ class StationDaily(BelowStation):
 
     verbs = {
         "POST": Verb(
-            Permission.STATION_COMMAND, takes=DailyIn, gives=ProfileOut, status=201, says="Limit a station daily"
+            Permission.STATION_COMMAND,
+            takes=DailyIn,
+            gives=ProfileOut,
+            status=201,
+            says="Limit a station daily",
         )
     }
 
@@ -370,7 +393,11 @@ class ConstraintList(TenantView):
     verbs = {
         "GET": Verb(Permission.STATION_VIEW, gives=ConstraintOut, many=True, says="List limits from outside"),
         "POST": Verb(
-            Permission.LIMIT_SET, takes=ConstraintIn, gives=ConstraintOut, status=201, says="Set a limit from outside"
+            Permission.LIMIT_SET,
+            takes=ConstraintIn,
+            gives=ConstraintOut,
+            status=201,
+            says="Set a limit from outside",
         ),
     }
     filterset_class = ConstraintFilter
@@ -382,9 +409,7 @@ class ConstraintList(TenantView):
         return self.page()
 
     def post(self, request: Request) -> Response:
-        return self.answer(
-            constraints.set_limit(tenant_id=self.tenant_id, actor=self.actor, **self.given())
-        )
+        return self.answer(constraints.set_limit(tenant_id=self.tenant_id, actor=self.actor, **self.given()))
 
 
 class ConstraintOne(TenantView):
@@ -400,7 +425,9 @@ class ConstraintClear(TenantView):
     """Take a limit from outside back."""
 
     verbs = {
-        "POST": Verb(Permission.LIMIT_SET, takes=In, gives=ConstraintOut, says="Take a limit from outside back")
+        "POST": Verb(
+            Permission.LIMIT_SET, takes=In, gives=ConstraintOut, says="Take a limit from outside back"
+        )
     }
 
     def post(self, request: Request, constraint_id: int) -> Response:
@@ -431,9 +458,7 @@ class SessionWish(TenantView):
     verbs = {"GET": Verb(Permission.SESSION_VIEW, gives=PowerOut, says="Read what a session's car wants")}
 
     def get(self, request: Request, session_id: int) -> Response:
-        session = self.one(
-            visible.sessions(self.tenant_id, self.actor).select_related("evse"), pk=session_id
-        )
+        session = self.one(visible.sessions(self.tenant_id, self.actor).select_related("evse"), pk=session_id)
         row = needs.of_session(session) or SessionPower(
             tenant_id=self.tenant_id,
             station_id=session.station_id,
@@ -452,7 +477,11 @@ class SessionPriority(TenantView):
 
     verbs = {
         "POST": Verb(
-            Permission.STATION_COMMAND, takes=PriorityIn, gives=CommandOut, status=202, says="Charge a session first"
+            Permission.STATION_COMMAND,
+            takes=PriorityIn,
+            gives=CommandOut,
+            status=202,
+            says="Charge a session first",
         )
     }
 
@@ -465,7 +494,9 @@ class SessionPriority(TenantView):
 
 
 class TransferIn(In):
-    transfers = serializers.ListField(child=serializers.ChoiceField(priority.TRANSFERS), min_length=1, max_length=11)
+    transfers = serializers.ListField(
+        child=serializers.ChoiceField(priority.TRANSFERS), min_length=1, max_length=11
+    )
 
 
 class SessionTransfer(TenantView):

@@ -1,5 +1,6 @@
 """What happens at a charger."""
 
+from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
 from stations.models.charging import (
     ChargingProfile,
     CompositeTold,
@@ -35,6 +36,7 @@ from stations.models.station import (
 __all__ = [
     "ONLY_IN",
     "Authorization",
+    "CertificateUse",
     "ChargingProfile",
     "Command",
     "CommandKind",
@@ -49,6 +51,7 @@ __all__ = [
     "Evse",
     "Frame",
     "GatewayProcess",
+    "InstalledCertificate",
     "JournalCursor",
     "JournalHead",
     "LimitSource",
@@ -67,5 +70,6 @@ __all__ = [
     "SessionState",
     "Station",
     "StationEvent",
+    "TrustAnchor",
     "Variable",
 ]

@@ -180,7 +180,9 @@ class SessionPower(TenantModel):
     session = TenantForeignKey(Session, null=True, on_delete=models.CASCADE, related_name="+", db_index=False)
     # NotifyEVChargingNeeds
     needs_at = models.DateTimeField(null=True)
-    needs_answer = models.CharField(max_length=12, blank=True)  # accepted | rejected | processing | no_profile
+    needs_answer = models.CharField(
+        max_length=12, blank=True
+    )  # accepted | rejected | processing | no_profile
     energy_wh = models.FloatField(null=True)
     departure_at = models.DateTimeField(null=True)
     soc_percent = models.FloatField(null=True)

@@ -33,6 +33,10 @@ class CommandKind(models.TextChoices):
     SET_DER = "set_der_control", _("Set a grid control")
     READ_DER = "read_der_controls", _("Read grid controls")
     CLEAR_DER = "clear_der_control", _("Clear grid controls")
+    INSTALL_CERTIFICATE = "install_certificate", _("Install a root certificate")
+    DELETE_CERTIFICATE = "delete_certificate", _("Delete a certificate")
+    READ_CERTIFICATES = "read_certificates", _("List installed certificates")
+    SEND_CERTIFICATE = "send_certificate", _("Hand over a signed certificate")
 
 
 # Kinds that not every version can say, with those that can; tests hold it against the versions' tables.

@@ -139,9 +139,7 @@ def say_16(profile: Profile, *, remote_start: bool = False) -> Payload:
     if text and not text.isdigit():
         raise Invalid(fields={"transaction_id": "OCPP 1.6 knows transactions by a whole number."})
     periods = [
-        optional(
-            startPeriod=period.start_s, limit=tenth(_needed(period)), numberPhases=period.phases
-        )
+        optional(startPeriod=period.start_s, limit=tenth(_needed(period)), numberPhases=period.phases)
         for period in profile.periods
     ]
     return (

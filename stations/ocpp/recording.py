@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from stations.neutral import EventReport, MeterReport, StatusReport, VariablesTold
+from stations.neutral import (
+    CertificateGone,
+    CertificatesTold,
+    CertificateTaken,
+    EventReport,
+    MeterReport,
+    StatusReport,
+    VariablesTold,
+)
 from stations.neutral_power import (
     CompositeAnswered,
     DerAlarm,
@@ -17,7 +25,17 @@ from stations.neutral_power import (
     ProfilesTold,
     TransfersAllowed,
 )
-from stations.services import connectors, constraints, der, devices, events, priority, profiles, readings
+from stations.services import (
+    connectors,
+    constraints,
+    der,
+    devices,
+    events,
+    priority,
+    profiles,
+    readings,
+    trust,
+)
 
 # In this order; each verb gets all reports of its kind in the order told.
 RECORDERS: dict[type, Callable[..., Any]] = {
@@ -34,6 +52,9 @@ RECORDERS: dict[type, Callable[..., Any]] = {
     DersTold: der.record_reports,
     DerSwitched: der.record_switches,
     DerAlarm: der.record_alarms,
+    CertificatesTold: trust.record_listing,
+    CertificateTaken: trust.record_taken,
+    CertificateGone: trust.record_gone,
 }
 
 

@@ -121,15 +121,19 @@ def clear(*, tenant_id: int, constraint_id: int, actor: Actor) -> PowerConstrain
 def record(*, tenant_id: int, reports: Sequence[LimitTold]) -> None:
     """NotifyChargingLimit and ClearedChargingLimit (K11 to K13): a new word of a source takes the place of its last."""
     sites = dict(
-        Station.objects.filter(
-            tenant_id=tenant_id, pk__in={told.station_id for told in reports}
-        ).values_list("pk", "site_id")
+        Station.objects.filter(tenant_id=tenant_id, pk__in={told.station_id for told in reports}).values_list(
+            "pk", "site_id"
+        )
     )
     for told in reports:
         if told.station_id not in sites or (told.evse or 0) > 32_767:
             continue
         before = PowerConstraint.objects.filter(
-            tenant_id=tenant_id, station_id=told.station_id, source=told.source, told_by="station", cleared_at=None
+            tenant_id=tenant_id,
+            station_id=told.station_id,
+            source=told.source,
+            told_by="station",
+            cleared_at=None,
         )
         if told.evse is not None:
             before = before.filter(evse_number=told.evse)
@@ -189,7 +193,11 @@ def _note(tenant_id: int, told: LimitTold) -> None:
 
 def _announce(row: PowerConstraint) -> None:
     live.publish(
-        row.tenant_id, kind="site", station_id=row.station_id or 0, site_id=row.site_id, data={"id": row.site_id}
+        row.tenant_id,
+        kind="site",
+        station_id=row.station_id or 0,
+        site_id=row.site_id,
+        data={"id": row.site_id},
     )
     facts.publish(
         tenant_id=row.tenant_id, kind="limit.changed", subject_type="site", subject_id=row.site_id,

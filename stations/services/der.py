@@ -109,7 +109,11 @@ def _faults(
         for name in PLAIN[kind]:
             if settings.get(name) is None and name not in _OPTIONAL:
                 wrong[name] = "This control needs this value."
-        if kind == DerType.LIMIT_MAX_DISCHARGE and not settings.get("must_trip") and settings.get("percent") is None:
+        if (
+            kind == DerType.LIMIT_MAX_DISCHARGE
+            and not settings.get("must_trip")
+            and settings.get("percent") is None
+        ):
             wrong["percent"] = "Give the most that may be discharged."
         if unknown := settings.keys() - set(PLAIN[kind]):
             wrong["settings"] = f"This control has no {', '.join(sorted(unknown))}."
@@ -325,8 +329,8 @@ def _note(
 
 
 def _announce(tenant_id: int, station_id: int) -> None:
-    site = Station.objects.filter(tenant_id=tenant_id, pk=station_id).values_list("site_id", flat=True).first()
+    site = (
+        Station.objects.filter(tenant_id=tenant_id, pk=station_id).values_list("site_id", flat=True).first()
+    )
     if site is not None:
-        live.publish(
-            tenant_id, kind="station", station_id=station_id, site_id=site, data={"id": station_id}
-        )
+        live.publish(tenant_id, kind="station", station_id=station_id, site_id=site, data={"id": station_id})

@@ -112,7 +112,10 @@ def _keep(row: SessionPower, told: NeedsTold) -> None:
     if row.departure_at == told.received_at and clock.CLOCK_AHEAD in flags:
         row.departure_at = None
     row.energy_wh = _sane(told.energy_wh, MOST_WH)
-    row.soc_percent, row.target_soc_percent = _sane(told.soc_percent, 100), _sane(told.target_soc_percent, 100)
+    row.soc_percent, row.target_soc_percent = (
+        _sane(told.soc_percent, 100),
+        _sane(told.target_soc_percent, 100),
+    )
     row.max_power_w, row.max_current_a = _sane(told.max_power_w, MOST_W), _sane(told.max_current_a, 1e5)
     row.transfer = told.transfer[:20]
     row.transfers = [str(one)[:20] for one in told.transfers][:20]

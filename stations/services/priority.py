@@ -77,7 +77,11 @@ def record(*, tenant_id: int, reports: Sequence[PriorityTold]) -> None:
     for told in reports:
         row = _row(tenant_id, told.station_id, told.transaction_id)
         if row is not None:
-            row.priority, row.priority_at, row.priority_by = told.active, told.received_at, told.by or "station"
+            row.priority, row.priority_at, row.priority_by = (
+                told.active,
+                told.received_at,
+                told.by or "station",
+            )
             row.save()
         text = "Priority charging on" if told.active else "Priority charging off"
         _tell(tenant_id, told.station_id, row, text, told)
@@ -93,7 +97,11 @@ def record_transfers(*, tenant_id: int, reports: Sequence[TransfersAllowed]) -> 
 
 
 def _tell(
-    tenant_id: int, station_id: int, row: SessionPower | None, text: str, told: PriorityTold | TransfersAllowed
+    tenant_id: int,
+    station_id: int,
+    row: SessionPower | None,
+    text: str,
+    told: PriorityTold | TransfersAllowed,
 ) -> None:
     report = EventReport(
         station_id=station_id, kind="priority", severity="info", text=text, raw_timestamp="",
@@ -101,7 +109,9 @@ def _tell(
         detail={"transaction": told.transaction_id},
     )  # fmt: skip
     events.record(tenant_id=tenant_id, reports=[report])
-    site = Station.objects.filter(tenant_id=tenant_id, pk=station_id).values_list("site_id", flat=True).first()
+    site = (
+        Station.objects.filter(tenant_id=tenant_id, pk=station_id).values_list("site_id", flat=True).first()
+    )
     if row is not None and site is not None:
         live.publish(
             tenant_id, kind="session", station_id=station_id, site_id=site,

@@ -54,9 +54,7 @@ def known(tenant_id: int, stations: Sequence[Station]) -> dict[int, Known]:
     """For so many stations with three statements."""
     ids = [station.pk for station in stations]
     takes = rules.allowed(tenant_id, ids)
-    found = {
-        station.pk: Known(station, takes[station.pk], [], {}) for station in stations
-    }
+    found = {station.pk: Known(station, takes[station.pk], [], {}) for station in stations}
     now = timezone.now()
     waiting = ChargingProfile.objects.filter(
         tenant_id=tenant_id, station_id__in=ids, state=ProfileState.SENT, created_at__gt=now - PATIENCE
@@ -219,7 +217,12 @@ def limit(
     profiles = _limiting(of, evse, amps, power_w, until)
     return [
         install(
-            tenant_id=tenant_id, station_id=station_id, profile=profile, actor=actor, intent=intent, known_of=of
+            tenant_id=tenant_id,
+            station_id=station_id,
+            profile=profile,
+            actor=actor,
+            intent=intent,
+            known_of=of,
         )
         for profile in profiles
     ]
@@ -310,7 +313,12 @@ def limit_daily(
         more={"begins": begins.strftime("%H:%M"), "ends": ends.strftime("%H:%M")},
     )
     return install(
-        tenant_id=tenant_id, station_id=station_id, profile=profile, actor=actor, intent="recurring", known_of=of
+        tenant_id=tenant_id,
+        station_id=station_id,
+        profile=profile,
+        actor=actor,
+        intent="recurring",
+        known_of=of,
     )
 
 
@@ -588,4 +596,3 @@ def _keep_local_time(tenant_id: int) -> int:
         )  # fmt: skip
         sent += 1
     return sent
-

@@ -61,13 +61,18 @@ def allowed(tenant_id: int, station_ids: Sequence[int]) -> dict[int, Allowed]:
     """What each of these stations takes, by one look."""
     told: dict[int, dict[str, str]] = {station_id: {} for station_id in station_ids}
     found = Variable.objects.filter(
-        tenant_id=tenant_id, station_id__in=list(station_ids), name__in=list(_NAMES), component__in=_COMPONENTS
+        tenant_id=tenant_id,
+        station_id__in=list(station_ids),
+        name__in=list(_NAMES),
+        component__in=_COMPONENTS,
     ).order_by("evse_number")
     for row in found:
         if row.name == "Entries":
             if row.instance != "ChargingProfiles":
                 continue
-            value = row.max_limit if row.max_limit is not None else row.value if row.attribute == "max" else None
+            value = (
+                row.max_limit if row.max_limit is not None else row.value if row.attribute == "max" else None
+            )
             if value is None:
                 continue
             told[row.station_id]["profiles"] = str(value)

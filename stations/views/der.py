@@ -114,8 +114,10 @@ class DerForm(PortalForm):
         self.kind = kind
         fields = self._curve() if kind in CURVES else self._plain()
         timed = kind not in der.ALWAYS_DEFAULT
-        self.fields = fields | {"priority": self._number(_t("Priority (0 is the highest)"), 0)} | (
-            self._times() if timed else {}
+        self.fields = (
+            fields
+            | {"priority": self._number(_t("Priority (0 is the highest)"), 0)}
+            | (self._times() if timed else {})
         )  # type: ignore[assignment]
         for field in self.fields.values():
             if not isinstance(field.widget, forms.CheckboxInput):
@@ -221,7 +223,9 @@ def open_alarms(station: Station) -> list[StationEvent]:
 def _shown(row: DerControl) -> dict[str, Any]:
     points: Sequence[Any] = row.settings.get("points") or []
     facts = [
-        (LABELS[name], _value(value)) for name, value in row.settings.items() if name in LABELS and value is not None
+        (LABELS[name], _value(value))
+        for name, value in row.settings.items()
+        if name in LABELS and value is not None
     ]
     if unit := dict(UNITS).get(row.settings.get("y_unit", "")):
         facts.append((_t("Unit"), unit))
@@ -244,8 +248,9 @@ def _value(value: Any) -> str:
 
 
 @page(Permission.STATION_COMMAND)
-def new(request: PageRequest, station_id: int, kind: str) -> HttpResponse:
+def new(request: PageRequest, station_id: int, der_kind: str) -> HttpResponse:
     """Set a control of one type."""
+    kind = der_kind
     station = get_station(request, station_id)
     if kind not in DerType.values:
         raise NotFound
@@ -254,7 +259,10 @@ def new(request: PageRequest, station_id: int, kind: str) -> HttpResponse:
         if request.method == "POST" and form.is_valid():
             try:
                 der.set_control(
-                    tenant_id=station.tenant_id, station_id=station.pk, actor=request.actor, **form.arguments()
+                    tenant_id=station.tenant_id,
+                    station_id=station.pk,
+                    actor=request.actor,
+                    **form.arguments(),
                 )
             except DomainError as error:
                 form.refused(error)

@@ -39,7 +39,9 @@ def chart(
         path, last = "", ""
         for second, value in line.points:
             x = WIDTH * min(max(second, 0), seconds) / seconds
-            path += f"{'L' if path else 'M'}{x:.1f},{y(value):.1f}" if not path else f"H{x:.1f}V{y(value):.1f}"
+            path += (
+                f"{'L' if path else 'M'}{x:.1f},{y(value):.1f}" if not path else f"H{x:.1f}V{y(value):.1f}"
+            )
             last = path
         path = f"{last}H{WIDTH}"
         drawn.append(
@@ -56,9 +58,7 @@ def chart(
         "most_y": f"{y(most):.1f}",
         "most": f"{most:.1f}".rstrip("0").rstrip("."),
         "unit": unit,
-        "ticks": [
-            timezone.localtime(start + length * n / ticks).strftime("%H:%M") for n in range(ticks + 1)
-        ],
+        "ticks": [timezone.localtime(start + length * n / ticks).strftime("%H:%M") for n in range(ticks + 1)],
         "grid": [f"{WIDTH * n / ticks:.0f}" for n in range(1, ticks)],
     }
 

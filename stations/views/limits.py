@@ -376,8 +376,9 @@ def _kwh(energy_wh: float) -> str:
 
 @require_POST
 @page(Permission.STATION_COMMAND)
-def set_limit(request: PageRequest, station_id: int, how: str) -> HttpResponse:
+def set_limit(request: PageRequest, station_id: int, limit_how: str) -> HttpResponse:
     """Limit now, daily, or as it goes."""
+    how = limit_how
     station = get_station(request, station_id)
     if how not in FORMS:
         raise NotFound
@@ -434,7 +435,11 @@ def ask(request: PageRequest, station_id: int) -> HttpResponse:
         asked.append((CommandKind.READ_PROFILES, {}))
     for kind, arguments in asked:
         commands.request_command(
-            tenant_id=station.tenant_id, station_id=station.pk, kind=kind, arguments=arguments, actor=request.actor
+            tenant_id=station.tenant_id,
+            station_id=station.pk,
+            kind=kind,
+            arguments=arguments,
+            actor=request.actor,
         )
     return go(request, "station-limits", station.pk)
 
@@ -477,9 +482,7 @@ def update(request: PageRequest, station_id: int, profile_id: int) -> HttpRespon
 
 
 def _own(station: Station, profile_id: int) -> ChargingProfile:
-    row = ChargingProfile.objects.filter(
-        tenant_id=station.tenant_id, station=station, pk=profile_id
-    ).first()
+    row = ChargingProfile.objects.filter(tenant_id=station.tenant_id, station=station, pk=profile_id).first()
     if row is None:
         raise NotFound
     return row

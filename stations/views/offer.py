@@ -19,7 +19,10 @@ from stations.models import (
     SessionState,
     Station,
 )
+from stations.services.commands import NEEDS
 from stations.views.command_form import CommandForm, NoForm, evse_field, is_v2
+from stations.views.offer_power import PriorityForm, SignalForm, TransferForm
+from stations.views.offer_security import DeleteForm, HandOverForm, InstallForm, ListForm
 from tenants.permissions import Actor, Permission
 
 
@@ -30,6 +33,27 @@ class StartForm(CommandForm):
         max_length=36,
         help_text=_("UID of the card that the session is charged to, such as 04A2B6C9."),
     )
+    limit_a = forms.FloatField(
+        label=_("Limit (A per phase)"),
+        required=False,
+        min_value=0,
+        max_value=1000,
+        help_text=_("For this session alone, from its start."),
+    )
+
+    def arguments(self) -> dict[str, Any]:
+        given = super().arguments()
+        limit = given.pop("limit_a", None)
+        if limit is not None:
+            given["charging_profile"] = {
+                "evse": given["evse"],
+                "purpose": "transaction",
+                "kind": "relative",
+                "unit": "A",
+                "stack_level": 2,
+                "periods": [{"start_s": 0, "limit": limit}],
+            }
+        return given
 
 
 class StopForm(CommandForm):
@@ -198,6 +222,91 @@ OFFERS: dict[str, Offer] = {
         Offer(CommandKind.WRITE_CONFIGURATION, WriteForm, "edit", _("Changes one setting of the station.")),
         Offer(CommandKind.DATA_TRANSFER, VendorForm, "send", _("A message in the vendor's own words.")),
         Offer(
+            CommandKind.SET_PROFILE,
+            NoForm,
+            "gauge",
+            _("Limits a connector or the station, now or daily."),
+            group="charging",
+            page="station-limits",
+        ),
+        Offer(
+            CommandKind.CLEAR_PROFILE,
+            NoForm,
+            "eraser",
+            _("Takes limits out of the station."),
+            group="charging",
+            page="station-limits",
+        ),
+        Offer(
+            CommandKind.READ_COMPOSITE,
+            NoForm,
+            "chart-line",
+            _("The station says what it keeps to; differences show."),
+            group="charging",
+            page="station-limits",
+        ),
+        Offer(
+            CommandKind.READ_PROFILES,
+            NoForm,
+            "list-details",
+            _("The station tells which profiles it holds."),
+            group="charging",
+            page="station-limits",
+        ),
+        Offer(
+            CommandKind.UPDATE_DYNAMIC,
+            NoForm,
+            "adjustments-horizontal",
+            _("A limit that follows a number, while a session runs."),
+            group="charging",
+            page="station-limits",
+        ),
+        Offer(
+            CommandKind.USE_PRIORITY,
+            PriorityForm,
+            "arrow-big-up-line",
+            _("A session charges first."),
+            group="charging",
+        ),
+        Offer(
+            CommandKind.ALLOW_TRANSFER,
+            TransferForm,
+            "arrows-exchange",
+            _("How a session may transfer energy, such as back to the grid."),
+            group="charging",
+        ),
+        Offer(
+            CommandKind.AFRR_SIGNAL,
+            SignalForm,
+            "activity",
+            _("Passes on the grid operator's signal for frequency restoration."),
+            group="charging",
+        ),
+        Offer(
+            CommandKind.SET_DER,
+            NoForm,
+            "wave-sine",
+            _("What the station does for voltage and frequency of the grid."),
+            group="charging",
+            page="station-der",
+        ),
+        Offer(
+            CommandKind.READ_DER,
+            NoForm,
+            "list-details",
+            _("The station tells which grid controls it holds."),
+            group="charging",
+            page="station-der",
+        ),
+        Offer(
+            CommandKind.CLEAR_DER,
+            NoForm,
+            "eraser",
+            _("Takes grid controls out of the station."),
+            group="charging",
+            page="station-der",
+        ),
+        Offer(
             CommandKind.CLEAR_CACHE,
             NoForm,
             "eraser",
@@ -218,9 +327,37 @@ OFFERS: dict[str, Offer] = {
             _("Restarts the station. It is offline for some minutes."),
             True,
         ),
+        Offer(
+            CommandKind.READ_CERTIFICATES,
+            ListForm,
+            "certificate",
+            _("The station tells which certificates it holds."),
+            group="security",
+        ),
+        Offer(
+            CommandKind.INSTALL_CERTIFICATE,
+            InstallForm,
+            "certificate",
+            _("The station trusts this root from then on."),
+            group="security",
+        ),
+        Offer(
+            CommandKind.SEND_CERTIFICATE,
+            HandOverForm,
+            "certificate-2",
+            _("Gives the station its own certificate, signed."),
+            group="security",
+        ),
+        Offer(
+            CommandKind.DELETE_CERTIFICATE,
+            DeleteForm,
+            "certificate-off",
+            _("The station no longer trusts it."),
+            True,
+            group="security",
+        ),
     )
 }
-_PERMISSIONS = {CommandKind.WRITE_CONFIGURATION: Permission.STATION_CONFIGURE}
 
 
 def permitted(actor: Actor, station: Station) -> list[Offer]:
@@ -228,9 +365,7 @@ def permitted(actor: Actor, station: Station) -> list[Offer]:
     return [
         offer
         for offer in OFFERS.values()
-        if actor.may(
-            _PERMISSIONS.get(CommandKind(offer.kind), Permission.STATION_COMMAND), site_id=station.site_id
-        )
+        if actor.may(NEEDS.get(CommandKind(offer.kind), Permission.STATION_COMMAND), site_id=station.site_id)
         and (
             not station.ocpp_version
             or station.ocpp_version in ONLY_IN.get(offer.kind, (station.ocpp_version,))
@@ -269,4 +404,6 @@ def consequence(kind: str, station: Station) -> str:
         ) % {"count": free}
     if kind == CommandKind.CLEAR_CACHE:
         return _t("Until a card is known again, the station must be online to accept it.")
+    if kind == CommandKind.DELETE_CERTIFICATE:
+        return _t("A station that no longer trusts this system's root cannot connect by TLS any more.")
     return ""

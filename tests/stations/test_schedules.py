@@ -69,7 +69,11 @@ def test_the_published_vectors(vector: dict[str, Any]) -> None:
     start, end = datetime.fromisoformat(asked["start"]), datetime.fromisoformat(asked["end"])
     found = _seen(station.composite(asked["evseId"], start, end, asked["unit"]), vector["checkPhases"])
     assert found == [
-        (period["startPeriod"], period["limit"], period.get("numberPhases") if vector["checkPhases"] else None)
+        (
+            period["startPeriod"],
+            period["limit"],
+            period.get("numberPhases") if vector["checkPhases"] else None,
+        )
         for period in vector["expected"]
     ]
 
@@ -132,7 +136,9 @@ def oracle(station: Station, evse: int, second: int, unit: str) -> float:
 
     def says(profile: Profile, number: int) -> float | None:
         """What the profile allows at that EVSE in this second, in `unit`."""
-        if (profile.valid_from and now < profile.valid_from) or (profile.valid_to and now >= profile.valid_to):
+        if (profile.valid_from and now < profile.valid_from) or (
+            profile.valid_to and now >= profile.valid_to
+        ):
             return None
         begun = station.transactions[number][1] if number in station.transactions else START
         start = begun if profile.kind == schedules.RELATIVE else profile.starts_at or begun

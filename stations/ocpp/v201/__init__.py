@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from stations.ocpp.v201 import availability, charging, diagnostics, provisioning, smart
+from stations.ocpp.v201 import availability, certificates, charging, diagnostics, provisioning, smart
 from stations.ocpp.version import Version, table
 
-ANSWERS = table(provisioning.ANSWERS, charging.ANSWERS, availability.ANSWERS, diagnostics.ANSWERS, smart.ANSWERS)
-SAYS = table(provisioning.SAYS, charging.SAYS, availability.SAYS, diagnostics.SAYS, smart.SAYS)
+ANSWERS = table(
+    provisioning.ANSWERS, charging.ANSWERS, availability.ANSWERS, diagnostics.ANSWERS, smart.ANSWERS
+)
+SAYS = table(
+    provisioning.SAYS, charging.SAYS, availability.SAYS, diagnostics.SAYS, smart.SAYS, certificates.SAYS
+)
+
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)

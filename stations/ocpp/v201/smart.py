@@ -30,7 +30,9 @@ def say_set(arguments: Payload, command_id: int) -> Payload:
 def _purpose(arguments: Payload) -> str | None:
     purpose = arguments.get("purpose")
     if purpose and purpose not in profiles.PURPOSE_21:
-        raise Invalid(fields={"purpose": f"Profiles of this purpose are not ours to clear or read: {purpose}."})
+        raise Invalid(
+            fields={"purpose": f"Profiles of this purpose are not ours to clear or read: {purpose}."}
+        )
     return profiles.PURPOSE_21[purpose] if purpose else None
 
 
@@ -47,9 +49,7 @@ def _say_clear(arguments: Payload, command_id: int) -> Payload:
 
 
 def _say_read(arguments: Payload, command_id: int) -> Payload:
-    criterion = optional(
-        chargingProfilePurpose=_purpose(arguments), stackLevel=arguments.get("stack_level")
-    )
+    criterion = optional(chargingProfilePurpose=_purpose(arguments), stackLevel=arguments.get("stack_level"))
     if arguments.get("number") is not None:
         criterion = {"chargingProfileId": [arguments["number"]]}
     return optional(requestId=command_id % 2_147_483_647, evseId=arguments.get("evse")) | {
@@ -191,7 +191,5 @@ SAYS: dict[str, Say] = {
     CommandKind.CLEAR_PROFILE: Say("ClearChargingProfile", _say_clear, cases="K10"),
     CommandKind.READ_COMPOSITE: Say("GetCompositeSchedule", _say_composite, reports=_composite, cases="K08"),
     CommandKind.READ_PROFILES: Say("GetChargingProfiles", _say_read, cases="K09"),
-    CommandKind.SET_PROFILE: Say(
-        "SetChargingProfile", say_set, cases="K01 K02 K03 K04 K06 K07 K16 K17"
-    ),
+    CommandKind.SET_PROFILE: Say("SetChargingProfile", say_set, cases="K01 K02 K03 K04 K06 K07 K16 K17"),
 }

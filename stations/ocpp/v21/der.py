@@ -133,7 +133,9 @@ def _curve(settings: Payload, head: Payload) -> Payload:
         raise Invalid(fields={"points": "A curve has 1 to 10 points."})
     parts = {
         _PART_WIRE[part]: {
-            names[name]: value for name, value in settings[part].items() if name in names and value is not None
+            names[name]: value
+            for name, value in settings[part].items()
+            if name in names and value is not None
         }
         for part, names in _PART.items()
         if settings.get(part)
@@ -203,9 +205,11 @@ def _criteria(arguments: Payload) -> Payload:
 
 
 def _say_read(arguments: Payload, command_id: int) -> Payload:
-    return optional(isDefault=arguments.get("is_default")) | _criteria(arguments) | {
-        "requestId": command_id % 2_147_483_647
-    }
+    return (
+        optional(isDefault=arguments.get("is_default"))
+        | _criteria(arguments)
+        | {"requestId": command_id % 2_147_483_647}
+    )
 
 
 def _say_clear(arguments: Payload, command_id: int) -> Payload:

@@ -94,7 +94,9 @@ async def test_a_control_lives_from_its_order_to_its_end(
             ),
         )
         call = await wire.next_call()
-        assert call[3]["curve"]["startTime"] == start.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        assert call[3]["curve"]["startTime"] == start.isoformat(timespec="milliseconds").replace(
+            "+00:00", "Z"
+        )
         await wire.answer(call, {"status": "Accepted"})
         await all_settled(tenant, station)
         assert await rows(tenant, states) == {first.control_id: "active", second.control_id: "scheduled"}
@@ -150,7 +152,12 @@ async def test_a_report_in_parts_says_what_the_station_has(
     await rows(
         tenant,
         lambda: DerControl.objects.create(
-            tenant=tenant, station=station, control_id="GONE", kind="volt_watt", state="active", settled_at=hour_ago
+            tenant=tenant,
+            station=station,
+            control_id="GONE",
+            kind="volt_watt",
+            state="active",
+            settled_at=hour_ago,
         ),
     )
     async with plug(station, "2.1") as wire:
@@ -171,12 +178,17 @@ async def test_a_report_in_parts_says_what_the_station_has(
         }  # fmt: skip
         part = {"id": "A", "isDefault": True, "isSuperseded": False, "freqDroop": droop}
         await wire.ok("ReportDERControl", {"requestId": request, "tbc": True, "freqDroop": [part]})
-        curve = {"priority": 0, "yUnit": "PctMaxW", "curveData": [{"x": 50.2, "y": 100.0}, {"x": 51.5, "y": 0.0}]}
+        curve = {
+            "priority": 0,
+            "yUnit": "PctMaxW",
+            "curveData": [{"x": 50.2, "y": 100.0}, {"x": 51.5, "y": 0.0}],
+        }
         part = {"id": "B", "isDefault": False, "isSuperseded": True, "curveType": "FreqWatt", "curve": curve}
         await wire.ok("ReportDERControl", {"requestId": request, "curve": [part]})
         await applied(tenant)
     found = await rows(
-        tenant, lambda: set(DerControl.objects.filter(station=station).values_list("control_id", "kind", "state"))
+        tenant,
+        lambda: set(DerControl.objects.filter(station=station).values_list("control_id", "kind", "state")),
     )
     assert found == {
         ("GONE", "volt_watt", "cleared"),

@@ -73,9 +73,9 @@ async def until(tenant: Tenant, check: Callable[[], Any], what: str) -> Any:
 async def all_settled(tenant: Tenant, station: Station) -> None:
     await until(
         tenant,
-        lambda: not Command.objects.filter(
-            tenant=tenant, station=station, state__in=("queued", "sent")
-        ).exists(),
+        lambda: (
+            not Command.objects.filter(tenant=tenant, station=station, state__in=("queued", "sent")).exists()
+        ),
         "commands are under way",
     )
 
@@ -186,16 +186,16 @@ async def test_a_daily_limit_recurs_at_the_sites_time_and_is_cleared(
         _evse, profile, schedule = profile_of(call, version)
         assert (profile["chargingProfileKind"], profile["recurrencyKind"]) == ("Recurring", "Daily")
         assert schedule["duration"] == 13.5 * 3600
-        zone = await rows(tenant, lambda: Station.objects.select_related("site").get(pk=station.pk).site.time_zone)
+        zone = await rows(
+            tenant, lambda: Station.objects.select_related("site").get(pk=station.pk).site.time_zone
+        )
         from zoneinfo import ZoneInfo
 
         local = datetime.fromisoformat(schedule["startSchedule"]).astimezone(ZoneInfo(zone))
         assert (local.hour, local.minute) == (17, 0)
         await wire.answer(call, {"status": "Accepted"})
         await all_settled(tenant, station)
-        await rows(
-            tenant, lambda: profiles.clear(tenant_id=tenant.pk, profile_id=row.pk, actor=owner_actor)
-        )
+        await rows(tenant, lambda: profiles.clear(tenant_id=tenant.pk, profile_id=row.pk, actor=owner_actor))
         call = await wire.next_call()
         name = "id" if version == "1.6" else "chargingProfileId"
         assert call[2:] == ["ClearChargingProfile", {name: id_of(profile)}]
@@ -298,7 +298,10 @@ async def test_what_the_station_says_that_it_keeps_to_is_compared(
         body = {
             "duration": 7200,
             "chargingRateUnit": "A",
-            "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 32.0}, {"startPeriod": 3600, "limit": 16.0}],
+            "chargingSchedulePeriod": [
+                {"startPeriod": 0, "limit": 32.0},
+                {"startPeriod": 3600, "limit": 16.0},
+            ],
         }
         answer = (
             {"connectorId": 1, "scheduleStart": start, "chargingSchedule": body}
@@ -365,7 +368,9 @@ async def test_what_the_station_reports_becomes_what_we_believe(
     found = await rows(
         tenant,
         lambda: set(
-            ChargingProfile.objects.filter(station=station).values_list("number", "state", "source", "purpose")
+            ChargingProfile.objects.filter(station=station).values_list(
+                "number", "state", "source", "purpose"
+            )
         ),
     )
     assert found == {
@@ -416,7 +421,9 @@ async def test_a_limit_that_somebody_else_sets_is_a_constraint_until_it_is_taken
     texts = await rows(
         tenant,
         lambda: list(
-            StationEvent.objects.filter(station=station, kind="limit").order_by("id").values_list("text", flat=True)
+            StationEvent.objects.filter(station=station, kind="limit")
+            .order_by("id")
+            .values_list("text", flat=True)
         ),
     )
     assert texts == ["Limit set by: Grid operator"] * 2 + ["Limit taken back by: Grid operator"]
@@ -518,7 +525,9 @@ async def test_needs_without_a_session_get_no_profile_and_are_found_once_it_runs
     session = await in_thread(lambda: objects.create_session(tenant, station, started_at=started))
     from stations.services import needs as service
 
-    row = await rows(tenant, lambda: service.of_session(Session.objects.select_related("evse").get(pk=session.pk)))
+    row = await rows(
+        tenant, lambda: service.of_session(Session.objects.select_related("evse").get(pk=session.pk))
+    )
     assert row.energy_wh == 22000
 
 
@@ -530,13 +539,14 @@ async def test_priority_charging_and_ways_of_transfer(
     async with plug(station, "2.1") as wire:
         await rows(tenant, lambda: priority.switch(active=True, **own))
         call = await wire.next_call()
-        assert call[2:] == ["UsePriorityCharging", {"transactionId": session.transaction_id, "activate": True}]
+        assert call[2:] == [
+            "UsePriorityCharging",
+            {"transactionId": session.transaction_id, "activate": True},
+        ]
         await wire.answer(call, {"status": "NoProfile"})
         await all_settled(tenant, station)
         assert not await rows(tenant, lambda: SessionPower.objects.filter(session=session).exists())
-        await wire.ok(
-            "NotifyPriorityCharging", {"transactionId": session.transaction_id, "activated": True}
-        )
+        await wire.ok("NotifyPriorityCharging", {"transactionId": session.transaction_id, "activated": True})
         await applied(tenant)
         await rows(tenant, lambda: priority.allow(transfers=["AC_BPT"], **own))
         call = await wire.next_call()

@@ -29,11 +29,13 @@ SAYS = {
     "1.6": SMART | {
         "ClearCache", "DataTransfer", "GetConfiguration", "Reset", "ChangeAvailability", "RemoteStartTransaction",
         "RemoteStopTransaction", "TriggerMessage", "UnlockConnector", "ChangeConfiguration",
+        "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
     },
     "2.0.1": SMART | {
         "ClearCache", "DataTransfer", "GetVariables", "GetBaseReport", "Reset", "ChangeAvailability",
         "GetChargingProfiles",
         "RequestStartTransaction", "RequestStopTransaction", "TriggerMessage", "UnlockConnector", "SetVariables",
+        "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
     },
 }  # fmt: skip
 SAYS["2.1"] = SAYS["2.0.1"] | {
@@ -76,6 +78,15 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     CommandKind.READ_DER: {},
     CommandKind.CLEAR_DER: {"is_default": True, "type": "volt_var"},
     CommandKind.DATA_TRANSFER: {"vendor_id": "acme", "message_id": "hello", "data": "x"},
+    CommandKind.INSTALL_CERTIFICATE: {"use": "csms_root", "certificate": "PEM"},
+    CommandKind.DELETE_CERTIFICATE: {
+        "hash_algorithm": "SHA256",
+        "issuer_name_hash": "ab",
+        "issuer_key_hash": "cd",
+        "serial_number": "1a",
+    },
+    CommandKind.READ_CERTIFICATES: {"uses": ["csms_root"]},
+    CommandKind.SEND_CERTIFICATE: {"chain": "PEM", "request_id": 7},
 }
 
 
