@@ -33,6 +33,7 @@ PHASES = {PowerType.AC_1_PHASE: 1, PowerType.AC_3_PHASE: 3, PowerType.DC: 3}
 UNLIMITED = Hardware(1e6, 1e9, 3)  # of a station that told of no connector yet
 HORIZON = timedelta(hours=24)
 DRIFT_AMPS = 0.6  # stations round
+SHORTEST_DRIFT = timedelta(minutes=2)  # less is their clocks
 MOST_HELD = 60  # no station holds more; a hostile one must not make pages slow
 
 
@@ -247,6 +248,8 @@ def drift(limits: Limits, evse: int) -> list[Drift] | None:
     found: list[Drift] = []
     for place, moment in enumerate(moments):
         until = moments[place + 1] if place + 1 < len(moments) else end
+        if until - moment < SHORTEST_DRIFT:
+            continue
         mine = [one for one in ours if limits.now + timedelta(seconds=one.start_s) <= moment][-1].limit
         passed = [p for p in periods if told.starts_at + timedelta(seconds=p.start_s) <= moment]
         theirs = passed[-1].limit if passed else None
@@ -265,8 +268,14 @@ def drift(limits: Limits, evse: int) -> list[Drift] | None:
 def text_of(value: float, unit: str, phases: int = 3) -> str:
     """16 A (11 kW), 50 kW. Amps per phase, power over all of them."""
     watts = schedules.to_unit(value, unit, WATTS, phases)
-    power = f"{number_format(round(watts / 1000, 1))}\u00a0kW"
-    return power if unit == WATTS else f"{number_format(round(value, 1))}\u00a0A ({power})"
+    power = f"{_short(watts / 1000)}\u00a0kW"
+    return power if unit == WATTS else f"{_short(value)}\u00a0A ({power})"
+
+
+def _short(value: float) -> str:
+    """With one decimal where it has one."""
+    rounded = round(value, 1)
+    return str(number_format(int(rounded) if rounded == int(rounded) else rounded))
 
 
 def clock(at: datetime) -> str:

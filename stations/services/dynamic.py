@@ -1,4 +1,4 @@
-"""Dynamic limits of OCPP 2.1 (K28 to K30): one number that is changed as it goes, pushed by us or fetched by the
+"""Dynamic limits of OCPP 2.1 (K28): one number that is changed as it goes, pushed by us or fetched by the
 station. What is wanted stands in the row, so that both give the same."""
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def begin(
 ) -> ChargingProfile:
     """Give the session at this connector a dynamic limit, or setpoint (`mode` central_setpoint, block Q).
 
-    `interval_s`: the station fetches the newest values so often (K29); without it they come by push alone (K30).
+    `interval_s`: the station fetches the newest values so often; without it they come by push alone.
     """
     _check(values)
     period = Period(

@@ -89,8 +89,8 @@ def curve(points: Sequence[Sequence[float]]) -> dict[str, Any] | None:
         "zero": place(low_x, 0.0)[1],
         "low_x": _short(xs[0]),
         "high_x": _short(xs[-1]),
-        "low_y": _short(min(ys)),
-        "high_y": _short(max(ys)),
+        "low_y": _short(min(0.0, *ys)),
+        "high_y": _short(max(0.0, *ys)),
     }
 
 

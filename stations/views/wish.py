@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from stations import limits, schedules
@@ -19,18 +20,18 @@ from tenants.errors import DomainError
 from tenants.pages import PageRequest, go, page
 from tenants.permissions import Actor, Permission
 
-TRANSFER_NAMES = {
-    "AC_single_phase": "AC, 1 phase",
-    "AC_two_phase": "AC, 2 phases",
-    "AC_three_phase": "AC, 3 phases",
-    "AC_BPT": "AC, both ways",
-    "AC_BPT_DER": "AC, both ways, for the grid",
-    "AC_DER": "AC, for the grid",
+TRANSFER_NAMES: dict[str, Any] = {
+    "AC_single_phase": _("AC, 1 phase"),
+    "AC_two_phase": _("AC, 2 phases"),
+    "AC_three_phase": _("AC, 3 phases"),
+    "AC_BPT": _("AC, both ways"),
+    "AC_BPT_DER": _("AC, both ways, for the grid"),
+    "AC_DER": _("AC, for the grid"),
     "DC": "DC",
-    "DC_BPT": "DC, both ways",
-    "DC_ACDP": "DC, pantograph",
-    "DC_ACDP_BPT": "DC, pantograph, both ways",
-    "WPT": "Wireless",
+    "DC_BPT": _("DC, both ways"),
+    "DC_ACDP": _("DC, pantograph"),
+    "DC_ACDP_BPT": _("DC, pantograph, both ways"),
+    "WPT": _("Wireless"),
 }
 
 
@@ -47,14 +48,14 @@ def card(session: Session, actor: Actor) -> dict[str, Any] | None:
         "row": row,
         "sentence": sentence(row, session) if row else "",
         "plan": _plan(row) if row and row.plan else None,
-        "transfer": TRANSFER_NAMES.get(row.transfer, row.transfer) if row else "",
+        "transfer": str(TRANSFER_NAMES.get(row.transfer, row.transfer)) if row else "",
         "may_switch": may and is_21,
         "choices": [
             (name, TRANSFER_NAMES.get(name, name), not row or name in (row.allowed_transfers or told))
             for name in told or ("AC_three_phase", "AC_BPT", "DC", "DC_BPT")
             if name in priority.TRANSFERS
         ],
-        "allowed": [TRANSFER_NAMES.get(name, name) for name in row.allowed_transfers] if row else [],
+        "allowed": [str(TRANSFER_NAMES.get(name, name)) for name in row.allowed_transfers] if row else [],
     }
 
 

@@ -181,7 +181,7 @@ def _needed(answer: NeedsAnswer, asked: Asked) -> Payload:
 
 ANSWERS: dict[str, Journal | Ask] = {
     "ClearedChargingLimit": Journal(shared.nothing, _cleared, cases="K13"),
-    "NotifyChargingLimit": Journal(shared.nothing, _limit, cases="K11 K12"),
+    "NotifyChargingLimit": Journal(shared.nothing, _limit, cases="K11 K12 K14"),
     "NotifyEVChargingNeeds": Ask(needs.take, needs_told, _needed, cases="K15 K17"),
     "NotifyEVChargingSchedule": Ask(needs.take_plan, _plan, _planned, cases="K15 K16 K17"),
     "ReportChargingProfiles": Journal(shared.nothing, _told, cases="K09"),

@@ -1,4 +1,4 @@
-"""Block K of 2.1: dynamic schedules (K28 to K30), priority charging (K21, K22), ways of transfer; block Q: signals.
+"""Block K of 2.1: dynamic schedules (K28), priority charging (K21, K22), ways of transfer; block Q: signals.
 
 K18 to K20 (needs of ISO 15118-20, scheduled and dynamic control) come by the messages of 2.0.1's K15.
 """
@@ -113,7 +113,7 @@ ANSWERS: dict[str, Journal | Ask] = {
         dynamic.fetch,
         lambda asked: DynamicAsked(asked.station_id, asked.received_at, asked.payload["chargingProfileId"]),
         _pulled,
-        cases="K29",
+        cases="K28",
     ),
 }
 
@@ -125,6 +125,6 @@ SAYS: dict[str, Say] = {
         _say_set,
         cases="K01 K02 K03 K04 K06 K07 K16 K17 K18 K19 K20 K28 Q03 Q04 Q05 Q06 Q07 Q08 Q09 Q10",
     ),
-    CommandKind.UPDATE_DYNAMIC: Say("UpdateDynamicSchedule", _say_update, cases="K30"),
+    CommandKind.UPDATE_DYNAMIC: Say("UpdateDynamicSchedule", _say_update, cases="K28"),
     CommandKind.USE_PRIORITY: Say("UsePriorityCharging", _say_priority, reports=_switched, cases="K21"),
 }
