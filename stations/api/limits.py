@@ -68,7 +68,7 @@ class ProfileIn(In):
     valid_to = serializers.DateTimeField(required=False)
     min_rate = serializers.FloatField(min_value=0, max_value=1e7, required=False)
     transaction_id = serializers.CharField(max_length=36, required=False)
-    periods = PeriodIn(many=True, max_length=1024)
+    periods = PeriodIn(many=True, max_length=1024)  # type: ignore[call-arg]
 
 
 class ProfileFilter(Filters):
@@ -362,7 +362,9 @@ class ConstraintIn(In):
     site_id = serializers.IntegerField(required=False, help_text="Either this or station_id")
     station_id = serializers.IntegerField(required=False)
     evse = serializers.IntegerField(min_value=0, max_value=999, required=False, default=0)
-    source = serializers.ChoiceField(LimitSource.choices, required=False, default=LimitSource.GRID_OPERATOR)
+    source = serializers.ChoiceField(  # type: ignore[assignment]
+        LimitSource.choices, required=False, default=LimitSource.GRID_OPERATOR
+    )
     power_w = serializers.FloatField(min_value=0, max_value=1e9, required=False)
     amps = serializers.FloatField(min_value=0, max_value=1e6, required=False, help_text=AMPS_HELP)
     starts_at = serializers.DateTimeField(required=False, help_text="Without: now")

@@ -136,7 +136,7 @@ def _of_session(profile: Profile, session: Session | None) -> Profile:
 def _overtake(row: ChargingProfile) -> None:
     """A newer profile for the same place: the one that still waits need not go out."""
     command = Command.objects.filter(
-        tenant_id=row.tenant_id, pk=row.command_id, state=CommandState.QUEUED
+        tenant_id=row.tenant_id, pk=row.command_id or 0, state=CommandState.QUEUED
     ).first()
     if command is not None:
         _end([row], ProfileState.REPLACED, "A newer one was sent instead.")

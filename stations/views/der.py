@@ -118,7 +118,7 @@ class DerForm(PortalForm):
             fields
             | {"priority": self._number(_t("Priority (0 is the highest)"), 0)}
             | (self._times() if timed else {})
-        )  # type: ignore[assignment]
+        )
         for field in self.fields.values():
             if not isinstance(field.widget, forms.CheckboxInput):
                 css = "form-select" if isinstance(field.widget, forms.Select) else "form-control"
@@ -222,7 +222,7 @@ def open_alarms(station: Station) -> list[StationEvent]:
 
 def _shown(row: DerControl) -> dict[str, Any]:
     points: Sequence[Any] = row.settings.get("points") or []
-    facts = [
+    facts: list[tuple[Any, Any]] = [
         (LABELS[name], _value(value))
         for name, value in row.settings.items()
         if name in LABELS and value is not None

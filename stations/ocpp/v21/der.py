@@ -232,8 +232,8 @@ def _settings(kind: str, told: Payload) -> Payload:
                     name: inner[wire_name] for name, wire_name in names.items() if wire_name in inner
                 }
         return found
-    _member, names = PLAIN[kind]
-    found = {name: told[wire_name] for name, (wire_name, _needed) in names.items() if wire_name in told}
+    _member, plain = PLAIN[kind]
+    found = {name: told[wire_name] for name, (wire_name, _needed) in plain.items() if wire_name in told}
     if kind == DerType.FIXED_VAR:
         found["unit"] = UNIT_TOLD.get(found.get("unit", ""), "none")
     if told.get("powerMonitoringMustTrip"):

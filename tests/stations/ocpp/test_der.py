@@ -44,7 +44,7 @@ def test_every_control_keeps_to_the_schema_and_reads_back_as_it_was(
         row = der.set_control(
             tenant_id=tenant.pk, station_id=station.pk, kind=kind, settings=SETTINGS[kind], actor=owner_actor
         )
-        command = Command.objects.get(pk=row.command_id)
+        command = Command.objects.get(pk=row.command_id or 0)
     payload = BY_NAME["2.1"].says["set_der_control"].encode(command.arguments, command.pk)
     assert schemas.check("2.1", "SetDERControl", payload) is None, payload
     assert payload["controlId"] == row.control_id

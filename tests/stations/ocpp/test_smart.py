@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -158,7 +159,7 @@ async def test_a_newer_limit_replaces_one_that_still_waits(
         profiles.limit(tenant_id=tenant.pk, station_id=station.pk, evse=1, amps=amps, actor=owner_actor)
 
     for amps in (20, 16, 6):
-        await rows(tenant, lambda amps=amps: ask(amps))
+        await rows(tenant, partial(ask, amps))
     async with plug(station) as wire:
         call = await wire.next_call()
         assert profile_of(call, "1.6")[2]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 6}]
@@ -494,7 +495,7 @@ async def test_what_a_car_needs_is_kept_for_its_session_and_planned_for(
         assert limits_sent == [10, 10, 10, 10] and profile["stackLevel"] == 0
         await all_settled(tenant, station)
 
-        plan = {
+        plan: dict[str, Any] = {
             "timeBase": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "evseId": 1,
             "chargingSchedule": {
