@@ -45,7 +45,7 @@ def _composite(answered: Answered) -> list[CompositeAnswered]:
     return [
         CompositeAnswered(
             station_id=answered.station_id,
-            evse=int(told.get("connectorId", answered.request["connectorId"])),
+            evse=told["connectorId"] if "connectorId" in told else answered.request["connectorId"],
             unit=schedule.get("chargingRateUnit", "A"),
             starts_at=start or answered.received_at,
             duration_s=schedule.get("duration") or answered.request["duration"],
