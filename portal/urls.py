@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portal.views import constraints, me, overview, search, sites
+from portal.views import constraints, me, overview, reserve, search, sites
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -17,4 +17,7 @@ urlpatterns = [
     path("sites/<int:site_id>/limits/<int:constraint_id>/clear/", constraints.clear, name="constraint-clear"),
     path("search/", search.search, name="search"),
     path("me/", me.me, name="me"),
+    path("me/reserve/", reserve.reserve, name="me-reserve"),
+    path("me/reserve/new/", reserve.create, name="me-reserve-new"),
+    path("me/reserve/<int:reservation_id>/cancel/", reserve.cancel, name="me-reserve-cancel"),
 ]

@@ -1,5 +1,14 @@
 """What happens at a charger."""
 
+from stations.models.access import (
+    LIVE_RESERVATIONS,
+    AccessRule,
+    ListScope,
+    ListState,
+    LocalList,
+    Reservation,
+    ReservationState,
+)
 from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
 from stations.models.charging import (
     ChargingProfile,
@@ -34,7 +43,9 @@ from stations.models.station import (
 )
 
 __all__ = [
+    "LIVE_RESERVATIONS",
     "ONLY_IN",
+    "AccessRule",
     "Authorization",
     "CertificateUse",
     "ChargingProfile",
@@ -55,6 +66,9 @@ __all__ = [
     "JournalCursor",
     "JournalHead",
     "LimitSource",
+    "ListScope",
+    "ListState",
+    "LocalList",
     "OrphanMessage",
     "PowerConstraint",
     "PowerType",
@@ -64,6 +78,8 @@ __all__ = [
     "QuarantinedStation",
     "Reading",
     "Registration",
+    "Reservation",
+    "ReservationState",
     "Session",
     "SessionEvent",
     "SessionPower",

@@ -9,7 +9,7 @@ from typing import cast
 
 from django.db import transaction
 
-from stations.models import Command
+from stations.models import Command, CommandKind
 
 log = logging.getLogger("voltyard.commands")
 
@@ -23,6 +23,10 @@ FOLLOWERS: dict[str, str] = {
     "update_dynamic_schedule": "stations.services.profile_life.updated",
     "set_der_control": "stations.services.der.settled",
     "clear_der_control": "stations.services.der.cleared",
+    CommandKind.SEND_LIST: "stations.services.local_lists.follow",
+    CommandKind.READ_LIST_VERSION: "stations.services.local_lists.follow",
+    CommandKind.RESERVE: "stations.services.reservations.follow",
+    CommandKind.CANCEL_RESERVATION: "stations.services.reservations.follow",
 }
 
 

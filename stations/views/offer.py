@@ -21,6 +21,7 @@ from stations.models import (
 )
 from stations.services.commands import NEEDS
 from stations.views.command_form import CommandForm, NoForm, evse_field, is_v2
+from stations.views.offer_access import NumberForm
 from stations.views.offer_power import PriorityForm, SignalForm, TransferForm
 from stations.views.offer_security import DeleteForm, HandOverForm, InstallForm, ListForm
 from tenants.permissions import Actor, Permission
@@ -33,6 +34,7 @@ class StartForm(CommandForm):
         max_length=36,
         help_text=_("UID of the card that the session is charged to, such as 04A2B6C9."),
     )
+
     limit_a = forms.FloatField(
         label=_("Limit (A per phase)"),
         required=False,
@@ -222,6 +224,36 @@ OFFERS: dict[str, Offer] = {
         Offer(CommandKind.WRITE_CONFIGURATION, WriteForm, "edit", _("Changes one setting of the station.")),
         Offer(CommandKind.DATA_TRANSFER, VendorForm, "send", _("A message in the vendor's own words.")),
         Offer(
+            CommandKind.RESERVE,
+            NoForm,
+            "bookmark",
+            _("Keeps a connector for one card. The access tab shows who has what, and when."),
+            group="access",
+            page="station-access",
+        ),
+        Offer(
+            CommandKind.CANCEL_RESERVATION,
+            NumberForm,
+            "ban",
+            _("Frees a reservation by its number, were it one that is unknown here."),
+            group="access",
+        ),
+        Offer(
+            CommandKind.SEND_LIST,
+            NoForm,
+            "list-check",
+            _("The cards that the station lets charge while it is offline, kept in step by the access tab."),
+            group="access",
+            page="station-access",
+        ),
+        Offer(
+            CommandKind.READ_LIST_VERSION,
+            NoForm,
+            "help-circle",
+            _("Compares the station's own list with the one that it should have."),
+            group="access",
+        ),
+        Offer(
             CommandKind.SET_PROFILE,
             NoForm,
             "gauge",
@@ -312,6 +344,7 @@ OFFERS: dict[str, Offer] = {
             "eraser",
             _("The station forgets which cards it has seen; it asks again."),
             True,
+            group="access",
         ),
         Offer(
             CommandKind.SET_AVAILABILITY,

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from stations.ocpp.v16 import charging, configuration, core, diagnostics, security, smart, trigger
+from stations.ocpp.v16 import (
+    charging,
+    configuration,
+    core,
+    diagnostics,
+    local_list,
+    reservation,
+    security,
+    smart,
+    trigger,
+)
 from stations.ocpp.version import Version, table
 
 VERSION = Version(
     "1.6",
     "ocpp1.6",
     answers=table(core.ANSWERS, charging.ANSWERS, diagnostics.ANSWERS),
-    says=table(core.SAYS, charging.SAYS, configuration.SAYS, smart.SAYS, trigger.SAYS, security.SAYS),
+    says=table(
+        core.SAYS,
+        charging.SAYS,
+        configuration.SAYS,
+        trigger.SAYS,
+        local_list.SAYS,
+        reservation.SAYS,
+        security.SAYS,
+        smart.SAYS,
+    ),
     errors_unreadable=False,
 )

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from stations.ocpp.v201 import availability, certificates, charging, diagnostics, provisioning, smart
+from stations.ocpp.v201 import (
+    availability,
+    certificates,
+    charging,
+    diagnostics,
+    local_list,
+    provisioning,
+    reservation,
+    smart,
+)
 from stations.ocpp.version import Version, table
 
 ANSWERS = table(
-    provisioning.ANSWERS, charging.ANSWERS, availability.ANSWERS, diagnostics.ANSWERS, smart.ANSWERS
+    provisioning.ANSWERS,
+    charging.ANSWERS,
+    availability.ANSWERS,
+    diagnostics.ANSWERS,
+    reservation.ANSWERS,
+    smart.ANSWERS,
 )
 SAYS = table(
-    provisioning.SAYS, charging.SAYS, availability.SAYS, diagnostics.SAYS, smart.SAYS, certificates.SAYS
+    provisioning.SAYS,
+    charging.SAYS,
+    availability.SAYS,
+    diagnostics.SAYS,
+    local_list.SAYS,
+    reservation.SAYS,
+    certificates.SAYS,
+    smart.SAYS,
 )
 
 
