@@ -83,8 +83,13 @@ def open_constraints(tenant_id: int, now: datetime | None = None, **only: Any) -
     ).order_by("-id")
 
 
+def _constraint_number(row: PowerConstraint) -> int:
+    """Apart from the ids that profiles have on the wire."""
+    return -(10**12) - row.pk
+
+
 def constraint_profile(row: PowerConstraint) -> Profile:
-    """A constraint as the calculation takes it. Numbered by its row, negative: profiles of stations never are."""
+    """A constraint as the calculation takes it."""
     until = None if row.ends_at is None else max(0, int((row.ends_at - row.starts_at).total_seconds()))
     return Profile(
         evse=row.evse_number,
@@ -92,7 +97,7 @@ def constraint_profile(row: PowerConstraint) -> Profile:
         kind=schedules.ABSOLUTE,
         unit=row.unit,
         periods=read_periods(row.periods),
-        number=-row.pk,
+        number=_constraint_number(row),
         starts_at=row.starts_at,
         duration_s=until,
     )
@@ -112,7 +117,7 @@ def hardware(connectors: Iterable[Connector]) -> Hardware:
 
 @dataclass
 class Limits:
-    """All that limits a station. `rows` by the profile's number, constraints by minus their row's."""
+    """All that limits a station. `rows` by the number of the calculation's profile."""
 
     station: Station
     now: datetime
@@ -206,7 +211,7 @@ def of_station(station: Station, now: datetime | None = None) -> Limits:
             },
             priority=set(first) if sessions else (),
         ),
-        rows={row.number: row for row in profiles} | {-row.pk: row for row in kept},
+        rows={row.number: row for row in profiles} | {_constraint_number(row): row for row in kept},
         profiles=profiles,
         constraints=constraints,
         sessions=sessions,
