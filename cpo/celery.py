@@ -35,6 +35,7 @@ SCHEDULE = {
     "stations.tasks.tend_payments": 5,
     "stations.tasks.sync_tariffs": 30,
     "stations.tasks.expire_displays": 60,
+    "stations.tasks.end_profiles": 30,
     "stations.tasks.ensure_partitions": 3600,
     "stations.tasks.drop_frames": 3600,
 }

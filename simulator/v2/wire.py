@@ -13,6 +13,7 @@ import ocpp.v201.enums
 from simulator.v2.charge import Charge
 from simulator.v2.driver import Driver, Driver21
 from simulator.v2.manage import Manage
+from simulator.v2.power import Power
 from simulator.v2.variables import Variables
 from simulator.wire import Wire
 
@@ -30,15 +31,7 @@ REFUSALS_201: dict[str, dict[str, Any]] = {
     "SetNetworkProfile": {"status": "Rejected"},
     "UnpublishFirmware": {"status": "NoFirmware"},
 }
-REFUSALS_21 = REFUSALS_201 | {
-    "AFRRSignal": {"status": "Rejected"},
-    "ClearDERControl": {"status": "NotSupported"},
-    "GetDERControl": {"status": "NotSupported"},
-    "NotifyAllowedEnergyTransfer": {"status": "Rejected"},
-    "SetDERControl": {"status": "NotSupported"},
-    "UpdateDynamicSchedule": {"status": "Rejected"},
-    "UsePriorityCharging": {"status": "NoProfile"},
-}
+REFUSALS_21 = REFUSALS_201 | {}
 
 
 class Refusing(Wire):
@@ -56,7 +49,7 @@ class Wire201(Charge, Driver, Manage, Variables, Refusing, ocpp.v201.ChargePoint
     refusals = REFUSALS_201
 
 
-class Wire21(Charge, Driver, Driver21, Manage, Variables, Refusing, ocpp.v21.ChargePoint):
+class Wire21(Charge, Driver, Driver21, Manage, Power, Variables, Refusing, ocpp.v21.ChargePoint):
     actions = ocpp.v21.enums.Action
     call_result = ocpp.v21.call_result
     refusals = REFUSALS_21

@@ -11,6 +11,16 @@ from stations.models.access import (
 )
 from stations.models.battery import BatterySlot, BatterySwap, SwapState
 from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
+from stations.models.charging import (
+    ChargingProfile,
+    CompositeTold,
+    LimitSource,
+    PowerConstraint,
+    ProfileKind,
+    ProfileState,
+    Purpose,
+    SessionPower,
+)
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
 from stations.models.cost import (
     LimitOrigin,
@@ -21,6 +31,7 @@ from stations.models.cost import (
     StationTariff,
     TariffStanding,
 )
+from stations.models.der import DerControl, DerState, DerType
 from stations.models.display import (
     ON_DISPLAY,
     DisplayFormat,
@@ -67,12 +78,17 @@ __all__ = [
     "BatterySlot",
     "BatterySwap",
     "CertificateUse",
+    "ChargingProfile",
     "Command",
     "CommandKind",
     "CommandState",
+    "CompositeTold",
     "Connection",
     "Connector",
     "ConnectorStatus",
+    "DerControl",
+    "DerState",
+    "DerType",
     "DisplayFormat",
     "DisplayMessage",
     "DisplayNotice",
@@ -86,14 +102,19 @@ __all__ = [
     "JournalCursor",
     "JournalHead",
     "LimitOrigin",
+    "LimitSource",
     "ListScope",
     "ListState",
     "LocalList",
     "OrphanMessage",
+    "PowerConstraint",
     "PowerType",
     "PrepaidAccount",
     "PrepaidEntry",
     "PrepaidKind",
+    "ProfileKind",
+    "ProfileState",
+    "Purpose",
     "QuarantinedStation",
     "Reading",
     "Registration",
@@ -102,6 +123,7 @@ __all__ = [
     "Session",
     "SessionCost",
     "SessionEvent",
+    "SessionPower",
     "SessionState",
     "Settlement",
     "SettlementStatus",

@@ -16,7 +16,7 @@ from stations import flags, history
 from stations.models import Reading, Session, SessionCost, SessionState, Settlement
 from stations.services import costs
 from stations.services import curve as curves
-from stations.views import money_words
+from stations.views import money_words, wish
 from stations.views.common import get_session
 from tenants.pages import PageRequest, page
 from tenants.permissions import Permission
@@ -55,6 +55,7 @@ def _render(request: PageRequest, session_id: int, template: str) -> HttpRespons
         "so_far": costs.so_far(found, timezone.now()) if found.state == SessionState.ACTIVE else None,
         "stop_reason": history.trigger_text(found.stop_reason),
         "held_reason": held,
+        "wish": wish.card(found, request.actor),
         "flags": flags.texts(found.flags, beside=held),
         **_money(found),
     }

@@ -12,6 +12,7 @@ from stations.ocpp.v201 import (
     local_list,
     provisioning,
     reservation,
+    smart,
 )
 from stations.ocpp.version import Version, table
 
@@ -22,6 +23,7 @@ ANSWERS = table(
     diagnostics.ANSWERS,
     reservation.ANSWERS,
     display.ANSWERS,
+    smart.ANSWERS,
 )
 SAYS = table(
     provisioning.SAYS,
@@ -33,6 +35,7 @@ SAYS = table(
     certificates.SAYS,
     display.SAYS,
     cost.SAYS,
+    smart.SAYS,
 )
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)
