@@ -1,7 +1,7 @@
 """The Open Charge Alliance's published test cases with the central system under test, and how tests name them.
 
 `@oca("TC_B_01")` on a test, or `marks=oca(...)` on a parameter of it, says that it plays the case. The page
-docs/oca-test-cases.md is made of the numbers that tests name (`python3 -m tests.oca.document`); a test holds it current.
+docs/oca-test-cases.md is made of the numbers that tests name (`python3 -m tests.oca.document`); a test holds it so.
 """
 
 from __future__ import annotations
