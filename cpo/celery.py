@@ -29,6 +29,8 @@ SCHEDULE = {
     "stations.tasks.guard_sessions": 60,
     "stations.tasks.expire_commands": 5,
     "stations.tasks.take_offline_orphans": 10,
+    "stations.tasks.advance_security": 10,
+    "stations.tasks.renew_certificates": 900,
     "stations.tasks.ensure_partitions": 3600,
     "stations.tasks.drop_frames": 3600,
 }

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from stations.services import commands, connections, guardian, rating
+from stations.services import commands, connections, guardian, passwords, profiles, rating, rollouts, signing
 from tenants.context import tenant_scope
 from tenants.models import Tenant
 
@@ -55,6 +55,26 @@ def take_offline_orphans() -> int:
     return _for_each_tenant(
         "offline", lambda tenant_id: connections.take_offline_orphans(tenant_id=tenant_id)
     )
+
+
+@shared_task
+def advance_security() -> int:
+    """Changes of profiles and passwords whose time is up, and rollouts of roots, go on."""
+
+    def sweep(tenant_id: int) -> int:
+        return (
+            profiles.sweep(tenant_id=tenant_id)
+            + passwords.settle(tenant_id=tenant_id)
+            + rollouts.sweep(tenant_id=tenant_id)
+        )
+
+    return _for_each_tenant("security", sweep)
+
+
+@shared_task
+def renew_certificates() -> int:
+    """Stations are asked for a new certificate before theirs ends."""
+    return _for_each_tenant("renewal", lambda tenant_id: signing.renew_due(tenant_id=tenant_id))
 
 
 def _partitions(statement: str, *values: int) -> int:

@@ -11,10 +11,11 @@ from stations.neutral import (
     CertificateTaken,
     EventReport,
     MeterReport,
+    SecurityReport,
     StatusReport,
     VariablesTold,
 )
-from stations.services import connectors, devices, events, readings, trust
+from stations.services import connectors, devices, events, readings, security_events, trust
 
 # In this order; each verb gets all reports of its kind in the order told.
 RECORDERS: dict[type, Callable[..., Any]] = {
@@ -22,6 +23,7 @@ RECORDERS: dict[type, Callable[..., Any]] = {
     StatusReport: connectors.record_status,
     EventReport: events.record,
     VariablesTold: devices.record,
+    SecurityReport: security_events.record,
     CertificatesTold: trust.record_listing,
     CertificateTaken: trust.record_taken,
     CertificateGone: trust.record_gone,

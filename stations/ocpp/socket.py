@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 from websockets.protocol import OPEN
 from websockets.speedups import apply_mask
 from websockets.streams import StreamReader
@@ -25,6 +26,14 @@ _BETWEEN_FRAMES = StreamReader.at_eof.__code__
 
 
 class StationSocket(WebSocketsSansIOProtocol):
+    def handle_connect(self, event: Request) -> None:
+        """With the certificate that the peer proved to hold, where TLS ends here."""
+        super().handle_connect(event)
+        tls = self.transport.get_extra_info("ssl_object") if self.scheme == "wss" else None
+        scope: Any = getattr(self, "scope", None)
+        if tls is not None and scope is not None:  # the application runs later
+            scope["client_certificate"] = tls.getpeercert(binary_form=True) or b""
+
     def data_received(self, data: bytes) -> None:
         text = self._whole_text(data)
         if text is None:

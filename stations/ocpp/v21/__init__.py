@@ -9,7 +9,7 @@ from stations.ocpp.version import Version, table
 VERSION = Version(
     "2.1",
     "ocpp2.1",
-    answers=v201.ANSWERS | table(),
+    answers=v201.ANSWERS | table(certificates.ANSWERS),
     says=v201.SAYS | table(certificates.SAYS),
     sends=table(streams.SENDS),
 )

@@ -13,12 +13,12 @@ from stations.ocpp.versions import BY_NAME, VERSIONS, choose
 ANSWERS_16 = {
     "Authorize", "BootNotification", "DataTransfer", "DiagnosticsStatusNotification", "FirmwareStatusNotification",
     "Heartbeat", "LogStatusNotification", "MeterValues", "SecurityEventNotification",
-    "SignedFirmwareStatusNotification", "StartTransaction", "StatusNotification", "StopTransaction",
+    "SignCertificate", "SignedFirmwareStatusNotification", "StartTransaction", "StatusNotification", "StopTransaction",
 }  # fmt: skip
 ANSWERS_2X = {
     "Authorize", "BootNotification", "DataTransfer", "FirmwareStatusNotification", "Heartbeat",
     "LogStatusNotification", "MeterValues", "NotifyEvent", "NotifyReport", "SecurityEventNotification",
-    "StatusNotification", "TransactionEvent",
+    "SignCertificate", "StatusNotification", "TransactionEvent",
 }  # fmt: skip
 SAYS = {
     "1.6": {
