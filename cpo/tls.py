@@ -18,7 +18,7 @@ from stations.services import authority
 
 log = logging.getLogger("voltyard.gateway.tls")
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 2.0
 HANDSHAKE_SECONDS = 15.0  # a peer that does not go on holds nothing for longer
 # A00.FR.318, with the forward secret ones of RSA before those that stations without elliptic curves need.
 CIPHERS = ":".join(

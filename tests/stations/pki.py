@@ -126,3 +126,12 @@ def broken(csr: str) -> str:
     der[-1] ^= 0x01
     body = base64.encodebytes(bytes(der)).decode()
     return f"-----BEGIN CERTIFICATE REQUEST-----\n{body}-----END CERTIFICATE REQUEST-----\n"
+
+
+def answer(csr: str, authority: str, key: str, common_name: str) -> str:
+    """The certificate, signed by this authority (PEM, as its key), that answers a request."""
+    signer = Authority.__new__(Authority)
+    signer.key = serialization.load_pem_private_key(key.encode(), None)  # type: ignore[assignment]
+    signer.certificate = x509.load_pem_x509_certificate(authority.encode())
+    public = x509.load_pem_x509_csr(csr.encode()).public_key()
+    return pem(signer.sign(public, named(common_name)))

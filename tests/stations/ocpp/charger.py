@@ -122,8 +122,11 @@ async def charger(
     path: str = "",
     user: str = "",
     headers: dict[str, str] | None = None,
+    tls: Any = None,
+    source: str = "",
 ) -> AsyncIterator[Charger]:
-    """A connected charger. InvalidStatus (of `websockets`) where the upgrade is refused."""
+    """A connected charger. InvalidStatus (of `websockets`) where the upgrade is refused.
+    `tls` is its SSLContext, `source` the address it comes from."""
     path = path or f"/ocpp/{tenant}/{quote(identity, safe='')}"
     sent = dict(headers or {})
     if password is not None:
@@ -135,5 +138,8 @@ async def charger(
         additional_headers=sent,
         open_timeout=30,
         max_size=None,
+        ssl=tls,
+        proxy=None,
+        **({"local_addr": (source, 0)} if source else {}),
     ) as socket:
         yield Charger(socket)
