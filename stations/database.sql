@@ -40,10 +40,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
 $$;
 
 -- Certificates (nothing secret) of all authorities, for a TLS handshake: it comes before the station's name.
-CREATE OR REPLACE FUNCTION stations_authorities_trusted() RETURNS TABLE (pem text)
+CREATE OR REPLACE FUNCTION stations_authorities_trusted() RETURNS TABLE (tenant_id bigint, pem text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT a.pem FROM stations_authority a JOIN tenants_tenant t ON t.id = a.tenant_id AND NOT t.suspended
-    WHERE a.use = 'station' AND a.not_after > now()
+    SELECT a.tenant_id, a.pem FROM stations_authority a JOIN tenants_tenant t ON t.id = a.tenant_id AND NOT t.suspended
+    WHERE a.use = 'station' AND a.kind <> 'root' AND a.not_after > now() ORDER BY a.id
 $$;
 
 -- Whose authority has this fingerprint: revocation lists are public and come without a tenant's name.

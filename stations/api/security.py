@@ -134,7 +134,7 @@ class AuthorityList(TenantView):
 
     def post(self, request: Request) -> Response:
         given = self.given()
-        who = {"tenant_id": self.tenant_id, "actor": self.actor}
+        who: dict[str, Any] = {"tenant_id": self.tenant_id, "actor": self.actor}
         made = authority.delegate(**who, **given) if "chain" in given else authority.create(**who)
         return self.answer(made)
 
@@ -183,14 +183,13 @@ class CertificateList(TenantView):
         return self.page()
 
 
-class CertificateOne(CertificateList):
+class CertificateOne(TenantView):
     """A certificate of a station."""
 
     verbs = {"GET": Verb(Permission.STATION_VIEW, gives=CertificateOut, says="Read a station certificate")}
-    filterset_class = None
 
-    def get(self, request: Request, certificate_id: int) -> Response:  # type: ignore[override]
-        return self.answer(self.one(self.rows(), pk=certificate_id))
+    def get(self, request: Request, certificate_id: int) -> Response:
+        return self.answer(self.one(seen.certificates(self.tenant_id, self.actor), pk=certificate_id))
 
 
 class CertificateRevoke(TenantView):
@@ -538,7 +537,7 @@ class InstalledList(BelowStation):
 
 
 class ProfileOut(serializers.Serializer[Any]):
-    required = serializers.IntegerField(help_text="It must come by this profile at least")
+    least = serializers.IntegerField(help_text="It must come by this profile at least")
     effective = serializers.IntegerField(allow_null=True, help_text="It last came by this one")
     highest = serializers.IntegerField(help_text="The best it was seen under")
 
@@ -572,7 +571,7 @@ class StationProfile(BelowStation):
     def _answer(self) -> Response:
         station = self.station()
         told = {
-            "required": profiles.current(station), "effective": station.effective_profile,
+            "least": profiles.current(station), "effective": station.effective_profile,
             "highest": station.highest_profile,
         }  # fmt: skip
         return self.answer(told)

@@ -38,6 +38,8 @@ class StationSocket(WebSocketsSansIOProtocol):
         text = self._whole_text(data)
         if text is None:
             super().data_received(data)
+            if not self.handshake_initiated and self.conn.handshake_exc is not None:
+                self.transport.close()  # a request that cannot be read, with a line of 30 KB perhaps
             return
         self.queue.put_nowait({"type": "websocket.receive", "text": text})
         # Read on while the last one is answered, but no further: to pause at every message is two system calls.

@@ -115,18 +115,18 @@ def _lock(tenant_id: int) -> None:
 
 
 def _create(tenant_id: int, actor: Actor) -> Authority:
-    name = organisation(tenant_id)
+    name, slug = organisation(tenant_id), Tenant.objects.get(pk=tenant_id).slug
     root = Authority.objects.filter(
         tenant_id=tenant_id, kind=AuthorityKind.ROOT, active=True, not_after__gt=timezone.now()
     ).first()
     if root is None:
-        made, key = pki.make_authority(common_name=f"{name[:50]} root", organisation=name, years=ROOT_YEARS)
+        made, key = pki.make_authority(common_name=f"{slug} root", organisation=name, years=ROOT_YEARS)
         root = _keep(tenant_id, AuthorityKind.ROOT, made, key=pki.key_text(key))
         _offer_root(tenant_id, actor, root.pem, root.name)
     issuer = (pki.one(root.pem), pki.key_of(root.key))
     number = 1 + Authority.objects.filter(tenant_id=tenant_id, parent=root).count()
     made, key = pki.make_authority(
-        common_name=f"{name[:44]} stations {number}", organisation=name, years=ISSUING_YEARS, issuer=issuer,
+        common_name=f"{slug} stations {number}", organisation=name, years=ISSUING_YEARS, issuer=issuer,
         crl_url=crl_url(root),
     )  # fmt: skip
     return _activate(
@@ -256,10 +256,16 @@ def find(fingerprint: str) -> tuple[int, int] | None:
 
 def all_trusted() -> list[str]:
     """PEM of every authority of every company, for a TLS handshake, which comes before the station's name is known.
-    Works outside any tenant; whose authority it was is decided after."""
+    Works outside any tenant; whose authority it was is decided after.
+
+    OpenSSL finds an issuer by its name and then holds on to it, so a name belongs to the company that entered it first:
+    else another one could shut its stations out by an authority of the same name.
+    """
     with connections[current_alias()].cursor() as cursor:
-        cursor.execute("SELECT pem FROM stations_authorities_trusted()")
-        return [row[0] for row in cursor.fetchall()]
+        cursor.execute("SELECT tenant_id, pem FROM stations_authorities_trusted()")
+        rows = cursor.fetchall()
+    owners: dict[x509.Name, int] = {}
+    return [pem for tenant_id, pem in rows if owners.setdefault(pki.one(pem).subject, tenant_id) == tenant_id]
 
 
 def revocation_list(authority: Authority) -> bytes:

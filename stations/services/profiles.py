@@ -73,7 +73,7 @@ def start(
         tenant_id=station.tenant_id, station=station, state__in=CHANGE_OPEN
     ).exists():
         raise Conflict(f"{station} is on its way to another profile already.")
-    url = (url or settings.GATEWAY_URL).strip()
+    url = (url or address(station)).strip()
     if profile >= 2 and station.ocpp_version.startswith("2") and not url.startswith("wss://"):
         raise Invalid(fields={"url": "Profiles 2 and 3 need an address that begins with wss://."})
     minutes = authority.policy(station.tenant_id).transition_minutes
@@ -89,6 +89,11 @@ def start(
     )  # fmt: skip
     _enter(change, ChangeState.ROOT)
     return change
+
+
+def address(station: Station) -> str:
+    """Where stations of this company connect to; each adds its identity (part 4, 3.1.1)."""
+    return f"{settings.GATEWAY_URL}/ocpp/{station.tenant.slug}"
 
 
 def current(station: Station) -> int:

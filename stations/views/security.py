@@ -134,7 +134,7 @@ _COLUMNS = (
 def certificates(request: PageRequest) -> HttpResponse:
     rows = seen.certificates(request.tenant.pk, request.actor).select_related("authority")
     now = timezone.now()
-    filters = {
+    filters: dict[str, dict[str, Any]] = {
         "valid": {"revoked_at": None, "not_after__gt": now},
         "expired": {"revoked_at": None, "not_after__lte": now},
         "revoked": {"revoked_at__isnull": False},
@@ -391,7 +391,7 @@ def authorities(request: PageRequest) -> HttpResponse:
 
 def _change_authority(request: PageRequest, do: str, policy: PolicyForm, delegated: DelegateForm) -> bool:
     """Whether it is done."""
-    who = {"tenant_id": request.tenant.pk, "actor": request.actor}
+    who: dict[str, Any] = {"tenant_id": request.tenant.pk, "actor": request.actor}
     request.actor.require(Permission.TENANT_EDIT)
     form: PortalForm = policy if do == "policy" else delegated
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from django import forms
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -64,7 +63,7 @@ class ChangeForm(PortalForm):
             tenant_id=station.tenant_id, use=CertificateUse.CSMS_ROOT, archived_at=None,
             not_after__gt=timezone.now(),
         )  # fmt: skip
-        self.fields["url"].initial = settings.GATEWAY_URL
+        self.fields["url"].initial = profiles.address(station)
         if not is_v2(station):
             for name in ("url", "slot", "interface"):
                 del self.fields[name]

@@ -132,6 +132,7 @@ async def charger(
     if password is not None:
         sent["Authorization"] = basic(user or identity, password)
     protocols: Any = [SUBPROTOCOL.get(version, version)] if version else None
+    more: dict[str, Any] = {"local_addr": (source, 0)} if source else {}
     async with connect(
         ws_url + path,
         subprotocols=protocols,
@@ -140,6 +141,6 @@ async def charger(
         max_size=None,
         ssl=tls,
         proxy=None,
-        **({"local_addr": (source, 0)} if source else {}),
+        **more,
     ) as socket:
         yield Charger(socket)

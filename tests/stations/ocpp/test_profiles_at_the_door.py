@@ -29,6 +29,14 @@ from tests.stations.ocpp.test_access import eventually
 REFUSALS = (websockets.InvalidStatus, websockets.InvalidMessage, ssl.SSLError, ConnectionError, EOFError)
 
 
+def secret(station: Station) -> str:
+    return str(station.password)  # type: ignore[attr-defined]
+
+
+def tls_port(gateway: Role) -> int:
+    return int(gateway.tls_port)  # type: ignore[attr-defined]
+
+
 @pytest.fixture(scope="module")
 def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
     return Papers(tmp_path_factory.mktemp("papers"))
@@ -37,17 +45,17 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
 @pytest.fixture(scope="module")
 def gateway(session_roles: Roles, papers: Papers) -> Role:
     """A gateway that ends TLS itself, and believes proxies at one address."""
-    tls_port = ports.any_free()
+    port = ports.any_free()
     role = session_roles.start(
         "gateway",
         env={
-            "OCPP_TLS_PORT": str(tls_port),
+            "OCPP_TLS_PORT": str(port),
             "OCPP_TLS_CERTIFICATE": str(papers.certificate),
             "OCPP_TLS_KEY": str(papers.key),
             "TRUSTED_PROXIES": PROXY,
         },
     )
-    role.tls_port = tls_port  # type: ignore[attr-defined]
+    role.tls_port = port  # type: ignore[attr-defined]
     return role
 
 
@@ -82,7 +90,7 @@ def door(
     request: pytest.FixtureRequest, gateway: Role, papers: Papers, tenant: Tenant, root: pki.Authority
 ) -> Iterator[Door]:
     if request.param == "gateway":
-        yield Door(papers, tenant, gateway.tls_port)  # type: ignore[attr-defined]
+        yield Door(papers, tenant, tls_port(gateway))
     elif request.param == "proxy":
         proxy = SmallProxy(papers, gateway.port, [root.pem])
         yield Door(papers, tenant, proxy.port)
@@ -106,7 +114,7 @@ def namesake(other_tenant: Tenant, station: Station) -> Station:
 @pytest.fixture
 def root(tenant: Tenant, owner_actor: Any) -> pki.Authority:
     """An authority of the company's own PKI, whose key the test holds, so that it can sign what it must not."""
-    made = pki.Authority("Company stations")
+    made = pki.Authority(f"Stations of {tenant.slug}")
     with tenant_scope(tenant.pk):
         authority.delegate(tenant_id=tenant.pk, actor=owner_actor, chain=made.pem, key=pki.key_pem(made.key))
     return made
@@ -154,14 +162,14 @@ async def test_a_password_over_tls_is_profile_2_and_then_profile_1_is_closed(
     operator: Any,
     version: str,
 ) -> None:
-    async with charger(gateway.ws_url, tenant.slug, station.identity, station.password, version):  # type: ignore[attr-defined]
+    async with charger(gateway.ws_url, tenant.slug, station.identity, secret(station), version):
         await came_by(tenant, station, 1)
-    async with door.open(station, version=version, password=station.password) as wire:  # type: ignore[attr-defined]
+    async with door.open(station, version=version, password=secret(station)) as wire:
         await came_by(tenant, station, 2)
         await wire.raw("[2,")  # the socket is a socket like any other
         assert (await told(tenant, station)).effective_profile == 2
     with pytest.raises(websockets.InvalidStatus) as refused:
-        async with charger(gateway.ws_url, tenant.slug, station.identity, station.password, version):  # type: ignore[attr-defined]
+        async with charger(gateway.ws_url, tenant.slug, station.identity, secret(station), version):
             pass
     assert refused.value.response.status_code == 403
 
@@ -175,7 +183,7 @@ async def test_a_password_over_tls_is_profile_2_and_then_profile_1_is_closed(
         tenant,
         lambda: profiles.reset(station=Station.objects.get(pk=station.pk), actor=owner_actor, profile=1),
     )
-    async with charger(gateway.ws_url, tenant.slug, station.identity, station.password, version) as wire:  # type: ignore[attr-defined]
+    async with charger(gateway.ws_url, tenant.slug, station.identity, secret(station), version) as wire:
         assert (await told(tenant, station)).effective_profile == 1
     audited = await rows(
         tenant, lambda: AuditRecord.objects.get(tenant=tenant, action="station.profile_reset").detail
@@ -192,7 +200,7 @@ async def test_a_certificate_is_profile_3_and_no_password_will_do_any_more(
     await came_by(tenant, station, 3)
     row = await rows(tenant, lambda: StationCertificate.objects.get(station=station))
     assert row.state == "in_use" and row.first_used_at is not None
-    await door.refuses(station, password=station.password)  # type: ignore[attr-defined]
+    await door.refuses(station, password=secret(station))
 
     async def noted() -> bool:
         return "ProfileTooLow" in await events(tenant, station)
@@ -205,8 +213,8 @@ async def test_wrong_certificates_are_refused(
     other_owner_actor: Any,
 ) -> None:  # fmt: skip
     await accepted(door, station, root.issue(station.identity, tenant.name))
-    stranger = pki.Authority("Company stations")  # the same name, another key
-    neighbour = pki.Authority("Neighbour's stations")
+    stranger = pki.Authority(f"Stations of {tenant.slug}")  # the same name, another key
+    neighbour = pki.Authority(f"Stations of {tenant.slug}")  # must not shut the others out by it
     await rows(
         other_tenant,
         lambda: authority.delegate(tenant_id=other_tenant.pk, actor=other_owner_actor, chain=neighbour.pem),
@@ -269,7 +277,7 @@ async def test_a_certificate_in_a_header_counts_from_our_proxy_alone(
 ) -> None:
     certificate, _key = root.issue(station.identity, tenant.name)
     headers = headers_of(certificate)[form]
-    password = station.password  # type: ignore[attr-defined]
+    password = secret(station)
     for given in (None, password):  # not even beside the right password
         with pytest.raises(websockets.InvalidStatus) as refused:
             async with charger(gateway.ws_url, tenant.slug, station.identity, given, headers=headers):
@@ -289,7 +297,7 @@ async def test_a_scheme_in_a_header_counts_from_our_proxy_alone(
     gateway: Role, tenant: Tenant, station: Station
 ) -> None:
     headers = {"X-Forwarded-Proto": "https"}
-    password = station.password  # type: ignore[attr-defined]
+    password = secret(station)
     for source, profile in (("", 1), (PROXY, 2)):
         async with charger(
             gateway.ws_url, tenant.slug, station.identity, password, headers=headers, source=source
@@ -315,12 +323,12 @@ async def test_a_malformed_header_of_our_proxy_proves_nothing(
 async def test_our_certificate_is_renewed_without_dropping_a_socket(
     gateway: Role, papers: Papers, tenant: Tenant, station: Station, other: Station
 ) -> None:
-    door = Door(papers, tenant, gateway.tls_port)  # type: ignore[attr-defined]
-    async with door.open(station, password=station.password) as wire:  # type: ignore[attr-defined]
+    door = Door(papers, tenant, tls_port(gateway))
+    async with door.open(station, password=secret(station)) as wire:
         fresh = ssl.PEM_cert_to_DER_cert(papers.renew())
 
         async def fresh_one() -> bool:
-            async with door.open(other, password=other.password) as second:
+            async with door.open(other, password=secret(other)) as second:
                 tls: Any = second.socket.transport.get_extra_info("ssl_object")
                 return bool(tls.getpeercert(binary_form=True) == fresh)
 
@@ -340,11 +348,11 @@ async def test_old_tls_and_weak_suites_are_refused(
     context.set_ciphers(ciphers)
     with pytest.raises((ssl.SSLError, ConnectionError)):
         async with charger(
-            f"wss://127.0.0.1:{gateway.tls_port}",
+            f"wss://127.0.0.1:{tls_port(gateway)}",
             tenant.slug,
             station.identity,
-            station.password,
-            tls=context,  # type: ignore[attr-defined]
+            secret(station),
+            tls=context,
         ):
             pass
 
@@ -354,7 +362,7 @@ async def test_the_desk_may_ask_for_more_than_a_station_does(
 ) -> None:
     await rows(tenant, lambda: profiles.require(station=station, actor=owner_actor, profile=2))
     with pytest.raises(websockets.InvalidStatus) as refused:
-        async with charger(gateway.ws_url, tenant.slug, station.identity, station.password):  # type: ignore[attr-defined]
+        async with charger(gateway.ws_url, tenant.slug, station.identity, secret(station)):
             pass
     assert refused.value.response.status_code == 403
     with pytest.raises(Conflict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -205,9 +206,7 @@ async def test_an_external_signer_signs_and_its_certificate_is_brought(
         other = issuing.issue(station.identity)[0]
         for wrong in (pki.pem(strange), other):
             with pytest.raises(Invalid):
-                await rows(
-                    tenant, lambda pem=wrong: signing.bring(row=row, actor=owner_actor, certificate=pem)
-                )
+                await rows(tenant, partial(signing.bring, row=row, actor=owner_actor, certificate=wrong))
         right = pki.pem(issuing.sign(key.public_key(), pki.named(station.identity)))
         await rows(tenant, lambda: signing.bring(row=row, actor=owner_actor, certificate=right))
         call = await wire.next_call()
