@@ -1,5 +1,14 @@
 """What happens at a charger."""
 
+from stations.models.access import (
+    LIVE_RESERVATIONS,
+    AccessRule,
+    ListScope,
+    ListState,
+    LocalList,
+    Reservation,
+    ReservationState,
+)
 from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
 from stations.models.journal import Frame, GatewayProcess, JournalCursor, JournalHead, Reading, StationEvent
@@ -45,7 +54,9 @@ from stations.models.station import (
 
 __all__ = [
     "CHANGE_OPEN",
+    "LIVE_RESERVATIONS",
     "ONLY_IN",
+    "AccessRule",
     "Approval",
     "Authority",
     "AuthorityKind",
@@ -64,6 +75,9 @@ __all__ = [
     "InstalledCertificate",
     "JournalCursor",
     "JournalHead",
+    "ListScope",
+    "ListState",
+    "LocalList",
     "OrphanMessage",
     "PasswordChange",
     "PasswordState",
@@ -72,6 +86,8 @@ __all__ = [
     "QuarantinedStation",
     "Reading",
     "Registration",
+    "Reservation",
+    "ReservationState",
     "Rollout",
     "RolloutState",
     "RolloutStep",

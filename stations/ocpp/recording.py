@@ -10,12 +10,25 @@ from stations.neutral import (
     CertificatesTold,
     CertificateTaken,
     EventReport,
+    ListAnswered,
+    ListVersionTold,
     MeterReport,
+    ReservationAnswered,
+    ReservationTold,
     SecurityReport,
     StatusReport,
     VariablesTold,
 )
-from stations.services import connectors, devices, events, readings, security_events, trust
+from stations.services import (
+    connectors,
+    devices,
+    events,
+    local_lists,
+    readings,
+    reservations,
+    security_events,
+    trust,
+)
 
 # In this order; each verb gets all reports of its kind in the order told.
 RECORDERS: dict[type, Callable[..., Any]] = {
@@ -24,6 +37,10 @@ RECORDERS: dict[type, Callable[..., Any]] = {
     EventReport: events.record,
     VariablesTold: devices.record,
     SecurityReport: security_events.record,
+    ListAnswered: local_lists.answered,
+    ListVersionTold: local_lists.told_version,
+    ReservationAnswered: reservations.answered,
+    ReservationTold: reservations.told,
     CertificatesTold: trust.record_listing,
     CertificateTaken: trust.record_taken,
     CertificateGone: trust.record_gone,
