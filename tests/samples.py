@@ -216,8 +216,7 @@ def build() -> World:
     with tenant_scope(tenant.pk):
         _links(tenant, member, site, fleet, token, marker)
         _history(tenant, station, session, of_site, marker)
-        rows = _rows(tenant, site, station, marker) | _security(tenant, station, marker)
-        rows = _rows(tenant, site, station, driver, marker)
+        rows = _rows(tenant, site, station, driver, marker) | _security(tenant, station, marker)
         rows["delivery"] = _delivery(tenant, rows["webhook"], site, marker)
         vehicle = Vehicle.objects.create(tenant=tenant, plate=marker, fleet=None)
     return World(

@@ -102,7 +102,7 @@ def door(
 
 @pytest.fixture
 def other(make_station: Any) -> Station:
-    return make_station()  # type: ignore[no-any-return]
+    return make_station()
 
 
 @pytest.fixture
