@@ -228,6 +228,7 @@ class ChangeState(models.TextChoices):
     ROOT = "root", _("Installs the root")
     PASSWORD = "password", _("Sets a password")
     CERTIFICATE = "certificate", _("Gets its certificate")
+    READ = "read", _("Tells its connections")
     SLOT = "slot", _("Prepares the connection")
     SWITCH = "switch", _("Switches over")
     RETURN = "return", _("Must come back")
@@ -236,7 +237,7 @@ class ChangeState(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
-CHANGE_OPEN = ("root", "password", "certificate", "slot", "switch", "return")
+CHANGE_OPEN = ("root", "password", "certificate", "read", "slot", "switch", "return")
 
 
 class ProfileChange(TenantModel):

@@ -117,6 +117,7 @@ _ORDER = (
     ChangeState.ROOT,
     ChangeState.PASSWORD,
     ChangeState.CERTIFICATE,
+    ChangeState.READ,
     ChangeState.SLOT,
     ChangeState.SWITCH,
     ChangeState.RETURN,
@@ -157,9 +158,15 @@ def _begin(change: ProfileChange, step: ChangeState) -> bool:
             return False
         authority.ensure(station.tenant_id)
         return _ask(change, signing.trigger_kind(station), {"message": signing.ASK})
+    if step == ChangeState.READ:
+        # What it falls back to must stand behind the new connection, so we must know it (B10.FR.03).
+        if not v2:
+            return False
+        return _ask(change, CommandKind.READ_CONFIGURATION, {"names": [f"OCPPCommCtrlr.{PRIORITY}"]})
     if step == ChangeState.SLOT:
         if not v2:
             return False
+        change.slot = _free_slot(change)
         arguments = {
             "slot": change.slot, "url": change.url, "ocpp_version": station.ocpp_version, "timeout_s": 30,
             "interface": change.interface, "security_profile": change.to_profile,
@@ -171,16 +178,23 @@ def _begin(change: ProfileChange, step: ChangeState) -> bool:
     return True  # RETURN
 
 
+def _slots(change: ProfileChange) -> list[str]:
+    return [slot.strip() for slot in change.old_priority.split(",") if slot.strip()]
+
+
+def _free_slot(change: ProfileChange) -> int:
+    """The slot that was chosen, unless the station uses it now: then one that it does not."""
+    used = {int(slot) for slot in _slots(change) if slot.isdigit()}
+    wanted = change.slot or SLOT
+    return wanted if wanted not in used else max(used) + 1
+
+
 def _switch(change: ProfileChange, v2: bool) -> dict[str, str]:
     if not v2:
         return {"name": PROFILE, "value": str(change.to_profile)}
-    others = [
-        slot for slot in change.old_priority.split(",") if slot.strip() and slot.strip() != str(change.slot)
-    ]
-    # The old slot stays behind the new one: what the station falls back to (B10.FR.03).
-    return {
-        "component": "OCPPCommCtrlr", "name": PRIORITY, "value": ",".join([str(change.slot), *others])
-    }  # fmt: skip
+    # The old slots stay behind the new one: what the station falls back to (B10.FR.03).
+    value = ",".join([str(change.slot), *_slots(change)])
+    return {"component": "OCPPCommCtrlr", "name": PRIORITY, "value": value}
 
 
 def _ask(change: ProfileChange, kind: str, arguments: dict[str, Any]) -> bool:
@@ -239,6 +253,12 @@ def _go_on(change: ProfileChange, command: Command) -> None:
     ):  # it will ask for its certificate now; see certificate_settled
         change.detail = "The station makes its key and asks for a certificate."
         change.save(update_fields=["detail"])
+    elif change.state == ChangeState.READ:
+        change.old_priority = _priority(change.station)
+        if change.old_priority:
+            _enter(change, ChangeState.SLOT)
+        else:
+            _fail(change, "The station does not tell by which connections it comes now.")
     elif change.state == ChangeState.SWITCH:
         _enter(change, ChangeState.RETURN)
         if command.answer == "RebootRequired" or change.station.ocpp_version.startswith("2"):
@@ -258,7 +278,7 @@ def certificate_settled(*, station: Station, installed: bool, why: str = "") -> 
     change = _open(station.tenant_id, station=station, state=ChangeState.CERTIFICATE)
     if change is not None and installed:
         change.detail = ""
-        _enter(change, ChangeState.SLOT)
+        _enter(change, ChangeState.READ)
     elif change is not None:
         _fail(change, why or "The station did not take its certificate.")
 
