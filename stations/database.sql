@@ -1,7 +1,8 @@
 -- What the gateway may do before, or without, entering a tenant.
 
-GRANT SELECT ON tenants_tenant, stations_station, stations_command, stations_journalhead, stations_journalcursor,
-    stations_authority TO $prefix_resolver;
+GRANT SELECT ON tenants_tenant, stations_station, stations_command, stations_journalhead, stations_journalcursor
+    TO $prefix_resolver;
+GRANT SELECT (id, tenant_id, kind, use, pem, fingerprint, not_after) ON stations_authority TO $prefix_resolver;
 GRANT SELECT, UPDATE (last_seen_at, online, gateway, online_changed_at) ON stations_station TO $prefix_ingest;
 GRANT SELECT, INSERT ON stations_frame TO $prefix_ingest;
 GRANT SELECT, INSERT, UPDATE ON stations_journalhead TO $prefix_ingest;

@@ -49,6 +49,12 @@ def password_changes(tenant_id: int, actor: Actor) -> QuerySet[PasswordChange]:
     return _of_stations(PasswordChange, tenant_id, actor)
 
 
+def of_company(model: type[Row], tenant_id: int, actor: Actor) -> QuerySet[Row]:
+    """What belongs to no site (roots, authorities, rollouts) is not for who is limited to some."""
+    rows: QuerySet[Row] = model._default_manager.filter(tenant_id=tenant_id)
+    return rows if actor.site_ids is None else rows.none()
+
+
 def by_profile(tenant_id: int, actor: Actor) -> dict[Any, int]:
     """Stations by the profile of their last connection; None: never seen."""
     rows = visible.stations(tenant_id, actor).order_by().values_list("effective_profile")

@@ -127,7 +127,7 @@ class AuthorityList(TenantView):
     }
 
     def rows(self) -> QuerySet[Authority]:
-        return Authority.objects.filter(tenant_id=self.tenant_id)
+        return seen.of_company(Authority, self.tenant_id, self.actor)
 
     def get(self, request: Request) -> Response:
         return self.page()
@@ -324,7 +324,7 @@ class RootList(TenantView):
     filterset_class = RootFilter
 
     def rows(self) -> QuerySet[TrustAnchor]:
-        return TrustAnchor.objects.filter(tenant_id=self.tenant_id).order_by("id")
+        return seen.of_company(TrustAnchor, self.tenant_id, self.actor).order_by("id")
 
     def get(self, request: Request) -> Response:
         return self.page()
@@ -342,7 +342,7 @@ class RootOne(TenantView):
     }
 
     def rows(self) -> QuerySet[TrustAnchor]:
-        return TrustAnchor.objects.filter(tenant_id=self.tenant_id)
+        return seen.of_company(TrustAnchor, self.tenant_id, self.actor)
 
     def get(self, request: Request, anchor_id: int) -> Response:
         return self.answer(self.one(self.rows(), pk=anchor_id))
@@ -392,7 +392,7 @@ class RolloutList(TenantView):
     }
 
     def rows(self) -> QuerySet[Rollout]:
-        return Rollout.objects.filter(tenant_id=self.tenant_id)
+        return seen.of_company(Rollout, self.tenant_id, self.actor)
 
     def get(self, request: Request) -> Response:
         return self.page()
@@ -417,7 +417,7 @@ class RolloutOne(TenantView):
     verbs = {"GET": Verb(Permission.STATION_VIEW, gives=RolloutOut, says="Read a rollout")}
 
     def get(self, request: Request, rollout_id: int) -> Response:
-        return self.answer(self.one(Rollout.objects.filter(tenant_id=self.tenant_id), pk=rollout_id))
+        return self.answer(self.one(seen.of_company(Rollout, self.tenant_id, self.actor), pk=rollout_id))
 
 
 class RolloutCancel(TenantView):

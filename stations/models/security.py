@@ -198,7 +198,7 @@ class Rollout(TenantModel):
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        return f"{self.anchor} #{self.pk}"
+        return f"#{self.pk}"
 
 
 class StepState(models.TextChoices):

@@ -242,7 +242,7 @@ def roots(request: PageRequest) -> HttpResponse:
                     request, _t("%(name)s is kept. Install it where it is needed.") % {"name": made}
                 )
                 return go(request, "security-root", made.pk)
-    rows = TrustAnchor.objects.filter(tenant_id=request.tenant.pk, archived_at=None)
+    rows = seen.of_company(TrustAnchor, request.tenant.pk, request.actor).filter(archived_at=None)
     context = {
         "part": "security-roots", "form": form, "rows": rows.annotate(held=Count("installed")).order_by("use", "name"),
         "now": timezone.now(), "opened": bool(form.errors),
@@ -264,7 +264,7 @@ class RolloutForm(PortalForm):
 @page(Permission.STATION_VIEW)
 def root(request: PageRequest, anchor_id: int) -> HttpResponse:
     """A root: who holds it, and its rollouts."""
-    anchor = TrustAnchor.objects.filter(tenant_id=request.tenant.pk, pk=anchor_id).first()
+    anchor = seen.of_company(TrustAnchor, request.tenant.pk, request.actor).filter(pk=anchor_id).first()
     if anchor is None:
         raise NotFound
     form = RolloutForm(request.POST or None)
@@ -302,7 +302,7 @@ def _progress(rollout: Rollout) -> dict[str, Any]:
 @require_POST
 @page(Permission.STATION_CONFIGURE)
 def archive_root(request: PageRequest, anchor_id: int) -> HttpResponse:
-    anchor = TrustAnchor.objects.filter(tenant_id=request.tenant.pk, pk=anchor_id).first()
+    anchor = seen.of_company(TrustAnchor, request.tenant.pk, request.actor).filter(pk=anchor_id).first()
     if anchor is None:
         raise NotFound
     trust.archive_anchor(anchor=anchor, actor=request.actor)
@@ -377,8 +377,8 @@ def authorities(request: PageRequest) -> HttpResponse:
     delegated = DelegateForm(request.POST if do == "delegate" else None, auto_id="delegate-%s")
     if request.method == "POST" and _change_authority(request, do, policy, delegated):
         return go(request, "security-authority")
-    rows = Authority.objects.filter(tenant_id=request.tenant.pk)
-    current = authority.current(request.tenant.pk)
+    rows = seen.of_company(Authority, request.tenant.pk, request.actor)
+    current = authority.current(request.tenant.pk) if request.actor.site_ids is None else None
     context = {
         "part": "security-authority", "policy": policy, "delegated": delegated, "current": current,
         "rows": rows.order_by("-active", "-id"), "may_edit": request.actor.may(Permission.TENANT_EDIT),
