@@ -26,6 +26,7 @@ from stations.models import (
     PasswordChange,
     ProfileChange,
     SecurityProfile,
+    SigningRequest,
     SigningUse,
     Station,
     StationCertificate,
@@ -40,6 +41,7 @@ from tenants.services import audit, facts
 RULE = system("Security profile")
 SLOT = 2  # of the new connection; the old one keeps its own
 RESET_AFTER = timedelta(seconds=60)  # a station that does not reconnect by itself is restarted
+ASK_AGAIN = timedelta(minutes=2)
 PROFILE = "SecurityProfile"
 PRIORITY = "NetworkConfigurationPriority"
 
@@ -408,6 +410,9 @@ def sweep(*, tenant_id: int) -> int:
             _restart(change)
             change.save(update_fields=["epoch"])
             moved += 1
+        elif _is_silent(change):
+            _enter(change, ChangeState.CERTIFICATE)
+            moved += 1
         elif change.state == ChangeState.PASSWORD and _password_failed(change):
             _fail(change, "The station did not take a password.")
             moved += 1
@@ -423,6 +428,20 @@ def _is_stuck(change: ProfileChange) -> bool:
         and station.epoch == change.epoch
         and change.stepped_at < timezone.now() - RESET_AFTER
         and (change.command is None or change.command.kind != CommandKind.RESET)
+    )
+
+
+def _is_silent(change: ProfileChange) -> bool:
+    """It was to ask for a certificate and did not, busy with its start perhaps: it is told again."""
+    asked_at = change.stepped_at
+    return (
+        change.state == ChangeState.CERTIFICATE
+        and asked_at < timezone.now() - ASK_AGAIN
+        and change.command is not None
+        and change.command.settled
+        and not SigningRequest.objects.filter(
+            tenant_id=change.tenant_id, station=change.station, received_at__gte=asked_at
+        ).exists()
     )
 
 

@@ -10,7 +10,7 @@ import websockets
 from django.utils import timezone
 
 from simulator import SimulatedStation
-from stations.models import PasswordChange, ProfileChange, Station, StationCertificate
+from stations.models import CommandKind, PasswordChange, ProfileChange, Station, StationCertificate
 from stations.services import passwords, profiles, trust
 from tenants.errors import Conflict
 from tenants.models import Tenant
@@ -179,9 +179,42 @@ async def test_a_change_can_be_given_up(
             await rows(tenant, lambda: profiles.cancel(change=change, actor=owner_actor))
 
 
+@pytest.mark.skipif("extended_trigger" not in CommandKind.values, reason="needs the trigger's words")
+async def test_a_station_that_forgets_to_ask_for_its_certificate_is_told_again(
+    plug: Plug, tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    async with plug(station, "2.0.1") as wire:
+        change = await start(tenant, station, owner_actor, profile=3, url="wss://gateway.example")
+        await wire.answer(await wire.next_call(), {"status": "Accepted"})
+
+        async def taken() -> bool:
+            return "asks for a certificate" in (await newest(tenant, station)).detail
+
+        await eventually(taken)
+
+        def later() -> None:
+            ProfileChange.objects.filter(pk=change.pk).update(
+                stepped_at=timezone.now() - timedelta(minutes=3)
+            )
+            profiles.sweep(tenant_id=tenant.pk)
+            profiles.sweep(tenant_id=tenant.pk)
+
+        await rows(tenant, later)
+        call = await wire.next_call()
+        assert call[2:] == ["TriggerMessage", {"requestedMessage": "SignChargingStationCertificate"}]
+        assert wire.calls.empty()
+
+
 # --- the whole way, with a station that has keys of its own
 
 
+SPOKEN = pytest.mark.skipif(
+    not {"set_network_profile", "extended_trigger"} <= set(CommandKind.values),
+    reason="needs SetNetworkProfile and ExtendedTriggerMessage",
+)
+
+
+@SPOKEN
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_station_rises_from_1_to_3(
     gateway: Role,  # noqa: F811
@@ -212,6 +245,7 @@ async def test_a_station_rises_from_1_to_3(
         await start(tenant, station, owner_actor, profile=2, anchor=anchor, url=url)
         await in_state(tenant, station, "done")
         assert (await told(tenant, station)).effective_profile == 2
+        await simulated.until(lambda: simulated.booted)
         await start(tenant, station, owner_actor, profile=3, url=url, slot=3)
         await in_state(tenant, station, "done")
         now = await told(tenant, station)
@@ -224,6 +258,7 @@ async def test_a_station_rises_from_1_to_3(
         assert (await told(tenant, station)).effective_profile == 3
 
 
+@SPOKEN
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_station_that_finds_no_way_falls_back(
     gateway: Role,  # noqa: F811
