@@ -27,7 +27,7 @@ RULES: dict[str, str] = {
     "Certificate authority": "stations.services.signing.handed_over",
     "Password change": "stations.services.passwords.follow",
     "Rollout of certificates": "stations.services.rollouts.follow",
-    "Security profile": "stations.services.profiles.follow",
+    "Security profile": "stations.services.security_profiles.follow",
 }
 
 
