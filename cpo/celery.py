@@ -36,6 +36,8 @@ SCHEDULE = {
     "stations.tasks.sync_tariffs": 30,
     "stations.tasks.expire_displays": 60,
     "stations.tasks.end_profiles": 30,
+    "stations.tasks.advance_security": 10,
+    "stations.tasks.renew_certificates": 900,
     "stations.tasks.ensure_partitions": 3600,
     "stations.tasks.drop_frames": 3600,
 }

@@ -12,8 +12,18 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from stations import visible
-from stations.models import Connector, ListState, LocalList, OrphanMessage, QuarantinedStation, SessionState
+from portal.templatetags.drawings import security_event
+from stations import visible, visible_security
+from stations.models import (
+    Connector,
+    ListState,
+    LocalList,
+    OrphanMessage,
+    QuarantinedStation,
+    SessionState,
+    SigningState,
+)
+from stations.services import security_events
 from tenants.models import Tenant
 from tenants.permissions import Actor, Permission
 
@@ -34,7 +44,7 @@ class Need:
 
 def needs(tenant: Tenant, actor: Actor) -> list[Need]:
     """Most urgent first."""
-    found = [*_faults(tenant, actor), *_offline(tenant, actor)]
+    found = [*_faults(tenant, actor), *_security(tenant, actor), *_offline(tenant, actor)]
     found += _lists(tenant, actor)
     if actor.may(Permission.SESSION_REVIEW):
         found += [*_held(tenant, actor), *_orphans(tenant, actor)]
@@ -81,6 +91,39 @@ def _faults(tenant: Tenant, actor: Actor) -> Iterator[Need]:
             action=_("Look into it"),
             url=reverse("station", args=[tenant.slug, station.pk]),
             since=connector.status_at,
+        )
+
+
+def _security(tenant: Tenant, actor: Actor) -> Iterator[Need]:
+    """Grave events that nobody took note of, and requests that wait for a person."""
+    grave = security_events.open_events(tenant.pk, actor.site_ids).select_related("station")
+    count = grave.count()
+    if count:
+        newest = grave[0]
+        yield Need(
+            state="error",
+            title=ngettext("%(count)s grave security event", "%(count)s grave security events", count)
+            % {"count": count},
+            detail=_("The newest: %(what)s at %(station)s.")
+            % {"what": security_event(newest.type), "station": newest.station},
+            action=_("Take note"),
+            url=reverse("security-events", args=[tenant.slug]) + "?open=1&severity=error",
+            since=newest.received_at,
+        )
+    waiting = visible_security.requests(tenant.pk, actor).filter(state=SigningState.PENDING)
+    count = waiting.count() if actor.may(Permission.STATION_CONFIGURE) else 0
+    if count:
+        yield Need(
+            state="warning",
+            title=ngettext(
+                "%(count)s station waits for its certificate",
+                "%(count)s stations wait for their certificates",
+                count,
+            )
+            % {"count": count},
+            detail=_("A person must decide on the request."),
+            action=_("Decide"),
+            url=reverse("security", args=[tenant.slug]),
         )
 
 

@@ -40,6 +40,7 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 "s",
                 ("station", "quarantine", "connect", "command", "orphan", "der"),
             ),
+            Entry("security", gettext_lazy("Security"), "shield", Permission.STATION_VIEW, "y"),
             Entry("sessions", gettext_lazy("Sessions"), "bolt", Permission.SESSION_VIEW, "c", ("session",)),
             Entry(
                 "reservations",

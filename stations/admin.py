@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from stations.models import (
     AccessRule,
+    Authority,
     Authorization,
     BatterySlot,
     BatterySwap,
@@ -29,18 +30,26 @@ from stations.models import (
     JournalHead,
     LocalList,
     OrphanMessage,
+    PasswordChange,
     PowerConstraint,
     PrepaidAccount,
     PrepaidEntry,
+    ProfileChange,
     QuarantinedStation,
     Reading,
     Reservation,
+    Rollout,
+    RolloutStep,
+    SecurityEvent,
+    SecurityPolicy,
     Session,
     SessionCost,
     SessionEvent,
     SessionPower,
     Settlement,
+    SigningRequest,
     Station,
+    StationCertificate,
     StationEvent,
     StationTariff,
     TrustAnchor,
@@ -432,3 +441,86 @@ class InstalledCertificateAdmin(Viewed):
     list_display = ["station", "tenant", "use", "anchor", "serial", "installed_at", "told_at"]
     list_filter = ["use", "tenant"]
     search_fields = ["station__identity", "=serial"]
+
+
+@admin.register(SecurityPolicy)
+class SecurityPolicyAdmin(Viewed):
+    list_display = ["tenant", "approval", "certificate_days", "renew_days", "transition_minutes"]
+    list_filter = ["approval"]
+    search_fields = ["organisation"]
+
+
+@admin.register(Authority)
+class AuthorityAdmin(Viewed):
+    exclude = ["key"]
+    list_display = ["name", "tenant", "kind", "use", "active", "not_after"]
+    list_filter = ["kind", "use", "active", "tenant"]
+    search_fields = ["name", "subject", "=fingerprint"]
+
+
+@admin.register(StationCertificate)
+class StationCertificateAdmin(Viewed):
+    list_display = [
+        "station",
+        "tenant",
+        "use",
+        "serial",
+        "authority",
+        "not_after",
+        "last_used_at",
+        "revoked_at",
+    ]
+    list_filter = ["use", ("revoked_at", admin.EmptyFieldListFilter), "tenant"]
+    search_fields = ["station__identity", "=serial", "=fingerprint"]
+
+
+@admin.register(SigningRequest)
+class SigningRequestAdmin(Viewed):
+    list_display = ["id", "station", "tenant", "use", "state", "detail", "received_at"]
+    list_filter = ["state", "use", "tenant"]
+    search_fields = ["station__identity", "common_name"]
+
+
+@admin.register(Rollout)
+class RolloutAdmin(Viewed):
+    list_display = ["id", "anchor", "tenant", "remove", "state", "started_by", "created_at"]
+    list_filter = ["state", "remove", "tenant"]
+    search_fields = ["anchor__name"]
+
+
+@admin.register(RolloutStep)
+class RolloutStepAdmin(Viewed):
+    list_display = ["rollout", "station", "tenant", "state", "detail", "ended_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["station__identity"]
+
+
+@admin.register(ProfileChange)
+class ProfileChangeAdmin(Viewed):
+    list_display = ["station", "tenant", "from_profile", "to_profile", "state", "detail", "deadline"]
+    list_filter = ["state", "to_profile", "tenant"]
+    search_fields = ["station__identity"]
+
+
+@admin.register(PasswordChange)
+class PasswordChangeAdmin(Viewed):
+    exclude = ["secret"]
+    list_display = ["station", "tenant", "state", "detail", "started_by", "created_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["station__identity"]
+
+
+@admin.register(SecurityEvent)
+class SecurityEventAdmin(Viewed):
+    list_display = [
+        "occurred_at",
+        "station",
+        "tenant",
+        "type",
+        "severity",
+        "source",
+        "count",
+        "acknowledged_by",
+    ]
+    list_filter = ["severity", "source", "tenant"]
+    search_fields = ["type", "station__identity"]

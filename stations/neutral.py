@@ -451,3 +451,34 @@ class CertificateGone:
     issuer_name_hash: str
     issuer_key_hash: str
     serial: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityReport:
+    """SecurityEventNotification. `type` as told: OCPP's word, or one of the maker's own."""
+
+    station_id: int
+    type: str
+    tech_info: str
+    raw_timestamp: str
+    received_at: datetime
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SignRequest:
+    """SignCertificate. `use` is a SigningUse value; `request_id` and `root_hash` are 2.1's."""
+
+    station_id: int
+    received_at: datetime
+    csr: str
+    use: str = "station"
+    request_id: int | None = None
+    root_hash: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignAnswer:
+    accepted: bool
+    code: str = ""  # at most 20 characters, for machines
+    reason: str = ""

@@ -18,10 +18,13 @@ from stations.services import (
     displays,
     guardian,
     local_lists,
+    passwords,
     profiles,
     rating,
     reservations,
+    rollouts,
     settlements,
+    signing,
     station_tariffs,
     web_payments,
 )
@@ -90,6 +93,26 @@ def take_offline_orphans() -> int:
     return _for_each_tenant(
         "offline", lambda tenant_id: connections.take_offline_orphans(tenant_id=tenant_id)
     )
+
+
+@shared_task
+def advance_security() -> int:
+    """Changes of profiles and passwords whose time is up, and rollouts of roots, go on."""
+
+    def sweep(tenant_id: int) -> int:
+        return (
+            profiles.sweep(tenant_id=tenant_id)
+            + passwords.settle(tenant_id=tenant_id)
+            + rollouts.sweep(tenant_id=tenant_id)
+        )
+
+    return _for_each_tenant("security", sweep)
+
+
+@shared_task
+def renew_certificates() -> int:
+    """Stations are asked for a new certificate before theirs ends."""
+    return _for_each_tenant("renewal", lambda tenant_id: signing.renew_due(tenant_id=tenant_id))
 
 
 def _partitions(statement: str, *values: int) -> int:

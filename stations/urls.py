@@ -17,8 +17,10 @@ from stations.views import (
     payments,
     reservations,
     review,
+    security,
     sessions,
     station,
+    station_security,
     timeline,
     wish,
 )
@@ -70,6 +72,37 @@ urlpatterns = [
     path("stations/<int:station_id>/grid/new/<slug:der_kind>/", der.new, name="der-new"),
     path("stations/<int:station_id>/grid/<int:der_id>/clear/", der.clear, name="der-clear"),
     path("grid/curve/", der.drawn, name="der-drawn"),
+    path("stations/<int:station_id>/security/", station_security.security, name="station-security"),
+    path(
+        "stations/<int:station_id>/security/change/", station_security.change, name="station-security-change"
+    ),
+    path(
+        "stations/<int:station_id>/security/change/<int:change_id>/cancel/",
+        station_security.cancel,
+        name="station-security-cancel",
+    ),
+    path("stations/<int:station_id>/security/reset/", station_security.reset, name="station-security-reset"),
+    path(
+        "stations/<int:station_id>/security/password/",
+        station_security.rotate,
+        name="station-security-password",
+    ),
+    path("stations/<int:station_id>/security/ask/", station_security.ask, name="station-security-ask"),
+    path("stations/<int:station_id>/security/read/", station_security.read, name="station-security-read"),
+    path("security/", security.overview, name="security"),
+    path("security/events/", security.events, name="security-events"),
+    path("security/events/note/", security.acknowledge_all, name="security-events-note"),
+    path("security/events/<int:security_event_id>/note/", security.acknowledge, name="security-event-note"),
+    path("security/certificates/", security.certificates, name="security-certificates"),
+    path("security/certificates/<int:certificate_id>/revoke/", security.revoke, name="security-revoke"),
+    path("security/requests/<int:signing_id>/", security.signing_request, name="security-request"),
+    path("security/roots/", security.roots, name="security-roots"),
+    path("security/roots/<int:anchor_id>/", security.root, name="security-root"),
+    path("security/roots/<int:anchor_id>/archive/", security.archive_root, name="security-root-archive"),
+    path(
+        "security/rollouts/<int:rollout_id>/cancel/", security.cancel_rollout, name="security-rollout-cancel"
+    ),
+    path("security/authority/", security.authorities, name="security-authority"),
     path("stations/<int:station_id>/edit/", onboarding.edit, name="station-edit"),
     path("stations/<int:station_id>/password/", onboarding.password, name="station-password"),
     path("stations/<int:station_id>/archive/", onboarding.archive, name="station-archive"),

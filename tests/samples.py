@@ -17,6 +17,7 @@ from billing.models import Charge, SiteTariff, Tariff
 from fleets.models import Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
 from stations.models import (
     AccessRule,
+    Authority,
     Authorization,
     BatterySlot,
     BatterySwap,
@@ -34,18 +35,26 @@ from stations.models import (
     JournalHead,
     LocalList,
     OrphanMessage,
+    PasswordChange,
     PowerConstraint,
     PrepaidAccount,
     PrepaidEntry,
+    ProfileChange,
     QuarantinedStation,
     Reading,
     Reservation,
+    Rollout,
+    RolloutStep,
+    SecurityEvent,
+    SecurityPolicy,
     Session,
     SessionCost,
     SessionEvent,
     SessionPower,
     Settlement,
+    SigningRequest,
     Station,
+    StationCertificate,
     StationEvent,
     StationTariff,
     TrustAnchor,
@@ -70,6 +79,7 @@ from tenants.models import (
     Webhook,
 )
 from tests import objects, people
+from tests.stations import pki
 
 
 @dataclass
@@ -102,6 +112,12 @@ class World:
     constraint: PowerConstraint
     der: DerControl
     running: Session
+    anchor: TrustAnchor
+    certificate: StationCertificate
+    signing: SigningRequest
+    rollout: Rollout
+    change: ProfileChange
+    security_event: SecurityEvent
     reservation: Reservation
     delivery: FactDelivery
 
@@ -147,6 +163,12 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "limit_how": lambda world: "now",
     "der_kind": lambda world: "volt_var",
     "running_id": lambda world: world.running.pk,
+    "anchor_id": lambda world: world.anchor.pk,
+    "certificate_id": lambda world: world.certificate.pk,
+    "signing_id": lambda world: world.signing.pk,
+    "rollout_id": lambda world: world.rollout.pk,
+    "change_id": lambda world: world.change.pk,
+    "security_event_id": lambda world: world.security_event.pk,
     "reservation_id": lambda world: world.reservation.pk,
     "delivery_id": lambda world: world.delivery.pk,
 }
@@ -239,6 +261,12 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("POST", "prepaid"): lambda world: {"token_id": world.new_token().pk},
     ("POST", "prepaid/<int:account_id>/pay-in"): lambda world: {"amount": "20.00"},
     ("POST", "charges/<int:charge_id>/void"): lambda world: {"reason": "A test"},
+    ("PATCH", "security/policy"): lambda world: {"approval": "manual"},
+    ("POST", "security/roots"): lambda world: {"use": "csms_root", "certificate": pki.Authority("New").pem},
+    ("POST", "security/rollouts"): lambda world: {"anchor_id": world.anchor.pk},
+    ("POST", "security/requests/<int:signing_id>/certificate"): lambda world: {"certificate": _signed(world)},
+    ("POST", "stations/<int:station_id>/profile-changes"): lambda world: _next_change(world),
+    ("PUT", "stations/<int:station_id>/security-profile"): lambda world: {"profile": 2},
 }
 
 # Of pages that take only a filled form, by route below the company.
@@ -257,6 +285,7 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
     "sites/<int:site_id>/limits/": lambda world: {"source": "grid_operator", "power_kw": "4.2"},
     "sessions/<int:running_id>/priority/": lambda world: {"active": "yes"},
     "sessions/<int:running_id>/transfer/": lambda world: {"transfers": "AC_BPT"},
+    "stations/<int:station_id>/security/change/": lambda world: _next_change(world),
     "stations/<int:station_id>/commands/send/": lambda world: {"kind": "clear_cache"},
     "stations/<int:station_id>/access/reserve/": lambda world: {
         "place": "evse:1",
@@ -290,7 +319,7 @@ def build() -> World:
         rows_of_drivers = _drivers(tenant, station, session, tariff, marker)
         _links(tenant, member, site, fleet, token, marker)
         _history(tenant, station, session, of_site, marker)
-        rows = _rows(tenant, site, station, driver, marker)
+        rows = _rows(tenant, site, station, driver, marker) | _security(tenant, station, marker)
         rows["delivery"] = _delivery(tenant, rows["webhook"], site, marker)
         vehicle = Vehicle.objects.create(tenant=tenant, plate=marker, fleet=None)
     return World(
@@ -453,6 +482,76 @@ def _drivers(
     )
     BatterySwap.objects.create(**own, request_id=1, token_uid=marker, state="swap_done", began_at=now)
     return {"notice": notice, "message": message, "account": account}
+def _security(tenant: Tenant, station: Station, marker: str) -> dict[str, Any]:
+    """Certificates with all that belongs to them: real ones, for some addresses read them."""
+    now = datetime.now(UTC)
+    later = now + timedelta(days=30)
+    own = {"tenant": tenant, "station": station}
+    root = pki.Authority(marker)
+    dates = {"not_before": now, "not_after": later}
+    SecurityPolicy.objects.create(tenant=tenant, organisation=marker)
+    signer = Authority.objects.create(
+        tenant=tenant,
+        kind="delegated",
+        name=marker,
+        pem=root.pem,
+        key=pki.key_pem(root.key),
+        subject=marker,
+        fingerprint=marker,
+        **dates,
+    )
+    anchor = TrustAnchor.objects.create(
+        tenant=tenant,
+        use="csms_root",
+        name=marker,
+        pem=root.pem,
+        serial="1a",
+        issuer_name_hash="0" * 64,
+        fingerprint=marker,
+        **dates,
+    )
+    InstalledCertificate.objects.create(
+        **own, use="csms_root", hash_algorithm="SHA256", issuer_name_hash=marker, serial="1a", anchor=anchor
+    )
+    csr, _key = pki.request(station.identity)
+    rollout = Rollout.objects.create(tenant=tenant, anchor=anchor, started_by=marker, deadline=later)
+    RolloutStep.objects.create(**own, rollout=rollout)
+    PasswordChange.objects.create(**own, state="used", started_by=marker)
+    return {
+        "anchor": anchor,
+        "rollout": rollout,
+        "signing": SigningRequest.objects.create(
+            **own, csr=csr, common_name=station.identity, detail=marker, received_at=now
+        ),
+        "certificate": StationCertificate.objects.create(
+            **own, authority=signer, serial="2b", subject=marker, fingerprint=marker, pem=root.pem, **dates
+        ),
+        "change": ProfileChange.objects.create(
+            **own, from_profile=1, to_profile=2, state="return", started_by=marker, deadline=later
+        ),
+        "security_event": SecurityEvent.objects.create(
+            **own,
+            type="TamperDetectionActivated",
+            severity="error",
+            tech_info=marker,
+            occurred_at=now,
+            received_at=now,
+        ),
+    }
+
+
+def _signed(world: World) -> str:
+    """The certificate that answers the sample's request."""
+    with tenant_scope(world.tenant.pk):
+        signer = Authority.objects.get(tenant=world.tenant)
+    return pki.answer(world.signing.csr, signer.pem, signer.key, world.signing.common_name)
+
+
+def _next_change(world: World) -> dict[str, Any]:
+    """A change of profile, once the one that is under way has ended."""
+    with tenant_scope(world.tenant.pk):
+        ProfileChange.objects.filter(pk=world.change.pk).update(state="done")
+    return {"profile": 2}
 
 
 def _delivery(tenant: Tenant, hook: Webhook, site: Site, marker: str) -> FactDelivery:
@@ -483,19 +582,6 @@ def _history(tenant: Tenant, station: Station, session: Session, tariff: Tariff,
     own = {"tenant": tenant, "station": station}
     StationEvent.objects.create(**own, kind="boot", text=marker, occurred_at=now, received_at=now)
     Variable.objects.create(**own, name=marker, value="60", read_at=now, source="get_configuration")
-    anchor = TrustAnchor.objects.create(
-        tenant=tenant,
-        use="csms_root",
-        name=marker,
-        serial="1a",
-        issuer_name_hash="0" * 64,
-        fingerprint=marker,
-        not_before=now,
-        not_after=now,
-    )
-    InstalledCertificate.objects.create(
-        **own, use="csms_root", hash_algorithm="SHA256", issuer_name_hash=marker, serial="1a", anchor=anchor
-    )
     Connection.objects.create(
         **own, epoch=1, gateway="g", ocpp_version="1.6", opened_at=now, close_reason=marker
     )

@@ -170,6 +170,9 @@ def audit_action(action: str) -> str:
         "charge": _("Charge"),
         "vehicle": _("Vehicle"),
         "webhook": _("Webhook"),
+        "certificate": _("Certificate"),
+        "authority": _("Authority"),
+        "security": _("Security"),
     }
     verbs = {
         "create": _("created"),
@@ -181,6 +184,22 @@ def audit_action(action: str) -> str:
         "revoke": _("revoked"),
         "add": _("added"),
         "password": _("new password"),
+        "password_rotate": _("new password on its way"),
+        "password_used": _("new password in use"),
+        "profile_change": _("on its way to another profile"),
+        "profile_done": _("on its new profile"),
+        "profile_failed": _("change of profile failed"),
+        "profile_cancelled": _("change of profile given up"),
+        "profile_require": _("profile required"),
+        "profile_reset": _("profile reset"),
+        "sign": _("signed"),
+        "refuse": _("refused"),
+        "rollout": _("rolled out"),
+        "rollout_stop": _("rollout stopped"),
+        "root_add": _("root kept"),
+        "root_remove": _("root no longer offered"),
+        "policy": _("policy changed"),
+        "acknowledge": _("event noted"),
         "resolve": _("resolved"),
         "apply": _("applied to a session"),
         "dismiss": _("dismissed"),
@@ -201,3 +220,35 @@ def audit_action(action: str) -> str:
     if noun in nouns and verb in verbs:
         return f"{nouns[noun]}: {verbs[verb]}"
     return action
+
+
+@register.simple_tag
+def security_event(name: str) -> str:
+    """A security event in words: OCPP's, and those of the gateway's door; an unknown one as the station told it."""
+    words = {
+        "FirmwareUpdated": _("Firmware updated"),
+        "FailedToAuthenticateAtCsms": _("The station could not log in"),
+        "CsmsFailedToAuthenticate": _("The station doubted who we are"),
+        "SettingSystemTime": _("Clock set"),
+        "StartupOfTheDevice": _("Station started"),
+        "ResetOrReboot": _("Station restarted"),
+        "SecurityLogWasCleared": _("Security log cleared"),
+        "ReconfigurationOfSecurityParameters": _("Security settings changed"),
+        "MemoryExhaustion": _("Memory full"),
+        "InvalidMessages": _("Invalid messages received"),
+        "AttemptedReplayAttacks": _("Messages replayed"),
+        "TamperDetectionActivated": _("Housing opened or tampered with"),
+        "InvalidFirmwareSignature": _("Firmware with a wrong signature"),
+        "InvalidFirmwareSigningCertificate": _("Firmware signed by a wrong certificate"),
+        "InvalidCsmsCertificate": _("The station refused our certificate"),
+        "InvalidChargingStationCertificate": _("The station's signed certificate was wrong"),
+        "InvalidTLSVersion": _("TLS version too old"),
+        "InvalidTLSCipherSuite": _("TLS cipher suite too weak"),
+        "MaintenanceLoginAccepted": _("Technician logged in at the station"),
+        "MaintenanceLoginFailed": _("Failed login at the station"),
+        "WrongPassword": _("Wrong password at the door"),
+        "ProfileTooLow": _("Security profile too low"),
+        "CertificateRefused": _("Certificate refused"),
+        "CertificateHeaderForged": _("Forged certificate header"),
+    }
+    return words.get(name, name)

@@ -190,6 +190,9 @@ class Says16:
             return call.LogStatusNotification(status=status, request_id=request_id)
         return call.DiagnosticsStatusNotification(status=status)
 
+    def sign_certificate(self, csr: str) -> Any:
+        return call.SignCertificate(csr=csr)
+
     def security_event(self, station: SimulatedStation, kind: str, info: str = "") -> Any:
         return call.SecurityEventNotification(
             type=kind, timestamp=station.clock.stamp(), tech_info=info or None

@@ -266,6 +266,9 @@ class Says2:
     def log_status(self, status: str, request_id: int | None) -> Any:
         return self.call.LogStatusNotification(status=status, request_id=request_id)
 
+    def sign_certificate(self, csr: str) -> Any:
+        return self.call.SignCertificate(csr=csr, certificate_type="ChargingStationCertificate")
+
     def security_event(self, station: SimulatedStation, kind: str, info: str = "") -> Any:
         return self.call.SecurityEventNotification(
             type=kind, timestamp=station.clock.stamp(), tech_info=info or None

@@ -3,6 +3,7 @@ access rules, local lists, reservations."""
 
 from django.urls import path
 
+from stations.api import security
 from stations.api.access import (
     CompanyRules,
     ListCheck,
@@ -96,6 +97,70 @@ urlpatterns = [
     path("constraints", ConstraintList.as_view(), name="constraints"),
     path("constraints/<int:constraint_id>", ConstraintOne.as_view(), name="constraint"),
     path("constraints/<int:constraint_id>/clear", ConstraintClear.as_view(), name="constraint-clear"),
+    path(
+        "stations/<int:station_id>/installed-certificates",
+        security.InstalledList.as_view(),
+        name="station-installed",
+    ),
+    path(
+        "stations/<int:station_id>/security-profile",
+        security.StationProfile.as_view(),
+        name="station-profile",
+    ),
+    path("stations/<int:station_id>/profile-changes", security.ChangeList.as_view(), name="profile-changes"),
+    path(
+        "stations/<int:station_id>/profile-changes/<int:change_id>/cancel",
+        security.ChangeCancel.as_view(),
+        name="profile-change-cancel",
+    ),
+    path(
+        "stations/<int:station_id>/password-changes",
+        security.PasswordChangeList.as_view(),
+        name="password-changes",
+    ),
+    path(
+        "stations/<int:station_id>/certificate-renewal",
+        security.Renewal.as_view(),
+        name="certificate-renewal",
+    ),
+    path("security/policy", security.Policy.as_view(), name="security-policy"),
+    path("security/authorities", security.AuthorityList.as_view(), name="authorities"),
+    path("security/certificates", security.CertificateList.as_view(), name="certificates"),
+    path("security/certificates/<int:certificate_id>", security.CertificateOne.as_view(), name="certificate"),
+    path(
+        "security/certificates/<int:certificate_id>/revoke",
+        security.CertificateRevoke.as_view(),
+        name="certificate-revoke",
+    ),
+    path("security/requests", security.SigningList.as_view(), name="signing-requests"),
+    path("security/requests/<int:signing_id>", security.SigningOne.as_view(), name="signing-request"),
+    path(
+        "security/requests/<int:signing_id>/approve",
+        security.SigningApprove.as_view(),
+        name="signing-approve",
+    ),
+    path(
+        "security/requests/<int:signing_id>/refuse", security.SigningRefuse.as_view(), name="signing-refuse"
+    ),
+    path(
+        "security/requests/<int:signing_id>/certificate",
+        security.SigningBring.as_view(),
+        name="signing-bring",
+    ),
+    path("security/roots", security.RootList.as_view(), name="roots"),
+    path("security/roots/<int:anchor_id>", security.RootOne.as_view(), name="root"),
+    path("security/rollouts", security.RolloutList.as_view(), name="rollouts"),
+    path("security/rollouts/<int:rollout_id>", security.RolloutOne.as_view(), name="rollout"),
+    path(
+        "security/rollouts/<int:rollout_id>/cancel", security.RolloutCancel.as_view(), name="rollout-cancel"
+    ),
+    path("security/events", security.SecurityEventList.as_view(), name="security-events"),
+    path(
+        "security/events/<int:security_event_id>/note",
+        security.SecurityEventNote.as_view(),
+        name="security-event-note",
+    ),
+    path("security/expiring", security.Expiring.as_view(), name="security-expiring"),
     path("stations/<int:station_id>/access-rules", StationRules.as_view(), name="station-access-rules"),
     path("stations/<int:station_id>/local-list", ListOne.as_view(), name="station-local-list"),
     path("stations/<int:station_id>/local-list/entries", ListEntries.as_view(), name="local-list-entries"),

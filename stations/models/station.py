@@ -14,6 +14,15 @@ class Registration(models.TextChoices):
     REJECTED = "rejected", _("Rejected")
 
 
+class SecurityProfile(models.IntegerChoices):
+    """OCPP security profiles; 0 is none at all."""
+
+    OPEN = 0, _("0: no password")
+    PASSWORD = 1, _("1: password")
+    TLS = 2, _("2: TLS and password")
+    CERTIFICATE = 3, _("3: TLS and certificate")
+
+
 class Station(TenantModel):
     """A charging station (OCPP 2: ChargingStation, 1.6: Charge Point), known by its identity on the wire."""
 
@@ -25,6 +34,13 @@ class Station(TenantModel):
     allow_unauthenticated = models.BooleanField(
         _("may connect without password (security profile 0)"), default=False
     )
+    # Configured: the least that the gateway accepts. Highest: the best it was seen under, which it may not fall below.
+    security_profile = models.PositiveSmallIntegerField(
+        _("security profile"), choices=SecurityProfile.choices, default=SecurityProfile.PASSWORD
+    )
+    effective_profile = models.PositiveSmallIntegerField(null=True, blank=True)  # of its newest socket
+    highest_profile = models.PositiveSmallIntegerField(default=0)
+    next_password_hash = models.CharField(max_length=64, blank=True)  # accepted besides, until it was used
     strict = models.BooleanField(_("refuse messages that bend the specification"), default=False)
     registration = models.CharField(
         _("registration"), max_length=10, choices=Registration.choices, default=Registration.ACCEPTED

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -25,6 +26,7 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
+from stations import pki
 from stations.models import Command, CommandState
 from stations.neutral import EventReport
 from stations.ocpp import frames, metrics, recording, schemas, tolerance
@@ -288,7 +290,7 @@ class Gateway:
 
     async def _tell_alive(self) -> None:
         def tell() -> list[int]:
-            connections.alive(gateway=self.name)
+            connections.alive(gateway=self.name, certificate=_own_certificate())
             return connections.unwelcome(gateway=self.name)
 
         for station_id in await self._in_thread(tell, self._pulse):
@@ -369,6 +371,15 @@ class Gateway:
         await self.writer.close()
         self._threads.shutdown(wait=False)
         self._pulse.shutdown(wait=False)
+
+
+def _own_certificate() -> str:
+    """PEM of the certificate that stations are shown, where TLS ends here: people must hear when it expires."""
+    try:
+        name = settings.OCPP_TLS_CERTIFICATE
+        return Path(name).read_text()[: pki.MOST_BYTES] if name else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 _current: Gateway | None = None

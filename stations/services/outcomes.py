@@ -36,12 +36,24 @@ FOLLOWERS: dict[str, str] = {
     CommandKind.CANCEL_RESERVATION: "stations.services.reservations.follow",
 }
 
+# Rule of the product that sent it (`permissions.system`) -> the verb that goes on, told likewise.
+RULES: dict[str, str] = {
+    "Certificate authority": "stations.services.signing.handed_over",
+    "Password change": "stations.services.passwords.follow",
+    "Rollout of certificates": "stations.services.rollouts.follow",
+    "Security profile": "stations.services.security_profiles.follow",
+}
+
 
 def follow(command: Command) -> None:
-    """Tell who waits for this command. Its end stands even where the follower fails."""
-    name = FOLLOWERS.get(command.kind)
-    if name is None:
-        return
+    """Tell who waits for this command. Its end stands even where a follower fails."""
+    if command.kind in FOLLOWERS:
+        _tell(FOLLOWERS[command.kind], command)
+    if command.origin_kind == "task" and command.origin_id in RULES:
+        _tell(RULES[command.origin_id], command)
+
+
+def _tell(name: str, command: Command) -> None:
     module, _dot, function = name.rpartition(".")
     verb = cast(Callable[..., object], getattr(import_module(module), function))
     try:

@@ -19,7 +19,7 @@ from stations.ocpp.version import Version, table
 VERSION = Version(
     "1.6",
     "ocpp1.6",
-    answers=table(core.ANSWERS, charging.ANSWERS, diagnostics.ANSWERS),
+    answers=table(core.ANSWERS, charging.ANSWERS, diagnostics.ANSWERS, security.ANSWERS),
     says=table(
         core.SAYS,
         charging.SAYS,

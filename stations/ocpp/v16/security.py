@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from stations.models import CertificateUse, CommandKind
+from stations.neutral import SignRequest
 from stations.ocpp import certificates
-from stations.ocpp.version import Payload, Say
+from stations.ocpp.version import Ask, Journal, Payload, Say
 from stations.ocpp.wire import wanted
+from stations.services import signing
 
 USES = {
     CertificateUse.CSMS_ROOT.value: "CentralSystemRootCertificate",
@@ -17,6 +19,15 @@ def _read(arguments: Payload, command_id: int) -> Payload:
     uses = arguments.get("uses") or [CertificateUse.CSMS_ROOT.value]  # one a message
     return {"certificateType": certificates.word(USES, str(uses[0]))}
 
+
+ANSWERS: dict[str, Journal | Ask] = {
+    "SignCertificate": Ask(
+        signing.receive,
+        lambda asked: SignRequest(asked.station_id, asked.received_at, asked.payload["csr"]),
+        lambda answer, asked: {"status": "Accepted" if answer.accepted else "Rejected"},
+        cases="A.2 A02 A03",
+    ),
+}
 
 SAYS: dict[str, Say] = {
     CommandKind.DELETE_CERTIFICATE: Say(

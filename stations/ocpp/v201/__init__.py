@@ -24,6 +24,9 @@ ANSWERS = table(
     reservation.ANSWERS,
     display.ANSWERS,
     smart.ANSWERS,
+    certificates.ANSWERS,
+    diagnostics.ANSWERS,
+    reservation.ANSWERS,
 )
 SAYS = table(
     provisioning.SAYS,

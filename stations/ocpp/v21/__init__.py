@@ -10,7 +10,7 @@ VERSION = Version(
     "2.1",
     "ocpp2.1",
     answers=v201.ANSWERS
-    | table(der.ANSWERS, smart.ANSWERS, charging.ANSWERS, payment.ANSWERS, battery.ANSWERS),
+    | table(der.ANSWERS, smart.ANSWERS, charging.ANSWERS, payment.ANSWERS, battery.ANSWERS, certificates.ANSWERS),
     says=v201.SAYS
     | table(
         der.SAYS,

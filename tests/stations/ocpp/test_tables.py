@@ -13,7 +13,7 @@ from stations.ocpp.versions import BY_NAME, VERSIONS, choose
 ANSWERS_16 = {
     "Authorize", "BootNotification", "DataTransfer", "DiagnosticsStatusNotification", "FirmwareStatusNotification",
     "Heartbeat", "LogStatusNotification", "MeterValues", "SecurityEventNotification",
-    "SignedFirmwareStatusNotification", "StartTransaction", "StatusNotification", "StopTransaction",
+    "SignCertificate", "SignedFirmwareStatusNotification", "StartTransaction", "StatusNotification", "StopTransaction",
 }  # fmt: skip
 ANSWERS_2X = {
     "Authorize", "BootNotification", "ClearedChargingLimit", "DataTransfer", "FirmwareStatusNotification", "Heartbeat",
@@ -21,6 +21,7 @@ ANSWERS_2X = {
     "LogStatusNotification", "MeterValues", "NotifyEvent", "NotifyReport", "SecurityEventNotification",
     "ReservationStatusUpdate", "StatusNotification", "TransactionEvent",
     "NotifyDisplayMessages",
+    "SignCertificate",
 }  # fmt: skip
 ANSWERS_21 = ANSWERS_2X | {
     "BatterySwap", "NotifySettlement", "VatNumberValidation",
