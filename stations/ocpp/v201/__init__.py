@@ -25,8 +25,6 @@ ANSWERS = table(
     display.ANSWERS,
     smart.ANSWERS,
     certificates.ANSWERS,
-    diagnostics.ANSWERS,
-    reservation.ANSWERS,
 )
 SAYS = table(
     provisioning.SAYS,
