@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from fleets.models import Verdict
+from fleets.models import Reason, Verdict
 from fleets.uid import normal_uid
 from tenants import rows
 from tenants.rows import Ask
@@ -22,6 +23,18 @@ class Shown:
     kind: str = ""
 
 
+VERDICTS = {
+    Reason.FINE: Verdict.ACCEPTED,
+    Reason.UNKNOWN: Verdict.INVALID,
+    Reason.BLOCKED: Verdict.BLOCKED,
+    Reason.DRIVER_BLOCKED: Verdict.BLOCKED,
+    Reason.NOT_YET_VALID: Verdict.EXPIRED,
+    Reason.EXPIRED: Verdict.EXPIRED,
+    Reason.OTHER_SITE: Verdict.INVALID,
+    Reason.AUTOCHARGE_OFF: Verdict.INVALID,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """`token_id` and what follows it are given for refused tokens too; all None or empty for unknown ones."""
@@ -33,6 +46,10 @@ class Judgement:
     group: str = ""
     expires_at: datetime | None = None
     concurrent: bool = False
+    kind: str = ""  # of the token as it is entered, whatever the station took it for
+    language: str = ""
+    priority: int | None = None
+    reason: Reason = Reason.FINE
 
 
 _JUDGE = "SELECT * FROM fleets_judge(%(tenant)s, %(rows)s::json)"  # fleets/database.sql
@@ -43,4 +60,8 @@ def judge(shown: Sequence[Shown]) -> rows.Lookup[list[Judgement]]:
     if not shown:
         return []
     asked = [[normal_uid(one.uid), one.site_id, one.at] for one in shown]
-    return [Judgement(Verdict(row[0]), *row[1:]) for row in (yield Ask(_JUDGE, asked))]
+    return [_judgement(*row) for row in (yield Ask(_JUDGE, asked))]
+
+
+def _judgement(reason: str, *rest: Any) -> Judgement:
+    return Judgement(VERDICTS[Reason(reason)], *rest, reason=Reason(reason))
