@@ -8,7 +8,9 @@ from fleets import emaid
 
 MAX_UID = 255
 VEHICLE_PREFIX = "VID:"  # 1.6 Autocharge: the idTag is this and the car's MAC address
-_MAC = re.compile(r"(?:VID:)?([0-9A-F]{2})([:-]?)([0-9A-F]{2})\2([0-9A-F]{2})\2([0-9A-F]{2})\2([0-9A-F]{2})\2([0-9A-F]{2})")
+_MAC = re.compile(
+    r"(?:VID:)?([0-9A-F]{2})([:-]?)([0-9A-F]{2})\2([0-9A-F]{2})\2([0-9A-F]{2})\2([0-9A-F]{2})\2([0-9A-F]{2})"
+)
 
 
 def normal_uid(text: str) -> str:

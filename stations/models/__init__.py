@@ -1,5 +1,6 @@
 """What happens at a charger."""
 
+from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
 from stations.models.journal import Frame, GatewayProcess, JournalCursor, JournalHead, Reading, StationEvent
 from stations.models.plug_and_charge import (
@@ -42,6 +43,7 @@ __all__ = [
     "Authorization",
     "CertificateInstallation",
     "CertificateStatus",
+    "CertificateUse",
     "Command",
     "CommandKind",
     "CommandState",
@@ -53,6 +55,7 @@ __all__ = [
     "Evse",
     "Frame",
     "GatewayProcess",
+    "InstalledCertificate",
     "IssuerCertificate",
     "JournalCursor",
     "JournalHead",
@@ -74,6 +77,7 @@ __all__ = [
     "SessionState",
     "Station",
     "StationEvent",
+    "TrustAnchor",
     "Unchecked",
     "Variable",
 ]

@@ -34,7 +34,9 @@ class PlugAndCharge(TenantModel):
     audience = models.CharField(_("audience"), max_length=300, blank=True)
     client_id = models.CharField(_("client id"), max_length=200, blank=True)
     client_secret = SecretField(_("client secret"), blank=True)
-    trusted_ca = models.TextField(_("certificate authority of its addresses (PEM)"), blank=True)  # empty: the public ones
+    trusted_ca = models.TextField(
+        _("certificate authority of its addresses (PEM)"), blank=True
+    )  # empty: the public ones
     unchecked = models.CharField(
         _("a contract whose revocation cannot be checked"), max_length=8, choices=Unchecked.choices,
         default=Unchecked.REFUSE,
@@ -230,7 +232,9 @@ class SeenVehicle(TenantModel):
 
     uid = models.CharField(_("MAC address or VIN"), max_length=255)
     kind = models.CharField(max_length=20, choices=TokenKind.choices)
-    station = TenantForeignKey(Station, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
+    station = TenantForeignKey(
+        Station, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     times = models.PositiveIntegerField(default=1)

@@ -134,7 +134,9 @@ class Authorization(TenantModel):
     token = TenantForeignKey(Token, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
     verdict = models.CharField(max_length=16, choices=Verdict.choices)
     reason = models.CharField(max_length=16, choices=Reason.choices, blank=True)
-    kind = models.CharField(max_length=20, choices=TokenKind.choices, blank=True)  # what the station took it for
+    kind = models.CharField(
+        max_length=20, choices=TokenKind.choices, blank=True
+    )  # what the station took it for
     at = models.DateTimeField()
 
     class Meta:

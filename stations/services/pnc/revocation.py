@@ -89,8 +89,12 @@ def _responder(certificate: x509.Certificate) -> str:
         listed = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
     except x509.ExtensionNotFound:
         return ""
-    places = (one.access_location for one in listed if one.access_method == AuthorityInformationAccessOID.OCSP)
-    return next((str(place.value) for place in places if isinstance(place, x509.UniformResourceIdentifier)), "")
+    places = (
+        one.access_location for one in listed if one.access_method == AuthorityInformationAccessOID.OCSP
+    )
+    return next(
+        (str(place.value) for place in places if isinstance(place, x509.UniformResourceIdentifier)), ""
+    )
 
 
 def _list_address(certificate: x509.Certificate) -> str:
@@ -116,15 +120,7 @@ def issuer_of(told: CertificateHash, known: Iterable[x509.Certificate]) -> x509.
 
 def _authority_hashes(authority: x509.Certificate, algorithm: str) -> tuple[str, str]:
     name = hashlib.new(algorithm, authority.subject.public_bytes()).hexdigest()
-    key = authority.public_key().public_bytes(Encoding.DER, _SPKI)
-    return name, hashlib.new(algorithm, _bits(key)).hexdigest()
-
-
-_SPKI = __import__("cryptography").hazmat.primitives.serialization.PublicFormat.SubjectPublicKeyInfo
-
-
-def _bits(info: bytes) -> bytes:
-    return pki.key_bits(info)
+    return name, hashlib.new(algorithm, pki.key_bits(authority)).hexdigest()
 
 
 # --- what is kept
