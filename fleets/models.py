@@ -153,7 +153,7 @@ class TokenSite(TenantModel):
 
 
 class Autocharge(TenantModel):
-    """Whether cars may charge by what they say of themselves. Without a site: at all sites that have no row of their own.
+    """Whether cars may charge by what they say of themselves. Without a site: at all sites without a row of their own.
 
     No row: they may not.
     """

@@ -1,4 +1,4 @@
-"""Contract certificates of ISO 15118, checked as far as bytes tell: the path to a trusted root, dates, constraints, keys.
+"""Contract certificates of ISO 15118, as far as bytes tell: the path to a trusted root, dates, constraints, keys.
 
 RFC 5280 section 6 for the path; ISO 15118-2 annex F (P-256 with SHA-256) and ISO 15118-20 annex B (P-521 with SHA-512,
 Ed448) for the shapes. Whether something was revoked is asked elsewhere (`stations.services.pnc.revocation`).

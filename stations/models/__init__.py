@@ -14,8 +14,6 @@ from stations.models.plug_and_charge import (
     RevocationCheck,
     RevocationSource,
     RevocationStatus,
-    SeccCertificate,
-    SeccState,
     SeenVehicle,
     Unchecked,
 )
@@ -69,8 +67,6 @@ __all__ = [
     "RevocationCheck",
     "RevocationSource",
     "RevocationStatus",
-    "SeccCertificate",
-    "SeccState",
     "SeenVehicle",
     "Session",
     "SessionEvent",

@@ -187,46 +187,6 @@ class CertificateInstallation(TenantModel):
         ]
 
 
-class SeccState(models.TextChoices):
-    REQUESTED = "requested", _("Waits for the provider")
-    SIGNED = "signed", _("Signed, on its way")
-    INSTALLED = "installed", _("Taken by the station")
-    REFUSED = "refused", _("Refused by the station")
-    FAILED = "failed", _("Not signed")
-
-
-class SeccCertificate(TenantModel):
-    """A station's own certificate for ISO 15118 (SECC leaf): its request, the chain it got, and where that went."""
-
-    station = TenantForeignKey(Station, on_delete=models.CASCADE, related_name="secc_certificates")
-    use = models.CharField(max_length=8)  # v2g (ISO 15118-2) | v2g20 (ISO 15118-20)
-    request_id = models.IntegerField(null=True)  # 2.1 names the request in the answer
-    csr = models.TextField()
-    digest = models.CharField(max_length=64)  # of the request: a repeat is not signed twice
-    state = models.CharField(max_length=10, choices=SeccState.choices, default=SeccState.REQUESTED)
-    detail = models.CharField(max_length=300, blank=True)
-    chain = models.TextField(blank=True)
-    serial = models.CharField(max_length=64, blank=True)
-    not_after = models.DateTimeField(null=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    due_at = models.DateTimeField(null=True)  # when the provider is asked (again)
-    command_id = models.BigIntegerField(null=True)  # the command that hands it over
-    requested_at = models.DateTimeField()
-    settled_at = models.DateTimeField(null=True)
-
-    class Meta:
-        ordering = ["-id"]
-        constraints = [models.UniqueConstraint(fields=["tenant", "station", "digest"], name="secc_csr_once")]
-        indexes = [
-            models.Index(fields=["due_at"], name="secc_due", condition=models.Q(state="requested")),
-        ]
-
-    @property
-    def look(self) -> str:
-        """Its state in the vocabulary of the pages."""
-        return f"secc_{self.state}"
-
-
 class SeenVehicle(TenantModel):
     """What a car said of itself that no token is known for: an operator may make it one. Bounded in number."""
 

@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from fleets.models import TokenKind, Verdict
+from fleets.uid import VEHICLE_PREFIX
 from stations.models import Registration
 from stations.neutral import Sample, SampledValue, TokenShown
 from tenants.errors import Invalid
@@ -35,7 +36,7 @@ TOKEN_KIND = {
     "Local": TokenKind.LOCAL,
     "MacAddress": TokenKind.MAC_ADDRESS,
     "NoAuthorization": TokenKind.NO_AUTHORIZATION,
-    "VIN": TokenKind.MAC_ADDRESS,
+    "VIN": TokenKind.VIN,
 }
 WORD = 50  # characters: no term of the specification is longer, and what words stations use is kept in memory
 DEFAULT_MEASURAND = "Energy.Active.Import.Register"
@@ -110,6 +111,13 @@ def token_2x(told: dict[str, Any] | None, group: str = "") -> TokenShown | None:
     return TokenShown(
         uid=str(told.get("idToken", "")), kind=TOKEN_KIND.get(told.get("type", ""), ""), group=group
     )
+
+
+def token_16(tag: Any) -> TokenShown:
+    """1.6 tells no type; the tag of a car that is known by its MAC address begins with VID: (Autocharge)."""
+    uid = str(tag)
+    vehicle = uid.strip().upper().startswith(VEHICLE_PREFIX)
+    return TokenShown(uid, TokenKind.MAC_ADDRESS if vehicle else "")
 
 
 def evse_2x(arguments: dict[str, Any]) -> dict[str, Any] | None:

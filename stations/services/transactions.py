@@ -11,7 +11,7 @@ from fleets.services import authorization
 from fleets.services.authorization import Judgement, Shown
 from fleets.uid import normal_uid
 from stations.neutral import TokenShown, TransactionAnswer, TransactionEvent
-from stations.services import chronicle, clock, guardian, places, readings, remote, sheets, tokens
+from stations.services import chronicle, clock, guardian, places, readings, remote, sheets, texts, tokens
 from stations.services.chronicle import Told, content_hash
 from stations.services.places import Place
 from stations.services.sessions import TOKEN_REFUSED
@@ -54,11 +54,16 @@ def record(*, tenant_id: int, events: Sequence[TransactionEvent]) -> list[Transa
         sheets.save(tenant_id, replaced)
         chronicle.announce(tenant_id, [*touched, *replaced], started=fresh)
     return [
-        TransactionAnswer()
-        if j is None or event.token is None
-        else TransactionAnswer(j.verdict, j.group, j.expires_at)
+        TransactionAnswer() if j is None or event.token is None else _answer(tenant_id, j)
         for j, event in zip(judged, events, strict=True)
     ]
+
+
+def _answer(tenant_id: int, judged: Judgement) -> TransactionAnswer:
+    return TransactionAnswer(
+        judged.verdict, judged.group, judged.expires_at, judged.reason.value, judged.language, judged.priority,
+        texts.refusal(tenant_id, judged),
+    )  # fmt: skip
 
 
 def _key(event: TransactionEvent) -> Key:

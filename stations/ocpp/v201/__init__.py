@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from stations.ocpp.v201 import availability, certificates, charging, diagnostics, provisioning
+from stations.ocpp.v201 import (
+    availability,
+    certificates,
+    charging,
+    diagnostics,
+    plug_and_charge,
+    provisioning,
+)
 from stations.ocpp.version import Version, table
 
-ANSWERS = table(provisioning.ANSWERS, charging.ANSWERS, availability.ANSWERS, diagnostics.ANSWERS)
+ANSWERS = table(
+    provisioning.ANSWERS,
+    charging.ANSWERS,
+    availability.ANSWERS,
+    diagnostics.ANSWERS,
+    plug_and_charge.ANSWERS,
+)
 SAYS = table(provisioning.SAYS, charging.SAYS, availability.SAYS, certificates.SAYS, diagnostics.SAYS)
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fleets.models import TokenKind
-from stations.models import CommandKind
+from fleets.models import Reason, TokenKind
+from stations.models import CertificateStatus, CommandKind
 from stations.neutral import (
+    AuthorizeAnswer,
     AuthorizeRequest,
+    CertificateHash,
+    ContractShown,
     MeterReport,
     TokenShown,
     TransactionAnswer,
     TransactionEvent,
 )
 from stations.ocpp import shared, wire
-from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
+from stations.ocpp.version import Ask, Asked, Errand, Journal, Payload, Say
 from stations.ocpp.wire import optional, wanted
 from stations.services import sessions, transactions
+from stations.services.pnc import contracts
 
 KIND = {"Started": "started", "Updated": "updated", "Ended": "ended"}
 
@@ -31,18 +35,57 @@ CHARGING_STATE = {
 
 
 def token_info(answer: Any) -> Payload:
-    """IdTokenInfoType (2.28)."""
-    info: Payload = {"status": wire.VERDICT[answer.verdict]}
+    """IdTokenInfoType (2.28). What follows the status says why it is refused, and how to speak to the driver."""
+    status = _FINER.get(answer.reason, wire.VERDICT[answer.verdict])
+    info: Payload = {"status": status}
     if answer.group:
         info["groupIdToken"] = {"idToken": answer.group, "type": "Central"}
     if answer.expires_at is not None:
         info["cacheExpiryDateTime"] = wire.stamp(answer.expires_at)
+    if answer.priority is not None:
+        info["chargingPriority"] = answer.priority
+    if answer.language:
+        info["language1"] = answer.language
+    if answer.text:
+        info["personalMessage"] = optional(
+            format="UTF8", language=answer.language or None, content=answer.text[:512]
+        )
     return info
 
 
+_FINER = {Reason.OTHER_SITE.value: "NotAtThisLocation"}  # words that 1.6 has not
+_CERTIFICATE = {
+    CertificateStatus.ACCEPTED.value: "Accepted",
+    CertificateStatus.SIGNATURE_ERROR.value: "SignatureError",
+    CertificateStatus.EXPIRED.value: "CertificateExpired",
+    CertificateStatus.REVOKED.value: "CertificateRevoked",
+    CertificateStatus.NOT_AVAILABLE.value: "NoCertificateAvailable",
+    CertificateStatus.CHAIN_ERROR.value: "CertChainError",
+    CertificateStatus.CANCELLED.value: "ContractCancelled",
+}
+
+
 def _authorize(asked: Asked) -> AuthorizeRequest:
-    token = wire.token_2x(asked.payload["idToken"])
-    return AuthorizeRequest(asked.station_id, token or TokenShown(""), asked.received_at)
+    """With a contract (C07): its certificate chain, hash data of it for OCSP, or both."""
+    told = asked.payload
+    chain, listed = told.get("certificate", ""), told.get("iso15118CertificateHashData", ())
+    contract = (
+        ContractShown(chain, tuple(certificate_hash(one) for one in listed)) if chain or listed else None
+    )
+    token = wire.token_2x(told["idToken"])
+    return AuthorizeRequest(asked.station_id, token or TokenShown(""), asked.received_at, contract)
+
+
+def certificate_hash(told: Payload) -> CertificateHash:
+    """OCSPRequestDataType, and CertificateHashDataType, which has no address."""
+    return CertificateHash(
+        told["hashAlgorithm"], told["issuerNameHash"].lower(), told["issuerKeyHash"].lower(), told["serialNumber"],
+        told.get("responderURL", ""),
+    )  # fmt: skip
+
+
+def _authorized(answer: AuthorizeAnswer, asked: Asked) -> Payload:
+    return optional(idTokenInfo=token_info(answer), certificateStatus=_CERTIFICATE.get(answer.certificate))
 
 
 def _event(asked: Asked) -> TransactionEvent:
@@ -92,6 +135,7 @@ _TOKEN_TYPE = {
     TokenKind.EMAID: "eMAID",
     TokenKind.MAC_ADDRESS: "MacAddress",
     TokenKind.NO_AUTHORIZATION: "NoAuthorization",
+    TokenKind.VIN: "Central",  # 2.1 knows the type
 }
 
 _TRIGGERS = {
@@ -128,8 +172,9 @@ ANSWERS: dict[str, Journal | Ask] = {
     "Authorize": Ask(
         sessions.authorize,
         _authorize,
-        lambda answer, asked: {"idTokenInfo": token_info(answer)},
-        cases="C01 C02 C03 C04 C05 C06 C09 C10",
+        _authorized,
+        cases="C01 C02 C03 C04 C05 C06 C07 C08 C09 C10",
+        errand=Errand(contracts.examine, contracts.late, contracts.needed),
     ),
     "MeterValues": Journal(shared.nothing, _meter_values, cases="J01"),
     "TransactionEvent": Ask(

@@ -39,11 +39,16 @@ MOST_KEPT = 20_000  # rows a company
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One certificate, and where to ask for it. `issuer`: None where it is not known here."""
+    """One certificate, and where to ask for it. `issuer`: None where it is not known here.
+
+    `proof`: the answer counts only if it can be proved to be the issuer's; else that is for who gets it, unless the
+    issuer is known.
+    """
 
     hash: CertificateHash
     source: str = RevocationSource.OCSP
     issuer: x509.Certificate | None = None
+    proof: bool = True
 
     @property
     def key(self) -> str:
@@ -51,7 +56,7 @@ class Query:
         text = "|".join(
             (
                 self.source, told.algorithm, told.issuer_name_hash, told.issuer_key_hash, told.serial_number,
-                told.responder_url,
+                told.responder_url, "proof" if self.proof else "",
             )
         )  # fmt: skip
         return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
@@ -112,13 +117,13 @@ def issuer_of(told: CertificateHash, known: Iterable[x509.Certificate]) -> x509.
         return None
     for certificate in known:
         # Of one that issued itself, name and key are those of the authority that the hash data mean.
-        name_hash, key_hash = _authority_hashes(certificate, told.algorithm)
+        name_hash, key_hash = authority_hashes(certificate, told.algorithm)
         if name_hash == told.issuer_name_hash.lower() and key_hash == told.issuer_key_hash.lower():
             return certificate
     return None
 
 
-def _authority_hashes(authority: x509.Certificate, algorithm: str) -> tuple[str, str]:
+def authority_hashes(authority: x509.Certificate, algorithm: str) -> tuple[str, str]:
     name = hashlib.new(algorithm, authority.subject.public_bytes()).hexdigest()
     return name, hashlib.new(algorithm, pki.key_bits(authority)).hexdigest()
 
@@ -232,9 +237,10 @@ def read_response(der: bytes, query: Query, *, nonce: bytes | None, now: datetim
     response = ocsp.load_der_ocsp_response(der)
     if response.response_status != ocsp.OCSPResponseStatus.SUCCESSFUL:
         raise Unusable(f"it answered {response.response_status.name.lower()}")
-    if query.issuer is None:
+    if query.issuer is not None:
+        _check_signature(response, query.issuer, now)
+    elif query.proof:
         raise Unusable("its answers cannot be checked, for the issuing authority is not known here")
-    _check_signature(response, query.issuer, now)
     _check_nonce(response, nonce)
     single = _single(response, query.hash)
     if single.this_update_utc > now + SKEW:
@@ -334,7 +340,7 @@ def read_list(body: bytes, query: Query, *, now: datetime) -> Outcome:
     """What a revocation list (DER or PEM) says. Unusable where the authority did not sign it, or it is old."""
     load = x509.load_pem_x509_crl if body.lstrip().startswith(b"-----BEGIN") else x509.load_der_x509_crl
     listed = load(body)
-    if query.issuer is None:
+    if query.issuer is None:  # whose list it is cannot be told either
         raise Unusable("its list cannot be checked, for the issuing authority is not known here")
     if listed.issuer != query.issuer.subject or not listed.is_signature_valid(query.issuer.public_key()):  # type: ignore[arg-type]
         raise Unusable("its list is not signed by the authority of the certificate")
