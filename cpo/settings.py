@@ -189,6 +189,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
+        "CertificateStatus": "stations.models.CertificateStatus",
         "ChargeState": "billing.models.ChargeState",
         "CommandKind": "stations.models.CommandKind",
         "CommandState": "stations.models.CommandState",

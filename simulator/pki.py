@@ -1,7 +1,7 @@
 """A public key infrastructure in the shapes of ISO 15118, for cars and stations that are played. Never for real ones.
 
-ISO 15118-2 annex F: P-256 with SHA-256. ISO 15118-20 annex B: P-521 with SHA-512, or Ed448. Below the V2G root stand the
-authorities of operators (for stations) and, where a mobility operator has no root of its own, of contracts.
+ISO 15118-2 annex F: P-256 with SHA-256. ISO 15118-20 annex B: P-521 with SHA-512, or Ed448. Below the V2G root stand
+the authorities of operators (for stations) and, where a mobility operator has no root of its own, of contracts.
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ class Pki:
     and the signer of contract data (CPS)."""
 
     def __init__(self, shape: str = "15118-2", ocsp_url: str = "", crl_url: str = "") -> None:
-        told = {"ocsp_url": ocsp_url, "crl_url": crl_url}
+        told: dict[str, Any] = {"ocsp_url": ocsp_url, "crl_url": crl_url}
         self.shape = shape
         self.v2g_root = Authority("V2G Root CA", shape, **told)
         self.cpo_sub1 = Authority("CPO Sub1 CA", shape, self.v2g_root, path_length=1, **told)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed448
@@ -20,6 +21,7 @@ from stations.models import CertificateStatus
 from tenants.errors import Invalid
 
 MOST_BELOW_ROOT = 3  # a contract and two authorities (ISO 15118-2 7.3.2)
+Kind = TypeVar("Kind", bound=x509.ExtensionType)
 _UNDERSTOOD = {
     ExtensionOID.BASIC_CONSTRAINTS,
     ExtensionOID.KEY_USAGE,
@@ -190,7 +192,7 @@ def _unconstrained(certificate: x509.Certificate, height: int) -> str:
     return ""
 
 
-def _extension(extensions: x509.Extensions, kind: type[x509.ExtensionType]) -> object | None:
+def _extension(extensions: x509.Extensions, kind: type[Kind]) -> Kind | None:
     try:
         return extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:

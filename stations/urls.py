@@ -3,12 +3,14 @@
 from django.urls import path
 
 from stations.views import (
+    autocharge,
     commands,
     configuration,
     frames,
     lists,
     onboarding,
     orphans,
+    plug_and_charge,
     review,
     sessions,
     station,
@@ -39,9 +41,23 @@ urlpatterns = [
     path(
         "stations/<int:station_id>/orphans/<int:orphan_id>/resolve/", orphans.resolve, name="orphan-resolve"
     ),
+    path(
+        "stations/<int:station_id>/plug-and-charge/",
+        plug_and_charge.of_station,
+        name="station-plug-and-charge",
+    ),
     path("stations/<int:station_id>/edit/", onboarding.edit, name="station-edit"),
     path("stations/<int:station_id>/password/", onboarding.password, name="station-password"),
     path("stations/<int:station_id>/archive/", onboarding.archive, name="station-archive"),
+    path("plug-and-charge/", plug_and_charge.overview, name="plug-and-charge"),
+    path("plug-and-charge/edit/", plug_and_charge.edit, name="plug-and-charge-edit"),
+    path("plug-and-charge/roots/", plug_and_charge.fetch_roots, name="plug-and-charge-roots"),
+    path("contracts/<int:contract_id>/", plug_and_charge.contract, name="contract"),
+    path("tokens/<int:token_id>/contract/", plug_and_charge.of_token, name="token-contract"),
+    path("autocharge/", autocharge.autocharge, name="autocharge"),
+    path("autocharge/switch/", autocharge.switch, name="autocharge-switch"),
+    path("autocharge/<int:seen_vehicle_id>/", autocharge.confirm, name="seen-vehicle"),
+    path("autocharge/<int:seen_vehicle_id>/dismiss/", autocharge.dismiss, name="seen-vehicle-dismiss"),
     path("quarantine/", onboarding.quarantine, name="quarantine"),
     path("quarantine/<int:row_id>/dismiss/", onboarding.dismiss, name="quarantine-dismiss"),
     path("sessions/", lists.sessions, name="sessions"),

@@ -14,18 +14,25 @@ from decimal import Decimal
 from typing import Any
 
 from billing.models import Charge, SiteTariff, Tariff
-from fleets.models import Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
+from fleets.models import Autocharge, Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
 from stations.models import (
     Authorization,
+    CertificateInstallation,
     Command,
     Connection,
+    Contract,
+    ContractCheck,
     Frame,
     InstalledCertificate,
+    IssuerCertificate,
     JournalCursor,
     JournalHead,
     OrphanMessage,
+    PlugAndCharge,
     QuarantinedStation,
     Reading,
+    RevocationCheck,
+    SeenVehicle,
     Session,
     SessionEvent,
     Station,
@@ -74,6 +81,8 @@ class World:
     member: Membership
     key: ApiKey
     webhook: Webhook
+    contract: Contract
+    seen_vehicle: SeenVehicle
 
 
 SAMPLES: dict[str, Callable[[World], Any]] = {
@@ -94,6 +103,8 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "member_id": lambda world: world.member.pk,
     "key_id": lambda world: world.key.pk,
     "webhook_id": lambda world: world.webhook.pk,
+    "contract_id": lambda world: world.contract.pk,
+    "seen_vehicle_id": lambda world: world.seen_vehicle.pk,
 }
 
 # Of REST writes, by method and route below /api/v1/. Nothing listed: {}.
@@ -129,6 +140,10 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("PATCH", "fleets/<int:fleet_id>"): lambda world: {"cost_centre": "4711"},
     ("POST", "vehicles"): lambda world: {"plate": "HH-VY 1", "driver_id": world.driver.pk},
     ("PATCH", "vehicles/<int:vehicle_id>"): lambda world: {"vin": "W0L000051T2123456"},
+    ("PATCH", "plug-and-charge"): lambda world: {"unchecked": "accept"},
+    ("PUT", "autocharge"): lambda world: {"enabled": True},
+    ("PUT", "sites/<int:site_id>/autocharge"): lambda world: {"enabled": None},
+    ("POST", "seen-vehicles/<int:seen_vehicle_id>/confirm"): lambda world: {"driver_id": world.driver.pk},
     ("POST", "tariffs"): lambda world: {"name": "New tariff", "elements": objects.ELEMENTS},
     ("PATCH", "tariffs/<int:tariff_id>"): lambda world: {"tax_included": True},
     ("POST", "tariffs/<int:tariff_id>/preview"): lambda world: {"energy_wh": "10000"},
@@ -137,6 +152,7 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
 
 # Of pages that take only a filled form, by route below the company.
 FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
+    "autocharge/switch/": lambda world: {"state": "on"},
     "stations/<int:station_id>/commands/send/": lambda world: {"kind": "clear_cache"},
     "stations/<int:station_id>/orphans/<int:orphan_id>/apply/": lambda world: {
         "session_id": world.session.pk
@@ -222,7 +238,41 @@ def _rows(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str
             tenant=tenant, name=marker, prefix=secrets.token_hex(5), key_hash="0" * 64
         ),
         "webhook": Webhook.objects.create(tenant=tenant, url=f"https://hooks.example.com/{marker}"),
+        **_plug_and_charge(tenant, site, station, marker, now),
     }
+
+
+def _plug_and_charge(
+    tenant: Tenant, site: Site, station: Station, marker: str, now: datetime
+) -> dict[str, Any]:
+    PlugAndCharge.objects.create(tenant=tenant, audience=marker)
+    Autocharge.objects.create(tenant=tenant, site=site, enabled=True)
+    dates = {"not_after": now, "first_seen_at": now, "last_seen_at": now}
+    IssuerCertificate.objects.create(
+        tenant=tenant, name_hash="0" * 64, fingerprint="0" * 64, subject=marker, pem="", not_after=now, seen_at=now
+    )  # fmt: skip
+    RevocationCheck.objects.create(
+        tenant=tenant, key=marker, source="ocsp", serial="1", responder=marker, status="good", checked_at=now,
+        good_until=now,
+    )  # fmt: skip
+    ContractCheck.objects.create(
+        tenant=tenant, station=station, emaid="DE8AAC12345678", at=now, status="accepted", verdict="accepted",
+        detail=marker,
+    )  # fmt: skip
+    CertificateInstallation.objects.create(
+        tenant=tenant, station=station, at=now, schema="urn:iso:15118:2:2013:MsgDef", accepted=True, detail=marker,
+        request_characters=1,
+    )  # fmt: skip
+    return {
+        "contract": Contract.objects.create(
+            tenant=tenant, emaid="DE8AAC12345678", issuer=marker, serial="1", fingerprint="0" * 64, key_type="P-256",
+            chain="", not_before=now, status="accepted", **dates,
+        ),
+        "seen_vehicle": SeenVehicle.objects.create(
+            tenant=tenant, uid=marker, kind="vin", station=station, first_seen_at=now,
+            last_seen_at=now,
+        ),
+    }  # fmt: skip
 
 
 def _links(tenant: Tenant, member: Membership, site: Site, fleet: Fleet, token: Token, marker: str) -> None:

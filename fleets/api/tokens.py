@@ -40,6 +40,8 @@ class TokenOut(Out):
             "blocked",
             "blocked_reason",
             "concurrent",
+            "language",
+            "priority",
             "site_ids",
             "created_at",
         ]
@@ -58,6 +60,12 @@ class TokenIn(In):
     valid_from = serializers.DateTimeField(allow_null=True, required=False)
     expires_at = serializers.DateTimeField(allow_null=True, required=False)
     concurrent = serializers.BooleanField(required=False)
+    language = serializers.CharField(
+        max_length=8, allow_blank=True, required=False, help_text="Of texts at the station, such as de"
+    )
+    priority = serializers.IntegerField(
+        min_value=-9, max_value=9, allow_null=True, required=False, help_text="OCPP 2: charging priority"
+    )
     site_ids = serializers.ListField(
         child=serializers.IntegerField(), max_length=500, required=False, help_text="Empty: good at all sites"
     )

@@ -64,4 +64,4 @@ def judge(shown: Sequence[Shown]) -> rows.Lookup[list[Judgement]]:
 
 
 def _judgement(reason: str, *rest: Any) -> Judgement:
-    return Judgement(VERDICTS[Reason(reason)], *rest, reason=Reason(reason))
+    return Judgement(VERDICTS[Reason(reason)], *rest, Reason(reason))

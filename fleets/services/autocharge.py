@@ -28,5 +28,6 @@ def switch(*, tenant_id: int, actor: Actor, site: Site | None = None, enabled: b
 
 def on_at(tenant_id: int, site_ids: Collection[int]) -> dict[int, bool]:
     """Whether it is on, by site."""
-    found = dict(Autocharge.objects.filter(tenant_id=tenant_id).values_list("site_id", "enabled"))
+    rows = Autocharge.objects.filter(tenant_id=tenant_id).values_list("site_id", "enabled")
+    found: dict[int | None, bool] = dict(rows)
     return {site_id: found.get(site_id, found.get(None, False)) for site_id in site_ids}

@@ -133,6 +133,11 @@ class Contract(TenantModel):
         ordering = ["-last_seen_at"]
         constraints = [models.UniqueConstraint(fields=["tenant", "emaid"], name="contract_once")]
 
+    @property
+    def look(self) -> str:
+        """Its state in the vocabulary of the pages."""
+        return f"certificate_{self.status}"
+
     def __str__(self) -> str:
         return self.emaid
 
@@ -161,6 +166,11 @@ class ContractCheck(TenantModel):
             models.Index(fields=["tenant", "-id"], name="contract_check_recent"),
             models.Index(fields=["emaid", "-id"], name="contract_check_emaid"),
         ]
+
+    @property
+    def look(self) -> str:
+        """What the certificate was found to be, in the vocabulary of the pages."""
+        return f"certificate_{self.status}"
 
 
 class CertificateInstallation(TenantModel):

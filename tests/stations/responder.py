@@ -30,6 +30,7 @@ class Responder:
         self.without_nonce = False
         self.signer: Issued | None = None  # a delegated responder
         self.impostor: Authority | None = None  # signs in the authority's place
+        self.asked_at_all = threading.Event()
         self.hang = threading.Event()
         self.hang.set()  # cleared: it answers nobody
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -65,7 +66,7 @@ class Responder:
             )
         key, certificate, shape = authority.key, authority.certificate, authority.shape
         if self.impostor is not None:
-            key, shape = self.impostor.key, self.impostor.shape
+            key, certificate, shape = self.impostor.key, self.impostor.certificate, self.impostor.shape
         if self.signer is not None:
             key, certificate = self.signer.key, self.signer.certificate
             builder = builder.certificates([certificate])
@@ -79,6 +80,7 @@ class Responder:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 assert self.headers["Content-Type"] == "application/ocsp-request"
+                responder.asked_at_all.set()
                 responder.hang.wait(30)
                 self._send(responder.answer(body), "application/ocsp-response")
 

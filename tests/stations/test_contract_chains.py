@@ -42,7 +42,9 @@ def test_a_contract_below_the_operators_root_is_good_in_every_shape(shape: str) 
 
 def test_a_mobility_operator_may_stand_below_the_v2g_root(pki: Pki) -> None:
     sub = Authority("MO Sub1 CA below V2G", above=pki.v2g_root, path_length=1)
-    found = check(Authority("MO Sub2", above=sub, path_length=0).issue(EMAID).chain, pki.mo_root, pki.v2g_root)
+    found = check(
+        Authority("MO Sub2", above=sub, path_length=0).issue(EMAID).chain, pki.mo_root, pki.v2g_root
+    )
     assert found.status == S.ACCEPTED
 
 
@@ -124,7 +126,10 @@ BAD: dict[str, tuple[S, Bad]] = {
     "an authority that has expired": (S.EXPIRED, _expired_authority),
     "one authority too many": (S.CHAIN_ERROR, _too_long),
     "a path longer than an authority allows": (S.CHAIN_ERROR, _path_length),
-    "a key that may not sign": (S.CHAIN_ERROR, lambda pki: _chain(pki.contract(EMAID, usage=False), pki.mo_root)),
+    "a key that may not sign": (
+        S.CHAIN_ERROR,
+        lambda pki: _chain(pki.contract(EMAID, usage=False), pki.mo_root),
+    ),
     "a kind of key that ISO 15118 has not": (S.CHAIN_ERROR, _rsa),
     "a critical extension nobody understands": (
         S.CHAIN_ERROR,
@@ -136,7 +141,10 @@ BAD: dict[str, tuple[S, Bad]] = {
         ),
     ),
     "only authorities": (S.CHAIN_ERROR, lambda pki: (pki.mo_sub2.pem + pki.mo_sub1.pem, [pki.mo_root])),
-    "no PEM": (S.CHAIN_ERROR, lambda pki: ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", [])),
+    "no PEM": (
+        S.CHAIN_ERROR,
+        lambda pki: ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", []),
+    ),
     "nothing": (S.CHAIN_ERROR, lambda pki: (" ", [pki.mo_root])),
     "rubbish without end": (S.CHAIN_ERROR, lambda pki: ("A" * 100_000, [pki.mo_root])),
 }

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from fleets.models import SAID_BY_CARS, Driver, Fleet, Reason, Token, Verdict
@@ -71,6 +71,14 @@ def _see(tenant_id: int, request: AuthorizeRequest, uid: str) -> None:
             "kind": request.token.kind, "station_id": request.station_id, "first_seen_at": at, "last_seen_at": at,
         },
     )  # fmt: skip
+
+
+def seen(tenant_id: int, actor: Actor) -> QuerySet[SeenVehicle]:
+    """What an actor may see: strangers' cars are for who manages tokens of the whole company, at the actor's sites."""
+    rows = SeenVehicle.objects.filter(tenant_id=tenant_id).select_related("station")
+    if actor.fleet_ids is not None or actor.driver_ids is not None:
+        return rows.none()
+    return rows if actor.site_ids is None else rows.filter(station__site_id__in=actor.site_ids)
 
 
 def confirm(
