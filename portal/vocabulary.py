@@ -61,6 +61,12 @@ _TABLE: dict[str, Appearance] = {
     "certificate_not_available": Appearance("warning", "help-circle", _("Certificate not checkable")),
     "certificate_chain_error": Appearance("faulted", "circle-x", _("Chain not trusted")),
     "certificate_cancelled": Appearance("faulted", "ban", _("Contract cancelled")),
+    # webhooks and their deliveries
+    "told": Appearance("available", "circle-check", _("Active")),
+    "switched_off": Appearance("neutral", "ban", _("Switched off")),
+    "failing": Appearance("faulted", "alert-triangle", _("Not taken yet")),
+    "delivered": Appearance("available", "circle-check", _("Taken")),
+    "given_up": Appearance("faulted", "circle-x", _("Given up")),
     # what happened
     "well": Appearance("available", "circle-check", _("All well")),
     "warning": Appearance("warning", "alert-circle", _("Warning")),

@@ -83,6 +83,7 @@ class World:
     webhook: Webhook
     contract: Contract
     seen_vehicle: SeenVehicle
+    delivery: FactDelivery
 
 
 SAMPLES: dict[str, Callable[[World], Any]] = {
@@ -105,6 +106,7 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "webhook_id": lambda world: world.webhook.pk,
     "contract_id": lambda world: world.contract.pk,
     "seen_vehicle_id": lambda world: world.seen_vehicle.pk,
+    "delivery_id": lambda world: world.delivery.pk,
 }
 
 # Of REST writes, by method and route below /api/v1/. Nothing listed: {}.
@@ -179,6 +181,7 @@ def build() -> World:
         _links(tenant, member, site, fleet, token, marker)
         _history(tenant, station, session, of_site, marker)
         rows = _rows(tenant, site, station, marker)
+        rows["delivery"] = _delivery(tenant, rows["webhook"], site, marker)
         vehicle = Vehicle.objects.create(tenant=tenant, plate=marker, fleet=None)
     return World(
         tenant=tenant,
@@ -275,6 +278,16 @@ def _plug_and_charge(
     }  # fmt: skip
 
 
+def _delivery(tenant: Tenant, hook: Webhook, site: Site, marker: str) -> FactDelivery:
+    """A fact that the webhook was told of."""
+    fact = Fact.objects.create(
+        tenant=tenant, kind="site.seen", subject_type="site", subject_id=site.pk, payload={"name": marker}
+    )
+    return FactDelivery.objects.create(
+        tenant=tenant, fact=fact, subscriber=f"webhook:{hook.pk}", done_at=fact.created_at
+    )
+
+
 def _links(tenant: Tenant, member: Membership, site: Site, fleet: Fleet, token: Token, marker: str) -> None:
     """Rows that no address names."""
     MembershipSite.objects.create(tenant=tenant, membership=member, site=site)
@@ -283,8 +296,6 @@ def _links(tenant: Tenant, member: Membership, site: Site, fleet: Fleet, token: 
     JournalHead.objects.create(tenant=tenant, gateway="g")
     JournalCursor.objects.create(tenant=tenant, gateway="g")
     IdempotencyRecord.objects.create(tenant=tenant, caller="key:1", key=marker, request_hash="0" * 64)
-    fact = Fact.objects.create(tenant=tenant, kind="site.seen", subject_type="site", subject_id=site.pk)
-    FactDelivery.objects.create(tenant=tenant, fact=fact, subscriber="tests")
     now = datetime.now(UTC)
     GatewayProcess.objects.create(name=f"g-{marker}", started_at=now, alive_at=now)
 
