@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from fleets.models import Reason, Verdict
 from fleets.uid import normal_uid
@@ -63,5 +62,29 @@ def judge(shown: Sequence[Shown]) -> rows.Lookup[list[Judgement]]:
     return [_judgement(*row) for row in (yield Ask(_JUDGE, asked))]
 
 
-def _judgement(reason: str, *rest: Any) -> Judgement:
-    return Judgement(VERDICTS[Reason(reason)], *rest, Reason(reason))
+def _judgement(
+    reason: str,
+    token_id: int | None,
+    driver_id: int | None,
+    fleet_id: int | None,
+    group: str,
+    expires_at: datetime | None,
+    concurrent: bool,
+    kind: str,
+    language: str,
+    priority: int | None,
+) -> Judgement:
+    why = Reason(reason)
+    return Judgement(
+        VERDICTS[why],
+        token_id,
+        driver_id,
+        fleet_id,
+        group,
+        expires_at,
+        concurrent,
+        kind,
+        language,
+        priority,
+        why,
+    )

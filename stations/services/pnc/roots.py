@@ -31,7 +31,7 @@ def fetch(*, tenant_id: int, actor: Actor) -> Fetched:
         offered = provider.of(own).roots()
     except ProviderError as error:
         if own.provider == ProviderKind.NONE:
-            raise Conflict(str(error)) from None
+            return Fetched(0, (), (str(error),))
         with tenant_scope(tenant_id):
             settings.note_call(tenant_id=tenant_id, error=str(error))
         raise Unavailable(str(error)) from None
