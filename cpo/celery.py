@@ -29,6 +29,8 @@ SCHEDULE = {
     "stations.tasks.guard_sessions": 60,
     "stations.tasks.forget_vehicles": 3600,
     "stations.tasks.expire_commands": 5,
+    "stations.tasks.sync_lists": 2,
+    "stations.tasks.keep_reservations": 5,
     "stations.tasks.take_offline_orphans": 10,
     "stations.tasks.ensure_partitions": 3600,
     "stations.tasks.drop_frames": 3600,

@@ -93,16 +93,16 @@ class AuthorizeRequest:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizeAnswer:
-    """`certificate`: a CertificateStatus value where a contract was to be proved; `text`: for the station's display."""
+    """`certificate`: a CertificateStatus value where a contract was to be proved; `message`: for the display."""
 
     verdict: Verdict
     group: str = ""
     expires_at: datetime | None = None
+    language: str = ""
+    message: str = ""
     certificate: str = ""
     reason: str = ""
-    language: str = ""
     priority: int | None = None
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +171,7 @@ class StartRequest:
     raw_timestamp: str
     received_at: datetime
     payload: dict[str, Any]
+    reservation: int | None = None  # the number we gave
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +223,7 @@ class TransactionEvent:
     charging_state: str = ""
     stopped_reason: str = ""
     remote_start_id: int | None = None
+    reservation: int | None = None  # the number we gave
     samples: tuple[Sample, ...] = ()
 
 
@@ -230,10 +232,10 @@ class TransactionAnswer:
     verdict: Verdict | None = None
     group: str = ""
     expires_at: datetime | None = None
-    reason: str = ""
     language: str = ""
+    message: str = ""
+    reason: str = ""
     priority: int | None = None
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +321,44 @@ class VariablesTold:
     received_at: datetime
     source: str
     variables: tuple[VariableReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListAnswered:
+    """What a station made of a local list. `outcome`: taken | mismatch | refused | unsupported."""
+
+    station_id: int
+    command_id: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListVersionTold:
+    """The version of a station's local list; 0: empty, below: it has none."""
+
+    station_id: int
+    command_id: int
+    received_at: datetime
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationAnswered:
+    """`outcome`: held | occupied | faulted | unavailable | refused | cancelled | unknown (nothing to cancel)."""
+
+    station_id: int
+    command_id: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationTold:
+    """2.x: a reservation ended at the station by itself. `outcome`: expired | removed | no_transaction."""
+
+    station_id: int
+    number: int
+    outcome: str
+    received_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ class TokenOut(Out):
             "concurrent",
             "language",
             "priority",
+            "message",
             "site_ids",
             "created_at",
         ]
@@ -61,7 +62,16 @@ class TokenIn(In):
     expires_at = serializers.DateTimeField(allow_null=True, required=False)
     concurrent = serializers.BooleanField(required=False)
     language = serializers.CharField(
-        max_length=8, allow_blank=True, required=False, help_text="Of texts at the station, such as de"
+        max_length=8,
+        allow_blank=True,
+        required=False,
+        help_text="RFC 5646, such as de; for what the station says",
+    )
+    message = serializers.CharField(
+        max_length=200,
+        allow_blank=True,
+        required=False,
+        help_text="What the station shows when it is used (OCPP 2)",
     )
     priority = serializers.IntegerField(
         min_value=-9, max_value=9, allow_null=True, required=False, help_text="OCPP 2: charging priority"

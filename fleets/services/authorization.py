@@ -45,10 +45,12 @@ class Judgement:
     group: str = ""
     expires_at: datetime | None = None
     concurrent: bool = False
+    language: str = ""  # for what the station says to the driver
+    message: str = ""
     kind: str = ""  # of the token as it is entered, whatever the station took it for
-    language: str = ""
     priority: int | None = None
     reason: Reason = Reason.FINE
+    master: bool = False  # a master pass: it ends sessions and starts none
 
 
 _JUDGE = "SELECT * FROM fleets_judge(%(tenant)s, %(rows)s::json)"  # fleets/database.sql

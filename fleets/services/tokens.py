@@ -28,6 +28,7 @@ FIELDS = (
     "concurrent",
     "language",
     "priority",
+    "message",
 )
 
 

@@ -66,9 +66,6 @@ class TokenForm(PortalForm):
     expires_at = forms.DateTimeField(
         label=_("Expires"), required=False, widget=forms.DateTimeInput(attrs=_MOMENT, format="%Y-%m-%dT%H:%M")
     )
-    language = forms.CharField(
-        label=_("Language at the station"), max_length=8, required=False, help_text=_("Such as de or en.")
-    )
     priority = forms.IntegerField(
         label=_("Charging priority"),
         min_value=-9,
@@ -77,6 +74,18 @@ class TokenForm(PortalForm):
         help_text=_("OCPP 2: from -9 to 9, higher goes first. Empty: as the station has it."),
     )
     concurrent = forms.BooleanField(label=_("May charge in several places at once"), required=False)
+    language = forms.CharField(
+        label=_("Language at the station"),
+        max_length=8,
+        required=False,
+        help_text=_("Such as de. Stations with OCPP 2 speak to the driver in it."),
+    )
+    message = forms.CharField(
+        label=_("Text at the station"),
+        max_length=200,
+        required=False,
+        help_text=_("Shown when the token is used, by stations with OCPP 2."),
+    )
     sites = forms.ModelMultipleChoiceField(
         label=_("Only at these sites"),
         queryset=Site.objects.none(),

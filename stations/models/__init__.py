@@ -1,5 +1,14 @@
 """What happens at a charger."""
 
+from stations.models.access import (
+    LIVE_RESERVATIONS,
+    AccessRule,
+    ListScope,
+    ListState,
+    LocalList,
+    Reservation,
+    ReservationState,
+)
 from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
 from stations.models.journal import Frame, GatewayProcess, JournalCursor, JournalHead, Reading, StationEvent
@@ -37,7 +46,9 @@ from stations.models.station import (
 )
 
 __all__ = [
+    "LIVE_RESERVATIONS",
     "ONLY_IN",
+    "AccessRule",
     "Authorization",
     "CertificateInstallation",
     "CertificateStatus",
@@ -57,6 +68,9 @@ __all__ = [
     "IssuerCertificate",
     "JournalCursor",
     "JournalHead",
+    "ListScope",
+    "ListState",
+    "LocalList",
     "OrphanMessage",
     "PlugAndCharge",
     "PowerType",
@@ -64,6 +78,8 @@ __all__ = [
     "QuarantinedStation",
     "Reading",
     "Registration",
+    "Reservation",
+    "ReservationState",
     "RevocationCheck",
     "RevocationSource",
     "RevocationStatus",

@@ -25,11 +25,11 @@ _REFUSALS = {
 }
 
 
-def refusal(tenant_id: int, judged: Judgement) -> str:
-    """Why the token is refused, in the driver's language or the company's; empty for an accepted one."""
+def said(tenant_id: int, judged: Judgement) -> str:
+    """The token's own text; or why it is refused, in the driver's language or the company's."""
     text = _REFUSALS.get(judged.reason)
     if text is None:
-        return ""
+        return judged.message
     with translation.override(judged.language or _language(tenant_id)):
         return str(text)
 

@@ -11,13 +11,15 @@ from fleets.services import authorization
 from fleets.services.authorization import Judgement, Shown
 from fleets.uid import normal_uid
 from stations.neutral import AuthorizeAnswer, AuthorizeRequest
-from stations.services import texts
+from stations.services import access, master_passes, texts
 from stations.services.pnc import contracts, vehicles
 from tenants import rows
 from tenants.rows import Ask
 
 # A session told this late (offline queue) does not overlap with what runs now.
 LATE = timedelta(hours=1)
+# One told this late began while the station could ask nobody.
+QUEUED = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +74,24 @@ def authorize(*, tenant_id: int, requests: Sequence[AuthorizeRequest]) -> list[A
         return []
     uids = [normal_uid(request.token.uid)[:255] for request in requests]
     (judgements, sites), uses = rows.together(tenant_id, _judged_at(uids, requests), running(uids))
+    admitted = access.admitted(
+        tenant_id,
+        [
+            (request.station_id, request.token, judged)
+            for request, judged in zip(requests, judgements, strict=True)
+        ],
+        starts=[False] * len(requests),
+    )
     here = [
         request.station_id in {use.station_id for use in uses.get(uid, ())}
         for uid, request in zip(uids, requests, strict=True)
     ]
     judged = [
         concurrent(judgement, bool(uses.get(uid)) and not charges)
-        for uid, judgement, charges in zip(uids, judgements, here, strict=True)
+        for uid, judgement, charges in zip(uids, admitted, here, strict=True)
     ]
     judged = vehicles.judge(tenant_id=tenant_id, requests=requests, uids=uids, judged=judged, sites=sites)
     proved = contracts.judge(tenant_id=tenant_id, requests=requests, uids=uids, judged=judged, here=here)
-    answers = [_answer(tenant_id, judgement, status) for judgement, status in proved]
     notes = [
         [
             request.station_id, uid, one.token_id, one.verdict, request.received_at, one.reason,
@@ -91,13 +100,17 @@ def authorize(*, tenant_id: int, requests: Sequence[AuthorizeRequest]) -> list[A
         for uid, request, (one, _status) in zip(uids, requests, proved, strict=True)
     ]  # fmt: skip
     rows.run(_NOTE, tenant_id, notes)
-    return answers
+    master_passes.end_sessions(
+        tenant_id,
+        [request for request, judged in zip(requests, admitted, strict=True) if judged.master],
+    )
+    return [answer_of(tenant_id, one, status) for one, status in proved]
 
 
-def _answer(tenant_id: int, judged: Judgement, certificate: str) -> AuthorizeAnswer:
+def answer_of(tenant_id: int, judged: Judgement, certificate: str) -> AuthorizeAnswer:
     return AuthorizeAnswer(
-        judged.verdict, judged.group, judged.expires_at, certificate, judged.reason.value, judged.language,
-        judged.priority, texts.refusal(tenant_id, judged),
+        judged.verdict, judged.group, judged.expires_at, judged.language, texts.said(tenant_id, judged), certificate,
+        judged.reason.value, judged.priority,
     )  # fmt: skip
 
 

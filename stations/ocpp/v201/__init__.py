@@ -7,8 +7,10 @@ from stations.ocpp.v201 import (
     certificates,
     charging,
     diagnostics,
+    local_list,
     plug_and_charge,
     provisioning,
+    reservation,
 )
 from stations.ocpp.version import Version, table
 
@@ -18,7 +20,16 @@ ANSWERS = table(
     availability.ANSWERS,
     diagnostics.ANSWERS,
     plug_and_charge.ANSWERS,
+    reservation.ANSWERS,
 )
-SAYS = table(provisioning.SAYS, charging.SAYS, availability.SAYS, certificates.SAYS, diagnostics.SAYS)
+SAYS = table(
+    provisioning.SAYS,
+    charging.SAYS,
+    availability.SAYS,
+    diagnostics.SAYS,
+    local_list.SAYS,
+    reservation.SAYS,
+    certificates.SAYS,
+)
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)
