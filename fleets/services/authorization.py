@@ -72,21 +72,13 @@ def _judgement(
     group: str,
     expires_at: datetime | None,
     concurrent: bool,
-    kind: str,
     language: str,
+    message: str,
+    kind: str,
     priority: int | None,
 ) -> Judgement:
     why = Reason(reason)
     return Judgement(
-        VERDICTS[why],
-        token_id,
-        driver_id,
-        fleet_id,
-        group,
-        expires_at,
-        concurrent,
-        kind,
-        language,
-        priority,
-        why,
-    )
+        VERDICTS[why], token_id, driver_id, fleet_id, group, expires_at, concurrent, language, message, kind,
+        priority, why,
+    )  # fmt: skip

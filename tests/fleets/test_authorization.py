@@ -37,7 +37,7 @@ def test_a_known_token_is_accepted_with_whose_it_is(
     until = NOW + HOUR
     token = make_token(driver=driver, group="VANS", expires_at=until, concurrent=True)
     assert judgement(tenant, site, token.uid) == Judgement(
-        Verdict.ACCEPTED, token.pk, driver.pk, fleet.pk, "VANS", until, True, "iso14443"
+        Verdict.ACCEPTED, token.pk, driver.pk, fleet.pk, "VANS", until, True, kind="iso14443"
     )
 
 
