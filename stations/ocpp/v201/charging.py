@@ -138,6 +138,7 @@ _TRIGGERS = {
     "firmware": "FirmwareStatusNotification",
     "log": "LogStatusNotification",
     "transaction": "TransactionEvent",
+    "sign_v2g": "SignV2GCertificate",
 }
 
 
