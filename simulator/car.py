@@ -12,7 +12,7 @@ MINIMUM_AMPS = 6.0  # IEC 61851-1: a car is offered 6 A or nothing
 
 @dataclass(frozen=True)
 class Contract:
-    """What a car proves its contract with. `chain`: PEM; `hashes`: OCSPRequestDataType, of stations that check chains."""
+    """What a car proves its contract with. `chain`: PEM; `hashes`: OCSPRequestDataType, of stations that check it."""
 
     emaid: str
     chain: str = ""
