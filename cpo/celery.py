@@ -27,6 +27,7 @@ SCHEDULE = {
     "tenants.tasks.purge": 3600,
     "stations.tasks.rate_ended": 2,
     "stations.tasks.guard_sessions": 60,
+    "stations.tasks.forget_vehicles": 3600,
     "stations.tasks.expire_commands": 5,
     "stations.tasks.sync_lists": 2,
     "stations.tasks.keep_reservations": 5,

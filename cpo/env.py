@@ -51,6 +51,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("OCPP_FRAME_BURST", "count", "500", "Frames that one station may send at once before OCPP_FRAMES_PER_SECOND counts."),
     Setting("OCPP_PING_SECONDS", "seconds", "30", "A station silent for this long is pinged; silent for twice as long, its socket is closed."),
     Setting("OCPP_CALL_TIMEOUT_SECONDS", "seconds", "30", "How long a station may take to answer a command before it counts as timed out."),
+    Setting("OCPP_ERRAND_SECONDS", "seconds", "20", "How long a certificate provider or an OCSP responder may take before a station is answered without it."),
     Setting("OCPP_HEARTBEAT_SECONDS", "seconds", "300", "Heartbeat interval told to stations that have none of their own."),
     Setting("COST_UPDATE_SECONDS", "seconds", "60", "A station that shows the running cost is told a changed one at most this often."),
     Setting("WEB_PAYMENT_PROVIDER", "text", "", "Who takes payments behind the QR codes of stations: a name of `stations/payments.py`. Empty: nobody; `trial` pays without money (demo and test only)."),

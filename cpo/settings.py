@@ -189,6 +189,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
+        "CertificateStatus": "stations.models.CertificateStatus",
         "ChargeState": "billing.models.ChargeState",
         "CommandKind": "stations.models.CommandKind",
         "CommandState": "stations.models.CommandState",
@@ -220,6 +221,7 @@ OCPP_FRAMES_PER_SECOND = env.read("OCPP_FRAMES_PER_SECOND")
 OCPP_FRAME_BURST = env.read("OCPP_FRAME_BURST")
 OCPP_PING_SECONDS = env.read("OCPP_PING_SECONDS")
 OCPP_CALL_TIMEOUT_SECONDS = env.read("OCPP_CALL_TIMEOUT_SECONDS")
+OCPP_ERRAND_SECONDS = env.read("OCPP_ERRAND_SECONDS")
 OCPP_HEARTBEAT_SECONDS = env.read("OCPP_HEARTBEAT_SECONDS")
 COST_UPDATE_SECONDS = env.read("COST_UPDATE_SECONDS")
 WEB_PAYMENT_PROVIDER = env.read("WEB_PAYMENT_PROVIDER")

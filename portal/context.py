@@ -66,6 +66,14 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 ("driver", "fleet"),
             ),
             Entry(
+                "plug-and-charge",
+                gettext_lazy("Plug & Charge"),
+                "certificate",
+                Permission.STATION_VIEW,
+                "",
+                ("contract", "autocharge", "seen-vehicle"),
+            ),
+            Entry(
                 "access",
                 gettext_lazy("Access"),
                 "list-check",

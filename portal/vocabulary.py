@@ -97,6 +97,14 @@ _TABLE: dict[str, Appearance] = {
     "concurrent_tx": Appearance("warning", "copy", _("Already charging elsewhere")),
     "revoked": Appearance("neutral", "ban", _("Revoked")),
     "inactive": Appearance("neutral", "user-off", _("Not active")),
+    # contract certificates
+    "certificate_accepted": Appearance("available", "circle-check", _("Certificate good")),
+    "certificate_signature_error": Appearance("faulted", "circle-x", _("Signature wrong")),
+    "certificate_expired": Appearance("neutral", "calendar-off", _("Certificate expired")),
+    "certificate_revoked": Appearance("faulted", "ban", _("Certificate revoked")),
+    "certificate_not_available": Appearance("warning", "help-circle", _("Certificate not checkable")),
+    "certificate_chain_error": Appearance("faulted", "circle-x", _("Chain not trusted")),
+    "certificate_cancelled": Appearance("faulted", "ban", _("Contract cancelled")),
     # webhooks and their deliveries
     "told": Appearance("available", "circle-check", _("Active")),
     "switched_off": Appearance("neutral", "ban", _("Switched off")),

@@ -15,22 +15,27 @@ from stations.models import (
     Authorization,
     BatterySlot,
     BatterySwap,
+    CertificateInstallation,
     ChargingProfile,
     Command,
     CompositeTold,
     Connection,
     Connector,
+    Contract,
+    ContractCheck,
     DerControl,
     DisplayMessage,
     DisplayNotice,
     Evse,
     Frame,
     InstalledCertificate,
+    IssuerCertificate,
     JournalCursor,
     JournalHead,
     LocalList,
     OrphanMessage,
     PasswordChange,
+    PlugAndCharge,
     PowerConstraint,
     PrepaidAccount,
     PrepaidEntry,
@@ -38,10 +43,12 @@ from stations.models import (
     QuarantinedStation,
     Reading,
     Reservation,
+    RevocationCheck,
     Rollout,
     RolloutStep,
     SecurityEvent,
     SecurityPolicy,
+    SeenVehicle,
     Session,
     SessionCost,
     SessionEvent,
@@ -165,8 +172,8 @@ class SessionEventAdmin(Viewed):
 
 @admin.register(Authorization)
 class AuthorizationAdmin(Viewed):
-    list_display = ["at", "tenant", "station", "token_uid", "verdict"]
-    list_filter = ["verdict", "tenant"]
+    list_display = ["at", "tenant", "station", "token_uid", "kind", "verdict", "reason"]
+    list_filter = ["verdict", "reason", "tenant"]
     search_fields = ["=token_uid", "station__identity"]
     ordering = ["-id"]
 
@@ -524,3 +531,62 @@ class SecurityEventAdmin(Viewed):
     ]
     list_filter = ["severity", "source", "tenant"]
     search_fields = ["type", "station__identity"]
+
+
+@admin.register(PlugAndCharge)
+class PlugAndChargeAdmin(Viewed):
+    exclude = ["client_secret"]
+    list_display = [
+        "tenant",
+        "provider",
+        "base_url",
+        "unchecked",
+        "bare",
+        "provider_called_at",
+        "provider_error",
+    ]
+    list_filter = ["provider", "tenant"]
+    search_fields = ["base_url"]
+
+
+@admin.register(IssuerCertificate)
+class IssuerCertificateAdmin(Viewed):
+    list_display = ["subject", "tenant", "not_after", "seen_at"]
+    list_filter = ["tenant"]
+    search_fields = ["subject", "=fingerprint"]
+
+
+@admin.register(RevocationCheck)
+class RevocationCheckAdmin(Viewed):
+    exclude = ["response"]
+    list_display = ["serial", "tenant", "source", "status", "responder", "checked_at", "good_until"]
+    list_filter = ["source", "status", "tenant"]
+    search_fields = ["=serial", "responder"]
+
+
+@admin.register(Contract)
+class ContractAdmin(Viewed):
+    list_display = ["emaid", "tenant", "issuer", "status", "not_after", "last_seen_at"]
+    list_filter = ["status", "tenant"]
+    search_fields = ["=emaid", "issuer"]
+
+
+@admin.register(ContractCheck)
+class ContractCheckAdmin(Viewed):
+    list_display = ["at", "tenant", "station", "emaid", "status", "verdict", "reason", "flagged"]
+    list_filter = ["status", "verdict", "flagged", "tenant"]
+    search_fields = ["=emaid", "station__identity"]
+
+
+@admin.register(CertificateInstallation)
+class CertificateInstallationAdmin(Viewed):
+    list_display = ["at", "tenant", "station", "schema", "update", "accepted", "detail", "took_ms"]
+    list_filter = ["accepted", "tenant"]
+    search_fields = ["station__identity"]
+
+
+@admin.register(SeenVehicle)
+class SeenVehicleAdmin(Viewed):
+    list_display = ["uid", "kind", "tenant", "station", "times", "last_seen_at", "dismissed_at"]
+    list_filter = ["kind", "tenant"]
+    search_fields = ["=uid"]

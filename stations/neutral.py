@@ -48,15 +48,54 @@ class TokenShown:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateHash:
+    """A certificate by hash data, as OCPP OCSPRequestDataType: SHA256 | SHA384 | SHA512, hexadecimal texts."""
+
+    algorithm: str
+    issuer_name_hash: str
+    issuer_key_hash: str
+    serial_number: str
+    responder_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContractShown:
+    """What a car proves its contract with: its certificate chain (PEM), or hash data of it, or both."""
+
+    chain: str = ""
+    hashes: tuple[CertificateHash, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContractFound:
+    """What the proof was found to be. `status`: a CertificateStatus value; `path`: PEM from the contract to the root.
+
+    `trusted`: the path reaches a trusted root, so that who the certificate names is true. `flagged`: accepted though
+    its revocation could not be checked.
+    """
+
+    status: str
+    detail: str = ""
+    steps: tuple[dict[str, Any], ...] = ()
+    path: tuple[str, ...] = ()
+    trusted: bool = False
+    flagged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AuthorizeRequest:
     station_id: int
     token: TokenShown
     received_at: datetime
+    contract: ContractShown | None = None
+    found: ContractFound | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorizeAnswer:
     """`message`: for the driver, in `language`; `tariff`: its frozen terms (billing.services.tariffs.snapshot)."""
+
+    """`certificate`: a CertificateStatus value where a contract was to be proved; `message`: for the display."""
 
     verdict: Verdict
     group: str = ""
@@ -65,6 +104,64 @@ class AuthorizeAnswer:
     message: str = ""
     no_credit: bool = False
     tariff: dict[str, Any] | None = None
+    certificate: str = ""
+    reason: str = ""
+    priority: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CarCertificateRequest:
+    """Get15118EVCertificate: the EXI message of the car goes to the provider as it is. `most_answer`: characters."""
+
+    station_id: int
+    received_at: datetime
+    schema: str
+    update: bool
+    exi: str
+    most_answer: int
+    wanted_chains: int | None = None
+    emaids: tuple[str, ...] = ()
+    answer: CarCertificateAnswer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CarCertificateAnswer:
+    accepted: bool
+    exi: str = ""
+    detail: str = ""
+    remaining: int | None = None
+    took_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StatusQuestion:
+    """Of which certificate the station wants to know, where it may be asked. `source`: ocsp | crl."""
+
+    hash: CertificateHash
+    source: str = "ocsp"
+    urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRequest:
+    """GetCertificateStatus (one question) and GetCertificateChainStatus (up to four)."""
+
+    station_id: int
+    received_at: datetime
+    questions: tuple[StatusQuestion, ...]
+    most_answer: int = 0  # characters of an OCSP response in base64
+    answers: tuple[StatusTold, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StatusTold:
+    """`status`: a RevocationStatus value. `response`: an OCSP response in base64, as it came."""
+
+    question: StatusQuestion
+    status: str
+    detail: str = ""
+    response: str = ""
+    next_update: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +248,8 @@ class TransactionAnswer:
     total: Decimal | None = None
     text: str = ""
     limit: SessionLimit | None = None
+    reason: str = ""
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

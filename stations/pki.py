@@ -147,7 +147,7 @@ def hash_data(
     return HashData(
         algorithm,
         _hashed(algorithm, certificate.issuer.public_bytes()),
-        _hashed(algorithm, _key_bits(issuer)) if issuer is not None else "",
+        _hashed(algorithm, key_bits(issuer)) if issuer is not None else "",
         serial(certificate),
     )
 
@@ -158,7 +158,7 @@ def _hashed(algorithm: str, data: bytes) -> str:
     return digest.finalize().hex()
 
 
-def _key_bits(certificate: x509.Certificate) -> bytes:
+def key_bits(certificate: x509.Certificate) -> bytes:
     """The subject's public key without the algorithm before it: the value of the BIT STRING (RFC 6960 4.1.1)."""
     info = certificate.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo

@@ -28,6 +28,7 @@ from stations.services import (
     station_tariffs,
     web_payments,
 )
+from stations.services.pnc import vehicles
 from tenants.context import tenant_scope
 from tenants.models import Tenant
 
@@ -57,6 +58,13 @@ def guard_sessions() -> int:
     """Close sessions that never end by themselves."""
     now = timezone.now()
     return _for_each_tenant("guard", lambda tenant_id: guardian.sweep(tenant_id=tenant_id, now=now))
+
+
+@shared_task
+def forget_vehicles() -> int:
+    """Cars that were seen and never linked go after 30 days."""
+    now = timezone.now()
+    return _for_each_tenant("vehicles", lambda tenant_id: vehicles.forget(tenant_id=tenant_id, now=now))
 
 
 @shared_task

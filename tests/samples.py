@@ -14,28 +14,33 @@ from decimal import Decimal
 from typing import Any
 
 from billing.models import Charge, SiteTariff, Tariff
-from fleets.models import Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
+from fleets.models import Autocharge, Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
 from stations.models import (
     AccessRule,
     Authority,
     Authorization,
     BatterySlot,
     BatterySwap,
+    CertificateInstallation,
     ChargingProfile,
     Command,
     CompositeTold,
     Connection,
+    Contract,
+    ContractCheck,
     DerControl,
     DisplayMessage,
     DisplayNotice,
     Evse,
     Frame,
     InstalledCertificate,
+    IssuerCertificate,
     JournalCursor,
     JournalHead,
     LocalList,
     OrphanMessage,
     PasswordChange,
+    PlugAndCharge,
     PowerConstraint,
     PrepaidAccount,
     PrepaidEntry,
@@ -43,10 +48,12 @@ from stations.models import (
     QuarantinedStation,
     Reading,
     Reservation,
+    RevocationCheck,
     Rollout,
     RolloutStep,
     SecurityEvent,
     SecurityPolicy,
+    SeenVehicle,
     Session,
     SessionCost,
     SessionEvent,
@@ -118,6 +125,8 @@ class World:
     rollout: Rollout
     change: ProfileChange
     security_event: SecurityEvent
+    contract: Contract
+    seen_vehicle: SeenVehicle
     reservation: Reservation
     delivery: FactDelivery
 
@@ -169,6 +178,8 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "rollout_id": lambda world: world.rollout.pk,
     "change_id": lambda world: world.change.pk,
     "security_event_id": lambda world: world.security_event.pk,
+    "contract_id": lambda world: world.contract.pk,
+    "seen_vehicle_id": lambda world: world.seen_vehicle.pk,
     "reservation_id": lambda world: world.reservation.pk,
     "delivery_id": lambda world: world.delivery.pk,
 }
@@ -243,6 +254,10 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("PATCH", "fleets/<int:fleet_id>"): lambda world: {"cost_centre": "4711"},
     ("POST", "vehicles"): lambda world: {"plate": "HH-VY 1", "driver_id": world.driver.pk},
     ("PATCH", "vehicles/<int:vehicle_id>"): lambda world: {"vin": "W0L000051T2123456"},
+    ("PATCH", "plug-and-charge"): lambda world: {"unchecked": "accept"},
+    ("PUT", "autocharge"): lambda world: {"enabled": True},
+    ("PUT", "sites/<int:site_id>/autocharge"): lambda world: {"enabled": None},
+    ("POST", "seen-vehicles/<int:seen_vehicle_id>/confirm"): lambda world: {"driver_id": world.driver.pk},
     ("POST", "tariffs"): lambda world: {"name": "New tariff", "elements": objects.ELEMENTS},
     ("PATCH", "tariffs/<int:tariff_id>"): lambda world: {"tax_included": True},
     ("POST", "tariffs/<int:tariff_id>/preview"): lambda world: {"energy_wh": "10000"},
@@ -286,6 +301,7 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
     "sessions/<int:running_id>/priority/": lambda world: {"active": "yes"},
     "sessions/<int:running_id>/transfer/": lambda world: {"transfers": "AC_BPT"},
     "stations/<int:station_id>/security/change/": lambda world: _next_change(world),
+    "autocharge/switch/": lambda world: {"state": "on"},
     "stations/<int:station_id>/commands/send/": lambda world: {"kind": "clear_cache"},
     "stations/<int:station_id>/access/reserve/": lambda world: {
         "place": "evse:1",
@@ -427,6 +443,7 @@ def _rows(tenant: Tenant, site: Site, station: Station, driver: Driver, marker: 
             settled_at=now,
         ),
         "webhook": Webhook.objects.create(tenant=tenant, url=f"https://hooks.example.com/{marker}"),
+        **_plug_and_charge(tenant, site, station, marker, now),
         "reservation": objects.create_reservation(
             tenant, station, driver=driver, by_driver=True, asked_by=marker
         ),
@@ -482,6 +499,8 @@ def _drivers(
     )
     BatterySwap.objects.create(**own, request_id=1, token_uid=marker, state="swap_done", began_at=now)
     return {"notice": notice, "message": message, "account": account}
+
+
 def _security(tenant: Tenant, station: Station, marker: str) -> dict[str, Any]:
     """Certificates with all that belongs to them: real ones, for some addresses read them."""
     now = datetime.now(UTC)
@@ -552,6 +571,39 @@ def _next_change(world: World) -> dict[str, Any]:
     with tenant_scope(world.tenant.pk):
         ProfileChange.objects.filter(pk=world.change.pk).update(state="done")
     return {"profile": 2}
+
+
+def _plug_and_charge(
+    tenant: Tenant, site: Site, station: Station, marker: str, now: datetime
+) -> dict[str, Any]:
+    PlugAndCharge.objects.create(tenant=tenant, audience=marker)
+    Autocharge.objects.create(tenant=tenant, site=site, enabled=True)
+    dates = {"not_after": now, "first_seen_at": now, "last_seen_at": now}
+    IssuerCertificate.objects.create(
+        tenant=tenant, name_hash="0" * 64, fingerprint="0" * 64, subject=marker, pem="", not_after=now, seen_at=now
+    )  # fmt: skip
+    RevocationCheck.objects.create(
+        tenant=tenant, key=marker, source="ocsp", serial="1", responder=marker, status="good", checked_at=now,
+        good_until=now,
+    )  # fmt: skip
+    ContractCheck.objects.create(
+        tenant=tenant, station=station, emaid="DE8AAC12345678", at=now, status="accepted", verdict="accepted",
+        detail=marker,
+    )  # fmt: skip
+    CertificateInstallation.objects.create(
+        tenant=tenant, station=station, at=now, schema="urn:iso:15118:2:2013:MsgDef", accepted=True, detail=marker,
+        request_characters=1,
+    )  # fmt: skip
+    return {
+        "contract": Contract.objects.create(
+            tenant=tenant, emaid="DE8AAC12345678", issuer=marker, serial="1", fingerprint="0" * 64, key_type="P-256",
+            chain="", not_before=now, status="accepted", **dates,
+        ),
+        "seen_vehicle": SeenVehicle.objects.create(
+            tenant=tenant, uid=marker, kind="vin", station=station, first_seen_at=now,
+            last_seen_at=now,
+        ),
+    }  # fmt: skip
 
 
 def _delivery(tenant: Tenant, hook: Webhook, site: Site, marker: str) -> FactDelivery:

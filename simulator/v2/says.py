@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ocpp.v21 import call as call_21
 from ocpp.v201 import call as call_201
 
+from simulator.car import Contract
 from simulator.connector import Connector
 from simulator.readings import Reading, Readings, ocmf
 from simulator.transaction import Token, Transaction
@@ -52,6 +53,29 @@ class Says2:
 
     def authorize(self, token: Token) -> Any:
         return self.call.Authorize(id_token=id_token(token))
+
+    def prove(self, contract: Contract) -> Any:
+        """C07: the chain for central validation, or hash data where the station has checked it itself."""
+        told = [
+            {
+                "hash_algorithm": one["hashAlgorithm"], "issuer_name_hash": one["issuerNameHash"],
+                "issuer_key_hash": one["issuerKeyHash"], "serial_number": one["serialNumber"],
+                "responder_url": one["responderURL"],
+            }
+            for one in contract.hashes
+        ]  # fmt: skip
+        return self.call.Authorize(
+            id_token={"id_token": contract.emaid, "type": "eMAID"},
+            certificate=contract.chain or None,
+            iso15118_certificate_hash_data=told or None,
+        )
+
+    def proved(self, answer: Any) -> tuple[str, str]:
+        """(verdict on the contract, verdict on its certificate)."""
+        return str(answer.id_token_info["status"]), str(answer.certificate_status or "")
+
+    def vehicle(self, mac: str) -> str:
+        return mac
 
     def verdict(self, answer: Any) -> str:
         return str(answer.id_token_info["status"])

@@ -45,7 +45,9 @@ class Wire201(Charge, Driver, Manage, Variables, Certificates, Refusing, ocpp.v2
     refusals = REFUSALS_201
 
 
-class Wire21(Charge, Driver, Driver21, Manage, Power, Variables, Certificates, Refusing, ocpp.v21.ChargePoint):
+class Wire21(
+    Charge, Driver, Driver21, Manage, Power, Variables, Certificates, Refusing, ocpp.v21.ChargePoint
+):
     actions = ocpp.v21.enums.Action
     call_result = ocpp.v21.call_result
     refusals = REFUSALS_21

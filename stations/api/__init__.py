@@ -62,6 +62,18 @@ from stations.api.payments import (
     VatCheckList,
     WebPaymentList,
 )
+from stations.api.plug_and_charge import (
+    AuthorizationList,
+    CheckList,
+    ContractList,
+    ContractOne,
+    InstallationList,
+    RootsFetch,
+    SeenVehicleConfirm,
+    SeenVehicleList,
+    SeenVehicleOne,
+    SettingsOne,
+)
 from stations.api.quarantine import QuarantineAdopt, QuarantineList, QuarantineOne
 from stations.api.sessions import (
     SessionEvents,
@@ -175,6 +187,20 @@ urlpatterns = [
     path("commands", CommandList.as_view(), name="commands"),
     path("commands/<int:command_id>", CommandOne.as_view(), name="command"),
     path("commands/<int:command_id>/cancel", CommandCancel.as_view(), name="command-cancel"),
+    path("authorizations", AuthorizationList.as_view(), name="authorizations"),
+    path("plug-and-charge", SettingsOne.as_view(), name="plug-and-charge"),
+    path("plug-and-charge/fetch-roots", RootsFetch.as_view(), name="fetch-roots"),
+    path("contracts", ContractList.as_view(), name="contracts"),
+    path("contracts/<int:contract_id>", ContractOne.as_view(), name="contract"),
+    path("contract-checks", CheckList.as_view(), name="contract-checks"),
+    path("certificate-installations", InstallationList.as_view(), name="certificate-installations"),
+    path("seen-vehicles", SeenVehicleList.as_view(), name="seen-vehicles"),
+    path("seen-vehicles/<int:seen_vehicle_id>", SeenVehicleOne.as_view(), name="seen-vehicle"),
+    path(
+        "seen-vehicles/<int:seen_vehicle_id>/confirm",
+        SeenVehicleConfirm.as_view(),
+        name="seen-vehicle-confirm",
+    ),
     path("quarantine", QuarantineList.as_view(), name="quarantine"),
     path("quarantine/<int:quarantined_id>", QuarantineOne.as_view(), name="quarantined"),
     path("quarantine/<int:quarantined_id>/adopt", QuarantineAdopt.as_view(), name="quarantined-adopt"),

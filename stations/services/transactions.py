@@ -21,6 +21,7 @@ from stations.services import (
     remote,
     reservations,
     sheets,
+    texts,
     tokens,
 )
 from stations.services.chronicle import Told, content_hash
@@ -68,11 +69,16 @@ def record(*, tenant_id: int, events: Sequence[TransactionEvent]) -> list[Transa
         sheets.save(tenant_id, replaced)
         chronicle.announce(tenant_id, [*touched, *replaced], started=fresh)
     return [
-        TransactionAnswer()
-        if j is None or event.token is None
-        else TransactionAnswer(j.verdict, j.group, j.expires_at, j.language, j.message)
+        TransactionAnswer() if j is None or event.token is None else _answer(tenant_id, j)
         for j, event in zip(judged, events, strict=True)
     ]
+
+
+def _answer(tenant_id: int, judged: Judgement) -> TransactionAnswer:
+    return TransactionAnswer(
+        judged.verdict, judged.group, judged.expires_at, judged.language, texts.said(tenant_id, judged),
+        judged.reason.value, judged.priority,
+    )  # fmt: skip
 
 
 def _key(event: TransactionEvent) -> Key:

@@ -10,6 +10,7 @@ from stations.ocpp.v201 import (
     diagnostics,
     display,
     local_list,
+    plug_and_charge,
     provisioning,
     reservation,
     smart,
@@ -25,6 +26,7 @@ ANSWERS = table(
     display.ANSWERS,
     smart.ANSWERS,
     certificates.ANSWERS,
+    plug_and_charge.ANSWERS,
 )
 SAYS = table(
     provisioning.SAYS,

@@ -7,7 +7,8 @@ from stations.neutral import (
     EventReport,
 )
 from stations.ocpp import shared
-from stations.ocpp.version import Ask, Asked, Journal, Say
+from stations.ocpp.transfers import transfer
+from stations.ocpp.version import Ask, Asked, Journal, Say, Transfer
 
 
 def _monitor(asked: Asked) -> list[EventReport]:
@@ -29,8 +30,8 @@ def _monitor(asked: Asked) -> list[EventReport]:
     ]
 
 
-ANSWERS: dict[str, Journal | Ask] = {
-    "DataTransfer": Journal(lambda asked: {"status": "UnknownVendorId"}, shared.vendor_message, cases="P02"),
+ANSWERS: dict[str, Journal | Ask | Transfer] = {
+    "DataTransfer": transfer({}, "P02"),
     "FirmwareStatusNotification": Journal(
         shared.nothing, shared.notice("firmware", "Firmware"), cases="L01 L02"
     ),
