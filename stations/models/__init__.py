@@ -1,6 +1,18 @@
 """What happens at a charger."""
 
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
+from stations.models.health import (
+    HealthPolicy,
+    Issue,
+    IssueEvent,
+    IssueRule,
+    IssueSeverity,
+    IssueState,
+    Resolution,
+    Signal,
+    StatusEntry,
+    StepKind,
+)
 from stations.models.journal import Frame, GatewayProcess, JournalCursor, JournalHead, Reading, StationEvent
 from stations.models.session import (
     Authorization,
@@ -20,6 +32,7 @@ from stations.models.station import (
     Station,
     Variable,
 )
+from stations.models.uptime import Exclusion, ExclusionCategory, PortMonth, UptimeReport, UptimeScheme
 
 __all__ = [
     "ONLY_IN",
@@ -31,19 +44,34 @@ __all__ = [
     "Connector",
     "ConnectorStatus",
     "Evse",
+    "Exclusion",
+    "ExclusionCategory",
     "Frame",
     "GatewayProcess",
+    "HealthPolicy",
+    "Issue",
+    "IssueEvent",
+    "IssueRule",
+    "IssueSeverity",
+    "IssueState",
     "JournalCursor",
     "JournalHead",
     "OrphanMessage",
+    "PortMonth",
     "PowerType",
     "QuarantinedStation",
     "Reading",
     "Registration",
+    "Resolution",
     "Session",
     "SessionEvent",
     "SessionState",
+    "Signal",
     "Station",
     "StationEvent",
+    "StatusEntry",
+    "StepKind",
+    "UptimeReport",
+    "UptimeScheme",
     "Variable",
 ]
