@@ -29,6 +29,10 @@ SCHEDULE = {
     "stations.tasks.guard_sessions": 60,
     "stations.tasks.expire_commands": 5,
     "stations.tasks.take_offline_orphans": 10,
+    "stations.tasks.watch_signals": 10,
+    "stations.tasks.mail_escalations": 15,
+    "stations.tasks.compute_uptime": 300,
+    "stations.tasks.report_uptime": 3600,
     "stations.tasks.ensure_partitions": 3600,
     "stations.tasks.drop_frames": 3600,
 }

@@ -95,7 +95,7 @@ def _offline(tenant: Tenant, actor: Actor) -> Iterator[Need]:
             title=_("%(station)s at %(site)s is offline") % {"station": station, "site": station.site},
             detail=effect,
             action=_("See its connection"),
-            url=reverse("station-timeline", args=[tenant.slug, station.pk]),
+            url=reverse("station-health", args=[tenant.slug, station.pk]),
             since=station.online_changed_at or station.last_seen_at,
         )
 
@@ -134,7 +134,7 @@ def _orphans(tenant: Tenant, actor: Actor) -> Iterator[Need]:
             % {"count": count},
             detail=_("The newest is from %(station)s. A charge may be missing.") % {"station": first.station},
             action=_("See the station"),
-            url=reverse("station-timeline", args=[tenant.slug, first.station_id]),
+            url=reverse("station-health", args=[tenant.slug, first.station_id]),
             since=first.received_at,
         )
 

@@ -21,7 +21,8 @@ SELECT w.station, found.evse, found.at, found.ok, found.why, found.id FROM wante
         AND s.started_at < %(until)s
         AND (s.ended_at IS NOT NULL OR s.energy_wh >= %(least)s) AND s.verdict = 'accepted'
   UNION ALL
-    SELECT CASE WHEN c.arguments->>'evse' ~ '^[0-9]{1,4}$' THEN (c.arguments->>'evse')::int ELSE 0 END, c.created_at, false, 'start_' || c.state, c.id
+    SELECT CASE WHEN c.arguments->>'evse' ~ '^[0-9]{1,4}$' THEN (c.arguments->>'evse')::int ELSE 0 END,
+        c.created_at, false, 'start_' || c.state, c.id
     FROM stations_command c
     WHERE c.tenant_id = %(tenant)s AND c.station_id = w.station AND c.kind = 'start'
         AND c.state IN ('rejected', 'failed', 'timed_out') AND c.created_at >= %(since)s AND c.created_at < %(until)s

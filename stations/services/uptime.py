@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from stations import ports, spans
 from stations.models import Evse, Exclusion, PortMonth, Station, UptimeScheme
-from tenants.models import SiteAccess
+from tenants.models.tenant import SiteAccess
 
 YEAR_S = 525_600 * 60
 THRESHOLDS = {"us": Decimal(97), "uk": Decimal(99), "effective": Decimal(97)}

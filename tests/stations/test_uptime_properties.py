@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -42,7 +43,7 @@ def test_sets_of_time_are_sets_of_minutes(one: spans.Spans, other: spans.Spans) 
     assert minutes(spans.clip(one, 50, 300)) == minutes(one) & set(range(50, 300))
     for found in (a, spans.intersection(a, b), spans.difference(a, b)):
         assert all(start < end for start, end in found)
-        assert all(x[1] < y[0] for x, y in zip(found, found[1:], strict=False)), "neighbours are one"
+        assert all(x[1] < y[0] for x, y in itertools.pairwise(found)), "neighbours are one"
 
 
 statuses = st.sampled_from(["available", "charging", "faulted", "unavailable", "unknown"])
