@@ -272,9 +272,14 @@ def _rows(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str
 
 
 def _health(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str, Any]:
+    HealthPolicy.objects.create(tenant=tenant, mails=[f"{marker}@example.com"])
+    return health_of(tenant, site, station, marker)
+
+
+def health_of(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str, Any]:
+    """An issue, an exclusion, a month and a report of one station. Inside the tenant's scope."""
     now = datetime.now(UTC)
     connector = Connector.objects.filter(tenant=tenant, evse__station=station).order_by("id")[0]
-    HealthPolicy.objects.create(tenant=tenant, mails=[f"{marker}@example.com"])
     rule = IssueRule.objects.create(
         tenant=tenant,
         name=marker,

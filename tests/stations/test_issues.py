@@ -485,7 +485,7 @@ SIGNS: dict[str, Arrange] = {
     "plugged_idle": lambda scene, _: _told(scene, "preparing", 40),
     "suspended": lambda scene, _: _told(scene, "suspended_evse", 90),
     "clock_drift": lambda scene, _: scene.speaker.status(
-        "available", at=scene.at + timedelta(hours=3), received_at=scene.at
+        "available", at=scene.at + timedelta(hours=3), received_at=scene.at + timedelta(seconds=5)
     ),
     "reboots": lambda scene, _: _events(scene, "boot", "info", 5),
     "security": lambda scene, _: _events(scene, "security", "error"),
