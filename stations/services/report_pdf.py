@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from django.template.defaultfilters import date as format_date
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from reportlab.lib.colors import HexColor
 from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.pagesizes import A4, LETTER
@@ -173,7 +174,7 @@ def _figure(value: str) -> Paragraph:
     return Paragraph(escape(value.replace("≥", "at least").replace(">", "above")), _FIGURE)
 
 
-METHOD_US = (
+METHOD_US = gettext_noop(
     "A port is an EVSE: what charges one vehicle at a time. It is up when its hardware and software are online and "
     "available for use, or in use, and it dispenses as expected. Its uptime is ((P - (T_outage - T_excluded)) / P) x "
     "100, where T_outage are the minutes in which it was offline, faulted or out of service, and T_excluded those of "
@@ -181,19 +182,19 @@ METHOD_US = (
     "service for the whole previous twelve months, and the minutes in service otherwise. The threshold is an average "
     "annual uptime greater than 97 percent."
 )
-METHOD_UK = (
+METHOD_UK = gettext_noop(
     "A rapid charge point is a public EVSE of 50 kW or more. It counts as reliable while its status is available, "
     "charging or reserved (working), or unknown or blocked (ineligible for measurement); not reliable while it is "
     "inoperative or out of order (regulation 7). Hours in which it cannot be accessed are left out. The network's "
     "figure is the share of reliable minutes among all minutes of all rapid charge points in the calendar year. "
     "OCPI's unknown includes the time in which a charge point could not be heard."
 )
-METHOD_EFFECTIVE = (
+METHOD_EFFECTIVE = gettext_noop(
     "As 23 CFR 680.116(b), and failed attempts to charge count as outage: from the first failed start at a port until "
     "the next that worked, at most 24 hours after the last failure. A start fails when a session ends without energy, "
     "a remote start is refused or not answered, or an accepted card is followed by no session."
 )
-UNKNOWN = (
+UNKNOWN = gettext_noop(
     "Time before a station was first connected here and after it was removed from service is not part of its period. "
     "Time in which it was connected but never told its state is left out of the period as well and listed as unknown. "
     "Months are those of the site's local time."
