@@ -62,6 +62,12 @@ _TABLE: dict[str, Appearance] = {
     "concurrent_tx": Appearance("warning", "copy", _("Already charging elsewhere")),
     "revoked": Appearance("neutral", "ban", _("Revoked")),
     "inactive": Appearance("neutral", "user-off", _("Not active")),
+    # webhooks and their deliveries
+    "told": Appearance("available", "circle-check", _("Active")),
+    "switched_off": Appearance("neutral", "ban", _("Switched off")),
+    "failing": Appearance("faulted", "alert-triangle", _("Not taken yet")),
+    "delivered": Appearance("available", "circle-check", _("Taken")),
+    "given_up": Appearance("faulted", "circle-x", _("Given up")),
     # what happened
     "well": Appearance("available", "circle-check", _("All well")),
     "warning": Appearance("warning", "alert-circle", _("Warning")),

@@ -18,6 +18,7 @@ from stations.models import (
     Exclusion,
     Frame,
     HealthPolicy,
+    InstalledCertificate,
     Issue,
     IssueEvent,
     IssueRule,
@@ -32,6 +33,7 @@ from stations.models import (
     Station,
     StationEvent,
     StatusEntry,
+    TrustAnchor,
     UptimeReport,
     Variable,
 )
@@ -268,3 +270,19 @@ class UptimeReportAdmin(Viewed):
     list_display = ["month", "tenant", "scheme", "site", "percent", "ports", "below", "made_by"]
     list_filter = ["scheme", "tenant"]
     search_fields = ["made_by"]
+
+
+@admin.register(TrustAnchor)
+class TrustAnchorAdmin(Viewed):
+    exclude = ["issuer_name_hash", "issuer_key_hash"]  # of certificates, not of secrets; nobody reads them
+    list_display = ["name", "use", "tenant", "subject", "not_after", "origin", "archived_at"]
+    list_filter = ["use", "origin", "tenant"]
+    search_fields = ["name", "subject", "=fingerprint", "=serial"]
+
+
+@admin.register(InstalledCertificate)
+class InstalledCertificateAdmin(Viewed):
+    exclude = ["issuer_name_hash", "issuer_key_hash"]
+    list_display = ["station", "tenant", "use", "anchor", "serial", "installed_at", "told_at"]
+    list_filter = ["use", "tenant"]
+    search_fields = ["station__identity", "=serial"]

@@ -23,6 +23,7 @@ from stations.models import (
     Exclusion,
     Frame,
     HealthPolicy,
+    InstalledCertificate,
     Issue,
     IssueEvent,
     IssueRule,
@@ -37,6 +38,7 @@ from stations.models import (
     Station,
     StationEvent,
     StatusEntry,
+    TrustAnchor,
     UptimeReport,
     Variable,
 )
@@ -85,6 +87,7 @@ class World:
     member: Membership
     key: ApiKey
     webhook: Webhook
+    delivery: FactDelivery
 
 
 SAMPLES: dict[str, Callable[[World], Any]] = {
@@ -110,6 +113,7 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "member_id": lambda world: world.member.pk,
     "key_id": lambda world: world.key.pk,
     "webhook_id": lambda world: world.webhook.pk,
+    "delivery_id": lambda world: world.delivery.pk,
 }
 
 # Of REST writes, by method and route below /api/v1/. Nothing listed: {}.
@@ -209,6 +213,7 @@ def build() -> World:
         _links(tenant, member, site, fleet, token, marker)
         _history(tenant, station, session, of_site, marker)
         rows = _rows(tenant, site, station, marker)
+        rows["delivery"] = _delivery(tenant, rows["webhook"], site, marker)
         vehicle = Vehicle.objects.create(tenant=tenant, plate=marker, fleet=None)
     return World(
         tenant=tenant,
@@ -316,6 +321,16 @@ def health_of(tenant: Tenant, site: Site, station: Station, marker: str) -> dict
     }  # fmt: skip
 
 
+def _delivery(tenant: Tenant, hook: Webhook, site: Site, marker: str) -> FactDelivery:
+    """A fact that the webhook was told of."""
+    fact = Fact.objects.create(
+        tenant=tenant, kind="site.seen", subject_type="site", subject_id=site.pk, payload={"name": marker}
+    )
+    return FactDelivery.objects.create(
+        tenant=tenant, fact=fact, subscriber=f"webhook:{hook.pk}", done_at=fact.created_at
+    )
+
+
 def _links(tenant: Tenant, member: Membership, site: Site, fleet: Fleet, token: Token, marker: str) -> None:
     """Rows that no address names."""
     MembershipSite.objects.create(tenant=tenant, membership=member, site=site)
@@ -324,8 +339,6 @@ def _links(tenant: Tenant, member: Membership, site: Site, fleet: Fleet, token: 
     JournalHead.objects.create(tenant=tenant, gateway="g")
     JournalCursor.objects.create(tenant=tenant, gateway="g")
     IdempotencyRecord.objects.create(tenant=tenant, caller="key:1", key=marker, request_hash="0" * 64)
-    fact = Fact.objects.create(tenant=tenant, kind="site.seen", subject_type="site", subject_id=site.pk)
-    FactDelivery.objects.create(tenant=tenant, fact=fact, subscriber="tests")
     now = datetime.now(UTC)
     GatewayProcess.objects.create(name=f"g-{marker}", started_at=now, alive_at=now)
 
@@ -336,6 +349,19 @@ def _history(tenant: Tenant, station: Station, session: Session, tariff: Tariff,
     own = {"tenant": tenant, "station": station}
     StationEvent.objects.create(**own, kind="boot", text=marker, occurred_at=now, received_at=now)
     Variable.objects.create(**own, name=marker, value="60", read_at=now, source="get_configuration")
+    anchor = TrustAnchor.objects.create(
+        tenant=tenant,
+        use="csms_root",
+        name=marker,
+        serial="1a",
+        issuer_name_hash="0" * 64,
+        fingerprint=marker,
+        not_before=now,
+        not_after=now,
+    )
+    InstalledCertificate.objects.create(
+        **own, use="csms_root", hash_algorithm="SHA256", issuer_name_hash=marker, serial="1a", anchor=anchor
+    )
     Connection.objects.create(
         **own, epoch=1, gateway="g", ocpp_version="1.6", opened_at=now, close_reason=marker
     )

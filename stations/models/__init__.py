@@ -1,5 +1,6 @@
 """What happens at a charger."""
 
+from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
 from stations.models.health import (
     HealthPolicy,
@@ -37,6 +38,7 @@ from stations.models.uptime import Exclusion, ExclusionCategory, PortMonth, Upti
 __all__ = [
     "ONLY_IN",
     "Authorization",
+    "CertificateUse",
     "Command",
     "CommandKind",
     "CommandState",
@@ -49,6 +51,7 @@ __all__ = [
     "Frame",
     "GatewayProcess",
     "HealthPolicy",
+    "InstalledCertificate",
     "Issue",
     "IssueEvent",
     "IssueRule",
@@ -71,6 +74,7 @@ __all__ = [
     "StationEvent",
     "StatusEntry",
     "StepKind",
+    "TrustAnchor",
     "UptimeReport",
     "UptimeScheme",
     "Variable",

@@ -22,6 +22,10 @@ class CommandKind(models.TextChoices):
     TRIGGER = "trigger", _("Ask for a message")
     CLEAR_CACHE = "clear_cache", _("Clear the authorisation cache")
     DATA_TRANSFER = "data_transfer", _("Vendor message")
+    INSTALL_CERTIFICATE = "install_certificate", _("Install a root certificate")
+    DELETE_CERTIFICATE = "delete_certificate", _("Delete a certificate")
+    READ_CERTIFICATES = "read_certificates", _("List installed certificates")
+    SEND_CERTIFICATE = "send_certificate", _("Hand over a signed certificate")
 
 
 # Kinds that not every version can say, with those that can; tests hold it against the versions' tables.

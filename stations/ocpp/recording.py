@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from stations.neutral import EventReport, MeterReport, StatusReport, VariablesTold
-from stations.services import connectors, devices, events, readings
+from stations.neutral import (
+    CertificateGone,
+    CertificatesTold,
+    CertificateTaken,
+    EventReport,
+    MeterReport,
+    StatusReport,
+    VariablesTold,
+)
+from stations.services import connectors, devices, events, readings, trust
 
 # In this order; each verb gets all reports of its kind in the order told.
 RECORDERS: dict[type, Callable[..., Any]] = {
@@ -14,6 +22,9 @@ RECORDERS: dict[type, Callable[..., Any]] = {
     StatusReport: connectors.record_status,
     EventReport: events.record,
     VariablesTold: devices.record,
+    CertificatesTold: trust.record_listing,
+    CertificateTaken: trust.record_taken,
+    CertificateGone: trust.record_gone,
 }
 
 

@@ -22,7 +22,12 @@ from tenants.permissions import Actor, Permission
 from tenants.services import audit, facts
 
 CHANNEL = "station_command"  # PostgreSQL NOTIFY, payload "<tenant id>:<station id>"
-NEEDS = {CommandKind.WRITE_CONFIGURATION: Permission.STATION_CONFIGURE}
+NEEDS = {
+    CommandKind.WRITE_CONFIGURATION: Permission.STATION_CONFIGURE,
+    CommandKind.INSTALL_CERTIFICATE: Permission.STATION_CONFIGURE,
+    CommandKind.DELETE_CERTIFICATE: Permission.STATION_CONFIGURE,
+    CommandKind.SEND_CERTIFICATE: Permission.STATION_CONFIGURE,
+}
 SECRET_NAMES = ("password", "authorizationkey", "secret")
 OPEN = (CommandState.QUEUED, CommandState.SENT)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from stations.ocpp.v201 import availability, charging, diagnostics, provisioning
+from stations.ocpp.v201 import availability, certificates, charging, diagnostics, provisioning
 from stations.ocpp.version import Version, table
 
 ANSWERS = table(provisioning.ANSWERS, charging.ANSWERS, availability.ANSWERS, diagnostics.ANSWERS)
-SAYS = table(provisioning.SAYS, charging.SAYS, availability.SAYS, diagnostics.SAYS)
+SAYS = table(provisioning.SAYS, charging.SAYS, availability.SAYS, certificates.SAYS, diagnostics.SAYS)
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)
