@@ -13,10 +13,19 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from stations import visible
-from stations.models import Connector, OrphanMessage, QuarantinedStation, SessionState
+from stations.models import (
+    Connector,
+    Issue,
+    IssueState,
+    OrphanMessage,
+    QuarantinedStation,
+    SessionState,
+)
+from stations.views.issues import SEVERITY_ORDER, of_actor, shown
 from tenants.models import Tenant
 from tenants.permissions import Actor, Permission
 
+MOST_ISSUES = 200
 GRACE = timedelta(minutes=2)  # a station that reconnects is no news
 
 
@@ -34,7 +43,17 @@ class Need:
 
 def needs(tenant: Tenant, actor: Actor) -> list[Need]:
     """Most urgent first."""
-    found = [*_faults(tenant, actor), *_offline(tenant, actor)]
+    issues = list(
+        of_actor(tenant.pk, actor)
+        .exclude(state=IssueState.RESOLVED)
+        .order_by(SEVERITY_ORDER, "opened_at")[:MOST_ISSUES]
+    )
+    noticed = {(issue.signal, issue.station_id) for issue in issues}
+    found = [
+        *_issues(tenant, actor, issues),
+        *_faults(tenant, actor, noticed),
+        *_offline(tenant, actor, noticed),
+    ]
     if actor.may(Permission.SESSION_REVIEW):
         found += [*_held(tenant, actor), *_orphans(tenant, actor)]
     if actor.may(Permission.STATION_EDIT) and actor.site_ids is None:
@@ -42,7 +61,25 @@ def needs(tenant: Tenant, actor: Actor) -> list[Need]:
     return found
 
 
-def _faults(tenant: Tenant, actor: Actor) -> Iterator[Need]:
+def _issues(tenant: Tenant, actor: Actor, issues: list[Issue]) -> Iterator[Need]:
+    """What the rules have noticed, the quiet ones left out."""
+    for issue in issues:
+        one = shown(issue, actor)
+        if one.state == "snoozed":
+            continue
+        told = " ".join(f"{text}." for text in one.told)
+        yield Need(
+            state={"critical": "faulted", "major": "warning"}.get(issue.severity, "info"),
+            title=_("%(issue)s at %(site)s") % {"issue": one.title, "site": issue.site},
+            detail=" ".join(filter(None, (one.says, told, one.blocked))),
+            action=_("See the issue"),
+            url=reverse("issue", args=[tenant.slug, issue.pk]),
+            since=issue.since,
+        )
+
+
+def _faults(tenant: Tenant, actor: Actor, noticed: set[tuple[str, int]]) -> Iterator[Need]:
+    """Faults that no issue speaks of yet."""
     broken = (
         visible.connectors(tenant.pk, actor)
         .filter(effective="faulted")
@@ -51,6 +88,8 @@ def _faults(tenant: Tenant, actor: Actor) -> Iterator[Need]:
     )
     for connector in broken[:20]:
         station = connector.evse.station
+        if ("faulted", station.pk) in noticed:
+            continue
         yield Need(
             state="faulted",
             title=_("%(station)s, connector %(number)s is faulted")
@@ -69,7 +108,7 @@ def fault_text(connector: Connector) -> str:
     return ", ".join(parts) or _("The station gave no reason")
 
 
-def _offline(tenant: Tenant, actor: Actor) -> Iterator[Need]:
+def _offline(tenant: Tenant, actor: Actor, noticed: set[tuple[str, int]]) -> Iterator[Need]:
     silent = (
         visible.stations(tenant.pk, actor)
         .filter(online=False, last_seen_at__isnull=False)
@@ -79,6 +118,8 @@ def _offline(tenant: Tenant, actor: Actor) -> Iterator[Need]:
         .order_by("online_changed_at")
     )
     for station in silent[:20]:
+        if ("offline", station.pk) in noticed:
+            continue
         running = station.running
         effect = (
             ngettext(

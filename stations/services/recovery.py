@@ -61,7 +61,7 @@ def advance(*, issue: Issue, rule: IssueRule, station: Station, finding: Finding
 
 def _answered(issue: Issue, now: datetime) -> bool:
     """Whether the last step's command has come to its end; its outcome is noted."""
-    command = Command.objects.filter(tenant_id=issue.tenant_id, pk=issue.command_id).first()
+    command = Command.objects.filter(tenant_id=issue.tenant_id, pk=issue.command_id or 0).first()
     if command is not None and not command.settled:
         return False
     issue.command_id = None

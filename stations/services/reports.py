@@ -181,7 +181,7 @@ def as_csv(told: Content) -> str:
             [
                 _plain(line.site), _plain(line.identity), _plain(line.port), f"{told.month:%Y-%m}",
                 minutes(month.period_s), minutes(month.outage_s), minutes(month.excluded_s), minutes(month.unknown_s),
-                _percent(month.percent), told.threshold, {True: "yes", False: "no"}.get(line.year.passes, ""),  # type: ignore[call-overload]
+                _percent(month.percent), told.threshold, _yes(line.year.passes),
                 month.starts, month.failed_starts, minutes(year.period_s), minutes(year.outage_s),
                 minutes(year.excluded_s), _percent(year.percent),
             ]
@@ -196,6 +196,10 @@ def _plain(text: str) -> str:
 
 def minutes(seconds: int) -> str:
     return f"{Decimal(seconds) / 60:.2f}"
+
+
+def _yes(passes: bool | None) -> str:
+    return "" if passes is None else "yes" if passes else "no"
 
 
 def _percent(value: Decimal | None) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q
@@ -105,7 +106,7 @@ def flapping(tenant_id: int, now: datetime, times: float) -> Iterator[Finding]:
         .order_by()
         .values("station_id")
         .annotate(n=Count("id"), first=Min("opened_at"), last=Max("opened_at"))
-        .filter(n__gte=times)
+        .filter(n__gte=ceil(times))
     )
     for row in rows:
         yield Finding(row["station_id"], None, row["first"], row["last"], {"count": row["n"]})
@@ -219,7 +220,7 @@ def meter_jumped(tenant_id: int, now: datetime, times: float) -> Iterator[Findin
         recent.order_by()
         .values("station_id", "evse_id")
         .annotate(n=Count("id"), first=Min("started_at"), last=Max("started_at"), session=Max("id"))
-        .filter(n__gte=times)
+        .filter(n__gte=ceil(times))
     )
     for row in rows:
         place = _first_connector(tenant_id, row["evse_id"])
@@ -325,7 +326,7 @@ def reboots(tenant_id: int, now: datetime, times: float) -> Iterator[Finding]:
         .order_by()
         .values("station_id")
         .annotate(n=Count("id"), first=Min("occurred_at"), last=Max("occurred_at"))
-        .filter(n__gte=times)
+        .filter(n__gte=ceil(times))
     )
     for row in rows:
         yield Finding(row["station_id"], None, row["first"], row["last"], {"count": row["n"]})

@@ -8,7 +8,7 @@ of a calendar year.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -275,10 +275,8 @@ def rows_of(
         found = found.filter(station__site_id__in=list(site_ids))
     if station_id is not None:
         found = found.filter(station_id=station_id)
-    rows: Sequence[PortMonth] = found.order_by(
-        "month", "station__site__name", "station__identity", "evse__number"
-    )
+    rows = list(found.order_by("month", "station__site__name", "station__identity", "evse__number"))
     if scheme == UptimeScheme.UK:
         rapid = rapid_evses(tenant_id)
         rows = [row for row in rows if row.evse_id in rapid]
-    return list(rows)
+    return rows

@@ -187,7 +187,7 @@ def _begin(
         hit = hits[key]
         last = (
             Issue.objects.select_for_update(of=("self",))
-            .filter(tenant_id=tenant_id, signal=key[0], station_id=key[1], connector_id=key[2])
+            .filter(_at(key), tenant_id=tenant_id)
             .select_related("station__site", "connector__evse", "rule", "assignee__user")
             .order_by("-id")
             .first()
@@ -202,6 +202,11 @@ def _begin(
             still_open[key] = issues.open_issue(
                 station=hit.station, rule=hit.rule, finding=hit.finding, now=now
             )
+
+
+def _at(key: Key) -> Q:
+    signal, station_id, connector_id = key
+    return Q(signal=signal, station_id=station_id, connector_id=connector_id)
 
 
 def _was_closed(last: Issue, hit: Hit, now: datetime) -> bool:

@@ -19,9 +19,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from stations import issue_words, visible
-from stations.models import CommandKind, Issue, IssueSeverity, IssueState, Signal
+from stations.models import CommandKind, Issue, IssueSeverity, IssueState, Signal, StepKind
 from stations.services import issues as service
-from stations.services import recovery
 from stations.services.signals import DETECTORS
 from tenants import queries as tenants
 from tenants.errors import DomainError, Invalid, NotFound
@@ -228,7 +227,7 @@ def _issue_page(request: PageRequest, found: Issue, wrong: dict[str, str] | None
         "took": issue_words.took(found),
         "ending": issue_words.ending(found.resolution, found.helped_by) if not found.is_open else "",
         "steps": [
-            (recovery.StepKind(step["kind"]).label, step["wait_minutes"], number <= found.step)
+            (StepKind(step["kind"]).label, step["wait_minutes"], number <= found.step)
             for number, step in enumerate(steps, 1)
         ],
         "detector": DETECTORS[found.signal],
@@ -239,7 +238,7 @@ def _issue_page(request: PageRequest, found: Issue, wrong: dict[str, str] | None
         "log": "get_log" if "get_log" in CommandKind.values else "",
         "before": Issue.objects.filter(
             tenant_id=found.tenant_id, station_id=found.station_id, signal=found.signal,
-            connector_id=found.connector_id,
+            connector=found.connector,
         ).exclude(pk=found.pk)[:5],
         "wrong": wrong or {},
     }  # fmt: skip

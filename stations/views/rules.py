@@ -18,6 +18,7 @@ from stations.services import rules as service
 from stations.services.signals import DETECTORS, UNITS
 from tenants import queries as tenants
 from tenants.errors import DomainError, NotFound
+from tenants.models import Site
 from tenants.pages import PageRequest, PortalForm, go, page
 from tenants.permissions import Permission
 
@@ -48,7 +49,7 @@ class RuleForm(PortalForm):
         help_text=_("Parts of names, separated by commas. Empty: all."),
     )
     sites = forms.ModelMultipleChoiceField(
-        label=_("Only these sites"), queryset=None, required=False, widget=forms.CheckboxSelectMultiple,
+        label=_("Only these sites"), queryset=Site.objects.none(), required=False, widget=forms.CheckboxSelectMultiple,
         help_text=_("None chosen: all sites."),
     )  # fmt: skip
     rounds_per_day = forms.IntegerField(
