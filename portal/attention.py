@@ -17,6 +17,8 @@ from stations.models import (
     Connector,
     Issue,
     IssueState,
+    ListState,
+    LocalList,
     OrphanMessage,
     QuarantinedStation,
     SessionState,
@@ -54,11 +56,32 @@ def needs(tenant: Tenant, actor: Actor) -> list[Need]:
         *_faults(tenant, actor, noticed),
         *_offline(tenant, actor, noticed),
     ]
+    found += _lists(tenant, actor)
     if actor.may(Permission.SESSION_REVIEW):
         found += [*_held(tenant, actor), *_orphans(tenant, actor)]
     if actor.may(Permission.STATION_EDIT) and actor.site_ids is None:
         found += list(_unknown(tenant))
     return found
+
+
+def _lists(tenant: Tenant, actor: Actor) -> Iterator[Need]:
+    failed = LocalList.objects.filter(
+        tenant_id=tenant.pk, station__in=visible.stations(tenant.pk, actor), state=ListState.FAILED
+    )
+    if count := failed.count():
+        yield Need(
+            state="warning",
+            title=ngettext(
+                "%(count)s station does not take its list of cards",
+                "%(count)s stations do not take their lists of cards",
+                count,
+            )
+            % {"count": count},
+            detail=_("While it is offline, cards made or blocked since are not known there."),
+            action=_("Look into it"),
+            url=reverse("access", args=[tenant.slug]) + "?state=list_failed",
+            since=failed.order_by("changed_at").values_list("changed_at", flat=True).first(),
+        )
 
 
 def _issues(tenant: Tenant, actor: Actor, issues: list[Issue]) -> Iterator[Need]:

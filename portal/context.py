@@ -56,6 +56,14 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
             Entry(
                 "uptime", gettext_lazy("Uptime"), "chart-bar", Permission.STATION_VIEW, "u", ("exclusion",)
             ),
+            Entry(
+                "reservations",
+                gettext_lazy("Reservations"),
+                "bookmark",
+                Permission.STATION_VIEW,
+                "r",
+                ("reservation",),
+            ),
             Entry("me", gettext_lazy("My charging"), "user", Permission.OWN_VIEW, "m"),
         ),
     ),
@@ -70,6 +78,14 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 Permission.DRIVER_VIEW,
                 "d",
                 ("driver", "fleet"),
+            ),
+            Entry(
+                "access",
+                gettext_lazy("Access"),
+                "list-check",
+                Permission.STATION_VIEW,
+                "l",
+                ("site-access", "access-rules"),
             ),
             Entry("tariffs", gettext_lazy("Tariffs"), "receipt", Permission.TARIFF_VIEW, "f", ("tariff",)),
         ),

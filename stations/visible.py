@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 from django.db.models import Case, CharField, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
-from stations.models import Connector, ConnectorStatus, Session, SessionState, Station
+from stations.models import Connector, ConnectorStatus, Reservation, Session, SessionState, Station
 from tenants.permissions import Actor
 
 if TYPE_CHECKING:
@@ -73,6 +73,11 @@ def sessions(tenant_id: int, actor: Actor) -> QuerySet[Session]:
     if actor.driver_ids is not None:
         found = found.filter(driver_id__in=actor.driver_ids)
     return found
+
+
+def reservations(tenant_id: int, actor: Actor) -> QuerySet[Reservation]:
+    found = Reservation.objects.filter(tenant_id=tenant_id)
+    return found if actor.site_ids is None else found.filter(site_id__in=actor.site_ids)
 
 
 def matching(text: str) -> Q:

@@ -1,5 +1,14 @@
 """What happens at a charger."""
 
+from stations.models.access import (
+    LIVE_RESERVATIONS,
+    AccessRule,
+    ListScope,
+    ListState,
+    LocalList,
+    Reservation,
+    ReservationState,
+)
 from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
 from stations.models.health import (
@@ -36,7 +45,9 @@ from stations.models.station import (
 from stations.models.uptime import Exclusion, ExclusionCategory, PortMonth, UptimeReport, UptimeScheme
 
 __all__ = [
+    "LIVE_RESERVATIONS",
     "ONLY_IN",
+    "AccessRule",
     "Authorization",
     "CertificateUse",
     "Command",
@@ -59,12 +70,17 @@ __all__ = [
     "IssueState",
     "JournalCursor",
     "JournalHead",
+    "ListScope",
+    "ListState",
+    "LocalList",
     "OrphanMessage",
     "PortMonth",
     "PowerType",
     "QuarantinedStation",
     "Reading",
     "Registration",
+    "Reservation",
+    "ReservationState",
     "Resolution",
     "Session",
     "SessionEvent",

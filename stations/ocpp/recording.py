@@ -10,11 +10,23 @@ from stations.neutral import (
     CertificatesTold,
     CertificateTaken,
     EventReport,
+    ListAnswered,
+    ListVersionTold,
     MeterReport,
+    ReservationAnswered,
+    ReservationTold,
     StatusReport,
     VariablesTold,
 )
-from stations.services import connectors, devices, events, readings, trust
+from stations.services import (
+    connectors,
+    devices,
+    events,
+    local_lists,
+    readings,
+    reservations,
+    trust,
+)
 
 # In this order; each verb gets all reports of its kind in the order told.
 RECORDERS: dict[type, Callable[..., Any]] = {
@@ -22,6 +34,10 @@ RECORDERS: dict[type, Callable[..., Any]] = {
     StatusReport: connectors.record_status,
     EventReport: events.record,
     VariablesTold: devices.record,
+    ListAnswered: local_lists.answered,
+    ListVersionTold: local_lists.told_version,
+    ReservationAnswered: reservations.answered,
+    ReservationTold: reservations.told,
     CertificatesTold: trust.record_listing,
     CertificateTaken: trust.record_taken,
     CertificateGone: trust.record_gone,

@@ -9,13 +9,18 @@ from typing import cast
 
 from django.db import transaction
 
-from stations.models import Command
+from stations.models import Command, CommandKind
 
 log = logging.getLogger("voltyard.commands")
 
 # Kind of command -> the verb that is told, "module.function", called as verb(command=...) in the transaction that ends
 # the command, whatever its end: answered, timed out, expired, cancelled. By name, for those verbs send commands.
-FOLLOWERS: dict[str, str] = {}
+FOLLOWERS: dict[str, str] = {
+    CommandKind.SEND_LIST: "stations.services.local_lists.follow",
+    CommandKind.READ_LIST_VERSION: "stations.services.local_lists.follow",
+    CommandKind.RESERVE: "stations.services.reservations.follow",
+    CommandKind.CANCEL_RESERVATION: "stations.services.reservations.follow",
+}
 
 
 def follow(command: Command) -> None:

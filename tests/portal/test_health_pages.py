@@ -65,7 +65,7 @@ def issue(tenant: Tenant, ill: Station) -> Issue:
 def test_health_opens_with_the_answer_and_draws_the_lanes(visitor: Visit, ill: Station, issue: Issue) -> None:
     text = visitor("technician").text(f"stations/{ill.pk}/health/")
     assert "1 thing needs you" in text and "GroundFailure" in text
-    assert 'class="lane-bar"' in text and 'data-state="faulted"' in text
+    assert 'class="health-bar"' in text and 'data-state="faulted"' in text
     assert "The same as a table" in text
 
 

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
-from stations.ocpp.v201 import availability, certificates, charging, diagnostics, provisioning
+from stations.ocpp.v201 import (
+    availability,
+    certificates,
+    charging,
+    diagnostics,
+    local_list,
+    provisioning,
+    reservation,
+)
 from stations.ocpp.version import Version, table
 
-ANSWERS = table(provisioning.ANSWERS, charging.ANSWERS, availability.ANSWERS, diagnostics.ANSWERS)
-SAYS = table(provisioning.SAYS, charging.SAYS, availability.SAYS, certificates.SAYS, diagnostics.SAYS)
+ANSWERS = table(
+    provisioning.ANSWERS, charging.ANSWERS, availability.ANSWERS, diagnostics.ANSWERS, reservation.ANSWERS
+)
+SAYS = table(
+    provisioning.SAYS,
+    charging.SAYS,
+    availability.SAYS,
+    diagnostics.SAYS,
+    local_list.SAYS,
+    reservation.SAYS,
+    certificates.SAYS,
+)
+
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)
