@@ -19,7 +19,8 @@ from tests.walks.addresses import FORM, PORTAL, Address, addresses
 PAGES = [address for address in addresses() if address.is_portal]
 # What belongs to one site, and to one fleet. Other objects belong to the whole company.
 OF_SITE = {
-    "site_id", "station_id", "session_id", "command_id", "orphan_id", "reservation_id", "issue_id", "exclusion_id", "report_id", "form",
+    "site_id", "station_id", "session_id", "command_id", "orphan_id", "reservation_id", "issue_id", "exclusion_id",
+    "report_id", "form",
 }  # fmt: skip
 OF_FLEET = {"fleet_id", "driver_id", "vehicle_id", "token_id", "session_id"}
 # Pages that show something of the whole company to everybody who may open them.
