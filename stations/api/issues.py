@@ -220,18 +220,18 @@ class IssueBulk(IssueView):
 # --- rules
 
 
-class StepField(serializers.Serializer[Any]):
+class RecoveryStep(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(StepKind.choices)
     wait_minutes = serializers.IntegerField(min_value=1, max_value=120)
 
 
-class RuleOut(Out):
+class IssueRuleOut(Out):
     class Meta:
         model = IssueRule
         fields = ["id", *rules.FIELDS, "created_at", "changed_at"]
 
 
-class RuleIn(In):
+class IssueRuleIn(In):
     name = serializers.CharField(max_length=80)
     signal = serializers.ChoiceField(Signal.choices)
     active = serializers.BooleanField(required=False)
@@ -241,7 +241,7 @@ class RuleIn(In):
     severity = serializers.ChoiceField(IssueSeverity.choices, required=False)
     site_ids = serializers.ListField(child=serializers.IntegerField(), required=False, max_length=1000)
     stations_like = serializers.CharField(max_length=200, required=False, allow_blank=True)
-    steps = StepField(many=True, required=False)
+    steps = RecoveryStep(many=True, required=False)
     under_session = serializers.BooleanField(required=False)
     rounds_per_day = serializers.IntegerField(required=False)
     backoff_minutes = serializers.IntegerField(required=False)
@@ -254,19 +254,23 @@ def _plain(given: dict[str, Any]) -> dict[str, Any]:
     return given | ({"steps": [dict(step) for step in given["steps"]]} if "steps" in given else {})
 
 
-class RuleView(TenantView):
+class IssueRuleView(TenantView):
     def rows(self) -> QuerySet[IssueRule]:
         rules.policy(tenant_id=self.tenant_id)
         return IssueRule.objects.filter(tenant_id=self.tenant_id)
 
 
-class RuleList(RuleView):
+class IssueRuleList(IssueRuleView):
     """Rules in their order: of several for one signal the first that fits a station counts."""
 
     verbs = {
-        "GET": Verb(Permission.STATION_VIEW, gives=RuleOut, many=True, says="List rules for issues"),
+        "GET": Verb(Permission.STATION_VIEW, gives=IssueRuleOut, many=True, says="List rules for issues"),
         "POST": Verb(
-            Permission.STATION_CONFIGURE, takes=RuleIn, gives=RuleOut, status=201, says="Create a rule"
+            Permission.STATION_CONFIGURE,
+            takes=IssueRuleIn,
+            gives=IssueRuleOut,
+            status=201,
+            says="Create a rule",
         ),
     }
 
@@ -278,10 +282,12 @@ class RuleList(RuleView):
         return self.answer(rules.create_rule(tenant_id=self.tenant_id, actor=self.actor, **given))
 
 
-class RuleOne(RuleView):
+class IssueRuleOne(IssueRuleView):
     verbs = {
-        "GET": Verb(Permission.STATION_VIEW, gives=RuleOut, says="Read a rule"),
-        "PATCH": Verb(Permission.STATION_CONFIGURE, takes=RuleIn, gives=RuleOut, says="Change a rule"),
+        "GET": Verb(Permission.STATION_VIEW, gives=IssueRuleOut, says="Read a rule"),
+        "PATCH": Verb(
+            Permission.STATION_CONFIGURE, takes=IssueRuleIn, gives=IssueRuleOut, says="Change a rule"
+        ),
         "DELETE": Verb(Permission.STATION_CONFIGURE, status=204, says="Remove a rule"),
     }
 
@@ -300,26 +306,26 @@ class RuleOne(RuleView):
         return self.answer()
 
 
-class PolicyOut(Out):
+class IssuePolicyOut(Out):
     class Meta:
         model = HealthPolicy
         fields = ["recovery_on", "mails"]
 
 
-class PolicyIn(In):
+class IssuePolicyIn(In):
     recovery_on = serializers.BooleanField(required=False)
     mails = serializers.ListField(child=serializers.CharField(max_length=254), required=False, max_length=50)
 
 
-class Policy(TenantView):
+class IssuePolicy(TenantView):
     """Whether recovery may act at all, and who is told of every escalation."""
 
     verbs = {
-        "GET": Verb(Permission.STATION_VIEW, gives=PolicyOut, says="Read the policy of recovery"),
+        "GET": Verb(Permission.STATION_VIEW, gives=IssuePolicyOut, says="Read the policy of recovery"),
         "PATCH": Verb(
             Permission.STATION_CONFIGURE,
-            takes=PolicyIn,
-            gives=PolicyOut,
+            takes=IssuePolicyIn,
+            gives=IssuePolicyOut,
             says="Change the policy of recovery",
         ),
     }

@@ -17,7 +17,6 @@ from stations import visible
 from stations.models import Connector, Exclusion, ExclusionCategory, PortMonth, UptimeReport, UptimeScheme
 from stations.services import exclusions, reports, uptime
 from tenants import queries as tenants
-from tenants.errors import NotFound
 from tenants.permissions import Permission
 from tenants.rest import Filters, IdFilter, In, Out, TenantView, Verb
 
@@ -165,13 +164,13 @@ class ExclusionWithdraw(ExclusionView):
         return self.answer(exclusions.withdraw(exclusion=found, actor=self.actor, **self.given()))
 
 
-class ReportOut(Out):
+class UptimeReportOut(Out):
     class Meta:
         model = UptimeReport
         fields = ["id", "scheme", "month", "site_id", "percent", "ports", "below", "made_by", "made_at"]
 
 
-class ReportIn(In):
+class UptimeReportIn(In):
     scheme = serializers.ChoiceField(UptimeScheme.choices)
     month = serializers.DateField(help_text="The first day of the month")
     site_id = serializers.IntegerField(**_ID, required=False, allow_null=True)
@@ -187,9 +186,13 @@ class ReportList(ReportView):
     """Reports as they were made. Each month one is made by itself, a week after its end."""
 
     verbs = {
-        "GET": Verb(Permission.STATION_VIEW, gives=ReportOut, many=True, says="List uptime reports"),
+        "GET": Verb(Permission.STATION_VIEW, gives=UptimeReportOut, many=True, says="List uptime reports"),
         "POST": Verb(
-            Permission.STATION_EDIT, takes=ReportIn, gives=ReportOut, status=201, says="Make an uptime report"
+            Permission.STATION_EDIT,
+            takes=UptimeReportIn,
+            gives=UptimeReportOut,
+            status=201,
+            says="Make an uptime report",
         ),
     }
 
@@ -203,7 +206,7 @@ class ReportList(ReportView):
 
 
 class ReportOne(ReportView):
-    verbs = {"GET": Verb(Permission.STATION_VIEW, gives=ReportOut, says="Read about an uptime report")}
+    verbs = {"GET": Verb(Permission.STATION_VIEW, gives=UptimeReportOut, says="Read about an uptime report")}
 
     def get(self, request: Request, report_id: int) -> Response:
         return self.answer(self.one(self.rows(), pk=report_id))
@@ -212,15 +215,21 @@ class ReportOne(ReportView):
 _FILE = OpenApiResponse(OpenApiTypes.BINARY, "The file")
 
 
-class ReportFile(ReportView):
-    """The report itself: `csv` or `pdf`."""
+class ReportCsv(ReportView):
+    """The report as CSV: a line a port."""
 
-    verbs = {"GET": Verb(Permission.STATION_VIEW, gives=_FILE, says="Download an uptime report")}
+    verbs = {"GET": Verb(Permission.STATION_VIEW, gives=_FILE, says="Download an uptime report as CSV")}
 
-    def get(self, request: Request, report_id: int, form: str) -> HttpResponse:
-        if form not in ("csv", "pdf"):
-            raise NotFound("A report is there as csv and as pdf.")
+    def get(self, request: Request, report_id: int) -> HttpResponse:
         found = self.one(self.rows().defer(None), pk=report_id)
-        content: Any = found.csv if form == "csv" else bytes(found.pdf)
-        kind = "text/csv; charset=utf-8" if form == "csv" else "application/pdf"
-        return HttpResponse(content, content_type=kind)
+        return HttpResponse(found.csv, content_type="text/csv; charset=utf-8")
+
+
+class ReportPdf(ReportView):
+    """The report as PDF, to be signed and sent."""
+
+    verbs = {"GET": Verb(Permission.STATION_VIEW, gives=_FILE, says="Download an uptime report as PDF")}
+
+    def get(self, request: Request, report_id: int) -> HttpResponse:
+        found = self.one(self.rows().defer(None), pk=report_id)
+        return HttpResponse(bytes(found.pdf), content_type="application/pdf")
