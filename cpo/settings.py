@@ -195,6 +195,7 @@ SPECTACULAR_SETTINGS = {
         "IssueSeverity": "stations.models.IssueSeverity",
         "IssueState": "stations.models.IssueState",
         "SessionState": "stations.models.SessionState",
+        "StepKind": "stations.models.StepKind",
         "TokenKind": "fleets.models.TokenKind",
     },
     "APPEND_COMPONENTS": {
