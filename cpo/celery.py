@@ -35,6 +35,7 @@ SCHEDULE = {
     "stations.tasks.mail_escalations": 15,
     "stations.tasks.compute_uptime": 300,
     "stations.tasks.report_uptime": 3600,
+    "stations.tasks.end_profiles": 30,
     "stations.tasks.ensure_partitions": 3600,
     "stations.tasks.drop_frames": 3600,
 }

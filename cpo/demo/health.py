@@ -24,7 +24,7 @@ from stations.models import (
     StatusEntry,
     StepKind,
 )
-from stations.services import exclusions, reports, rules, uptime
+from stations.services import exclusions, issue_rules, reports, uptime
 from tenants.permissions import system
 
 WEEKS = 6
@@ -40,8 +40,8 @@ _FAULTS = (
 def write(company: Company, sessions: list[Session], now: datetime) -> None:
     faults = _faults(company, now)
     _statuses(company, sessions, faults, now)
-    rules.policy(tenant_id=company.tenant.pk)
-    rules.change_policy(
+    issue_rules.policy(tenant_id=company.tenant.pk)
+    issue_rules.change_policy(
         tenant_id=company.tenant.pk, actor=company.actor, mails=[f"operations@{company.tenant.slug}.example"]
     )
     if len(company.sites) > 1:

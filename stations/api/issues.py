@@ -22,7 +22,7 @@ from stations.models import (
     StatusEntry,
     StepKind,
 )
-from stations.services import issues, rules
+from stations.services import issue_rules, issues
 from tenants.models import Membership
 from tenants.permissions import Permission
 from tenants.rest import Filters, IdFilter, In, Out, TenantView, Verb
@@ -228,7 +228,7 @@ class RecoveryStep(serializers.Serializer[Any]):
 class IssueRuleOut(Out):
     class Meta:
         model = IssueRule
-        fields = ["id", *rules.FIELDS, "created_at", "changed_at"]
+        fields = ["id", *issue_rules.FIELDS, "created_at", "changed_at"]
 
 
 class IssueRuleIn(In):
@@ -256,7 +256,7 @@ def _plain(given: dict[str, Any]) -> dict[str, Any]:
 
 class IssueRuleView(TenantView):
     def rows(self) -> QuerySet[IssueRule]:
-        rules.policy(tenant_id=self.tenant_id)
+        issue_rules.policy(tenant_id=self.tenant_id)
         return IssueRule.objects.filter(tenant_id=self.tenant_id)
 
 
@@ -279,7 +279,7 @@ class IssueRuleList(IssueRuleView):
 
     def post(self, request: Request) -> Response:
         given = _plain(self.given())
-        return self.answer(rules.create_rule(tenant_id=self.tenant_id, actor=self.actor, **given))
+        return self.answer(issue_rules.create_rule(tenant_id=self.tenant_id, actor=self.actor, **given))
 
 
 class IssueRuleOne(IssueRuleView):
@@ -299,10 +299,10 @@ class IssueRuleOne(IssueRuleView):
 
     def patch(self, request: Request, rule_id: int) -> Response:
         rule = self.rule()
-        return self.answer(rules.update_rule(rule=rule, actor=self.actor, **_plain(self.given())))
+        return self.answer(issue_rules.update_rule(rule=rule, actor=self.actor, **_plain(self.given())))
 
     def delete(self, request: Request, rule_id: int) -> Response:
-        rules.delete_rule(rule=self.rule(), actor=self.actor)
+        issue_rules.delete_rule(rule=self.rule(), actor=self.actor)
         return self.answer()
 
 
@@ -331,10 +331,12 @@ class IssuePolicy(TenantView):
     }
 
     def get(self, request: Request) -> Response:
-        return self.answer(rules.policy(tenant_id=self.tenant_id))
+        return self.answer(issue_rules.policy(tenant_id=self.tenant_id))
 
     def patch(self, request: Request) -> Response:
-        return self.answer(rules.change_policy(tenant_id=self.tenant_id, actor=self.actor, **self.given()))
+        return self.answer(
+            issue_rules.change_policy(tenant_id=self.tenant_id, actor=self.actor, **self.given())
+        )
 
 
 # --- history

@@ -1,224 +1,220 @@
-"""Rules: which signal is an issue at which stations, what is tried, and who is told. Sensible ones are shipped."""
+"""What a station takes of charging profiles, by the specification and by its own word; told before anything is sent."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
-from django.utils import timezone
-from django.utils.translation import gettext as _
+from stations import schedules
+from stations.models import Station, Variable
+from stations.schedules import AMPS, WATTS, Profile
+from tenants.errors import Invalid
 
-from stations.models import HealthPolicy, IssueRule, IssueSeverity, Signal, Station, StepKind
-from stations.services.signals import DETECTORS
-from tenants.errors import Conflict, Invalid
-from tenants.models import Site
-from tenants.permissions import Actor, Permission
-from tenants.services import audit
-
-MOST_RULES, MOST_STEPS, MOST_MAILS = 100, 8, 20
-FIELDS = (
-    "name", "signal", "active", "position", "threshold", "grace_minutes", "severity", "site_ids", "stations_like",
-    "steps", "under_session", "rounds_per_day", "backoff_minutes", "escalate", "escalate_minutes", "mails",
+NEW_IN_21 = (schedules.PRIORITY, schedules.LOCAL_GENERATION)
+MODES = (
+    "charging_only", "central_setpoint", "external_setpoint", "external_limits", "central_frequency",
+    "local_frequency", "local_load_balancing", "idle",
 )  # fmt: skip
+# Which values a period needs in each operation mode (2.1 part 2, block Q), and which it must not have.
+_MODE_NEEDS = {"central_setpoint": "setpoint", "central_frequency": "setpoint"}
 
 
-def _step(kind: str, minutes: int) -> dict[str, Any]:
-    return {"kind": kind, "wait_minutes": minutes}
+@dataclass(frozen=True)
+class Allowed:
+    """As the station told by its variables; None: it told nothing of it."""
+
+    units: tuple[str, ...] = (AMPS, WATTS)
+    most_stack: int | None = None
+    most_periods: int | None = None
+    most_profiles: int | None = None
+    phase_switching: bool | None = None
+    modes: tuple[str, ...] = ()
+
+    def stack(self, wanted: int) -> int:
+        """The stack level wanted, or the highest that the station knows."""
+        return wanted if self.most_stack is None else min(wanted, self.most_stack)
+
+    def unit(self, wanted: str) -> str:
+        return wanted if wanted in self.units else self.units[0]
 
 
-_MILD = [_step(StepKind.TRIGGER, 1)]
-_RESET = [_step(StepKind.TRIGGER, 1), _step(StepKind.SOFT_RESET, 5), _step(StepKind.HARD_RESET, 6)]
-_UNLOCK = [_step(StepKind.TRIGGER, 1), _step(StepKind.UNLOCK, 2), _step(StepKind.SOFT_RESET, 5)]
-# signal: (severity, grace in minutes, steps, escalates, after minutes)
-DEFAULTS: dict[str, tuple[str, int, list[dict[str, Any]], bool, int]] = {
-    Signal.FAULTED: (IssueSeverity.CRITICAL, 2, _RESET, True, 60),
-    Signal.OFFLINE: (IssueSeverity.CRITICAL, 0, [], True, 30),
-    Signal.SILENT: (
-        IssueSeverity.MAJOR,
-        0,
-        [_step(StepKind.TRIGGER, 2), _step(StepKind.HARD_RESET, 6)],
-        True,
-        60,
-    ),
-    Signal.FAILED_STARTS: (IssueSeverity.CRITICAL, 0, _RESET, True, 120),
-    Signal.SECURITY: (IssueSeverity.CRITICAL, 0, [], True, 0),
-    Signal.NOT_ACCEPTED: (IssueSeverity.MAJOR, 0, [], False, 0),
-    Signal.NO_ENERGY: (IssueSeverity.MAJOR, 0, _MILD, True, 60),
-    Signal.METER_STUCK: (IssueSeverity.MAJOR, 0, _MILD, True, 120),
-    Signal.FLAPPING: (IssueSeverity.MAJOR, 0, [], False, 0),
-    Signal.REBOOTS: (IssueSeverity.MAJOR, 0, [], True, 30),
-    Signal.ALERT: (IssueSeverity.MAJOR, 0, [], True, 30),
-    Signal.METER_JUMPED: (IssueSeverity.MAJOR, 0, [], False, 0),
-    Signal.PLUGGED_IDLE: (IssueSeverity.MINOR, 0, _UNLOCK[:1], False, 0),
-    Signal.SUSPENDED: (IssueSeverity.MINOR, 0, _MILD, False, 0),
-    Signal.OUT_OF_SERVICE: (IssueSeverity.MINOR, 0, _MILD, False, 0),
-    Signal.UNUSED: (IssueSeverity.MINOR, 0, _MILD, False, 0),
-    Signal.CLOCK_DRIFT: (IssueSeverity.MINOR, 30, [], False, 0),
+_UNITS = {"Current": AMPS, "Power": WATTS, "A": AMPS, "W": WATTS}
+_NAMES = {
+    "ChargeProfileMaxStackLevel": "stack",
+    "ProfileStackLevel": "stack",
+    "ChargingScheduleAllowedChargingRateUnit": "units",
+    "RateUnit": "units",
+    "ChargingScheduleMaxPeriods": "periods",
+    "PeriodsPerSchedule": "periods",
+    "MaxChargingProfilesInstalled": "profiles",
+    "Entries": "profiles",
+    "ConnectorSwitch3to1PhaseSupported": "switching",
+    "Phases3to1": "switching",
+    "SupportedOperationModes": "modes",
 }
+_COMPONENTS = ("", "SmartChargingCtrlr", "V2XChargingCtrlr")
 
 
-def policy(*, tenant_id: int) -> HealthPolicy:
-    """The tenant's policy; the first call makes it, and the rules that are shipped."""
-    found = HealthPolicy.objects.filter(tenant_id=tenant_id).first()
-    if found is not None:
-        return found
-    made, new = HealthPolicy.objects.get_or_create(tenant_id=tenant_id)
-    if new:
-        IssueRule.objects.bulk_create(
-            IssueRule(
-                tenant_id=tenant_id, name=str(Signal(signal).label), signal=signal, position=100 + 10 * place,
-                threshold=DETECTORS[signal].threshold, severity=severity, grace_minutes=grace, steps=steps,
-                escalate=escalate, escalate_minutes=minutes,
+def allowed(tenant_id: int, station_ids: Sequence[int]) -> dict[int, Allowed]:
+    """What each of these stations takes, by one look."""
+    told: dict[int, dict[str, str]] = {station_id: {} for station_id in station_ids}
+    found = Variable.objects.filter(
+        tenant_id=tenant_id,
+        station_id__in=list(station_ids),
+        name__in=list(_NAMES),
+        component__in=_COMPONENTS,
+    ).order_by("evse_number")
+    for row in found:
+        if row.name == "Entries":
+            if row.instance != "ChargingProfiles":
+                continue
+            value = (
+                row.max_limit if row.max_limit is not None else row.value if row.attribute == "max" else None
             )
-            for place, (signal, (severity, grace, steps, escalate, minutes)) in enumerate(DEFAULTS.items())
-        )  # fmt: skip
-    return made
+            if value is None:
+                continue
+            told[row.station_id]["profiles"] = str(value)
+        elif row.value and row.attribute == "actual":
+            told[row.station_id].setdefault(_NAMES[row.name], row.value)
+    return {station_id: _read(values) for station_id, values in told.items()}
 
 
-def change_policy(
-    *, tenant_id: int, actor: Actor, recovery_on: bool | None = None, mails: Sequence[str] | None = None
-) -> HealthPolicy:
-    """The kill switch of all recovery, and who is told by default."""
-    actor.require(
-        Permission.TENANT_EDIT if actor.may(Permission.TENANT_EDIT) else Permission.STATION_CONFIGURE
-    )
-    _company_wide(actor)
-    row = policy(tenant_id=tenant_id)
-    before = {"recovery_on": row.recovery_on, "mails": row.mails}
-    if recovery_on is not None:
-        row.recovery_on = recovery_on
-    if mails is not None:
-        row.mails = checked_mails(mails)
-    changed = audit.changes(before, {"recovery_on": row.recovery_on, "mails": row.mails})
-    if changed:
-        row.save(update_fields=["recovery_on", "mails"])
-        audit.record(
-            tenant_id=tenant_id, actor=actor, action="health.edit", subject=row, detail={"changed": changed}
+def _read(values: Mapping[str, str]) -> Allowed:
+    units = tuple(
+        dict.fromkeys(
+            _UNITS[word.strip()] for word in values.get("units", "").split(",") if word.strip() in _UNITS
         )
-    return row
-
-
-def _company_wide(actor: Actor) -> None:
-    """Rules are the company's: who is limited to sites does not make them."""
-    if actor.site_ids is not None:
-        actor = Actor(actor.kind, actor.id, actor.label, frozenset())
-        actor.require(Permission.STATION_CONFIGURE)
-
-
-def create_rule(*, tenant_id: int, actor: Actor, **values: Any) -> IssueRule:
-    actor.require(Permission.STATION_CONFIGURE)
-    _company_wide(actor)
-    policy(tenant_id=tenant_id)
-    if IssueRule.objects.filter(tenant_id=tenant_id).count() >= MOST_RULES:
-        raise Conflict(f"At most {MOST_RULES} rules. Remove one that is no longer needed.")
-    rule = IssueRule(tenant_id=tenant_id)
-    signal = values.get("signal", "")
-    if "threshold" not in values and signal in DETECTORS:
-        values["threshold"] = DETECTORS[signal].threshold
-    _apply(rule, values)
-    rule.save()
-    audit.record(tenant_id=tenant_id, actor=actor, action="rule.create", subject=rule, detail=_told(rule))
-    return rule
-
-
-def update_rule(*, rule: IssueRule, actor: Actor, **values: Any) -> IssueRule:
-    actor.require(Permission.STATION_CONFIGURE)
-    _company_wide(actor)
-    before = _told(rule)
-    _apply(rule, values)
-    changed = audit.changes(before, _told(rule))
-    if changed:
-        rule.save()
-        audit.record(
-            tenant_id=rule.tenant_id,
-            actor=actor,
-            action="rule.edit",
-            subject=rule,
-            detail={"changed": changed},
-        )
-    return rule
-
-
-def delete_rule(*, rule: IssueRule, actor: Actor) -> None:
-    """Its open issues close with the next sweep."""
-    actor.require(Permission.STATION_CONFIGURE)
-    _company_wide(actor)
-    audit.record(
-        tenant_id=rule.tenant_id, actor=actor, action="rule.delete", subject=rule, detail=_told(rule)
     )
-    rule.delete()
+    switching = values.get("switching", "").strip().lower()
+    return Allowed(
+        units=units or (AMPS, WATTS),
+        most_stack=_whole(values.get("stack")),
+        most_periods=_whole(values.get("periods")) or None,
+        most_profiles=_whole(values.get("profiles")) or None,
+        phase_switching={"true": True, "false": False}.get(switching),
+        modes=tuple(word.strip() for word in values.get("modes", "").split(",") if word.strip()),
+    )
 
 
-def _told(rule: IssueRule) -> dict[str, Any]:
-    return {name: getattr(rule, name) for name in FIELDS}
-
-
-def _apply(rule: IssueRule, values: Mapping[str, Any]) -> None:
-    """Set and check. Invalid names each field that cannot be used."""
-    wrong: dict[str, str] = {}
-    for name in FIELDS:
-        if name in values:
-            setattr(rule, name, values[name])
-    if not str(rule.name).strip():
-        wrong["name"] = _("Give it a name.")
-    detector = DETECTORS.get(rule.signal)
-    if detector is None:
-        raise Invalid(fields={"signal": f"Choose one of {', '.join(Signal.values)}."})
-    if not detector.least <= rule.threshold <= 1_000_000:
-        wrong["threshold"] = _("At least %(least)s.") % {"least": f"{detector.least:g}"}
-    for name, least, most in (
-        ("grace_minutes", 0, 10_080), ("rounds_per_day", 1, 24), ("backoff_minutes", 1, 1_440),
-        ("escalate_minutes", 0, 10_080), ("position", -10_000, 10_000),
-    ):  # fmt: skip
-        if not least <= getattr(rule, name) <= most:
-            wrong[name] = _("Between %(least)s and %(most)s.") % {"least": least, "most": most}
-    rule.steps = _checked_steps(rule.steps, wrong)
-    known = set(Site.objects.filter(tenant_id=rule.tenant_id).values_list("id", flat=True))
-    if not isinstance(rule.site_ids, list) or not set(rule.site_ids) <= known:
-        wrong["site_ids"] = _("There is no such site.")
+def _whole(text: str | None) -> int | None:
     try:
-        rule.mails = checked_mails(rule.mails)
-    except Invalid as error:
-        wrong |= error.fields
+        return None if text is None else max(0, int(float(text)))
+    except (ValueError, OverflowError):
+        return None
+
+
+def check(profile: Profile, station: Station, takes: Allowed, *, held: int = 0) -> None:
+    """Invalid, with what is wrong and what would be right, for a profile that this station cannot take.
+
+    `held`: how many profiles it holds that this one would not replace.
+    """
+    wrong: dict[str, str] = {}
+    for name, text in _faults(profile, station.ocpp_version, takes, held):
+        wrong.setdefault(name, text)
     if wrong:
         raise Invalid(fields=wrong)
-    rule.changed_at = timezone.now()
 
 
-def _checked_steps(steps: Any, wrong: dict[str, str]) -> list[dict[str, Any]]:
-    found = []
-    for step in steps if isinstance(steps, list) else [None]:
-        kind = step.get("kind") if isinstance(step, dict) else None
-        minutes = step.get("wait_minutes", 3) if isinstance(step, dict) else None
-        if kind not in StepKind.values or not isinstance(minutes, int) or not 1 <= minutes <= 120:
-            wrong["steps"] = _("Each step is one of %(kinds)s and waits between 1 and 120 minutes.") % {
-                "kinds": ", ".join(StepKind.values)
-            }
-            return []
-        found.append({"kind": kind, "wait_minutes": minutes})
-    if len(found) > MOST_STEPS:
-        wrong["steps"] = _("At most %(most)s steps.") % {"most": MOST_STEPS}
-    return found
+def _faults(profile: Profile, version: str, takes: Allowed, held: int) -> Iterable[tuple[str, str]]:
+    yield from _place(profile, version)
+    yield from _times(profile, version)
+    yield from _periods(profile, version, takes)
+    if profile.unit not in takes.units:
+        yield "unit", f"This station takes limits in {' or '.join(takes.units)} alone."
+    if takes.most_stack is not None and profile.stack_level > takes.most_stack:
+        yield "stack_level", f"This station knows stack levels up to {takes.most_stack}."
+    if profile.stack_level < 0:
+        yield "stack_level", "A stack level is 0 or more."
+    if takes.most_profiles is not None and held >= takes.most_profiles:
+        yield (
+            "profile",
+            f"This station holds {held} profiles and takes no more than {takes.most_profiles}: clear one first.",
+        )
 
 
-def checked_mails(mails: Sequence[str]) -> list[str]:
-    found = list(dict.fromkeys(str(mail).strip() for mail in mails if str(mail).strip()))
-    if len(found) > MOST_MAILS:
-        raise Invalid(fields={"mails": _("At most %(most)s addresses.") % {"most": MOST_MAILS}})
-    for mail in found:
-        try:
-            validate_email(mail)
-        except ValidationError:
-            raise Invalid(fields={"mails": _("%(mail)s is no address.") % {"mail": mail[:80]}}) from None
-    return found
+def _place(profile: Profile, version: str) -> Iterable[tuple[str, str]]:
+    """Which purpose goes where (1.6 3.13.1, K01.FR.03, .16, .22, .29)."""
+    if profile.purpose == schedules.EXTERNAL:
+        yield "purpose", "Limits from outside are told by the station, never sent to it."
+    if profile.purpose in NEW_IN_21 and version and version != "2.1":
+        yield "purpose", f"This purpose needs OCPP 2.1; the station speaks {version}."
+    if profile.evse < 0:
+        yield "evse", "There is no such connector."
+    if profile.purpose in (schedules.STATION_MAX, schedules.LOCAL_GENERATION) and profile.evse:
+        yield "evse", "A limit of the whole station names no connector."
+    if profile.purpose == schedules.TRANSACTION and not profile.evse:
+        yield "evse", "A profile for a session names its connector."
+    if profile.purpose == schedules.TRANSACTION and not profile.transaction_id and version != "1.6":
+        yield "transaction_id", "Name the session that this profile is for."
+    if profile.purpose != schedules.TRANSACTION and profile.transaction_id:
+        yield "transaction_id", "Only a profile for a session names one."
 
 
-def fits(rule: IssueRule, station: Station) -> bool:
-    """Whether the rule speaks of this station."""
-    if rule.site_ids and station.site_id not in rule.site_ids:
-        return False
-    wanted = [text.strip().lower() for text in rule.stations_like.split(",") if text.strip()]
-    told = f"{station.vendor} {station.model}".lower()
-    return not wanted or any(text in told for text in wanted)
+def _times(profile: Profile, version: str) -> Iterable[tuple[str, str]]:
+    """When it holds (1.6 7.13, K01.FR.38, .40, .41; K28 for dynamic ones)."""
+    if profile.kind in (schedules.ABSOLUTE, schedules.RECURRING) and profile.starts_at is None:
+        yield "starts_at", "Say when the schedule begins."
+    if profile.kind in (schedules.RELATIVE, schedules.DYNAMIC) and profile.starts_at is not None:
+        yield "starts_at", "A schedule of this kind begins with the session: it names no time."
+    if profile.kind == schedules.RELATIVE and profile.purpose == schedules.STATION_MAX:
+        yield "kind", "A limit of the whole station cannot count from the start of a session."
+    if profile.kind == schedules.RECURRING and profile.recurrency not in schedules.CYCLES:
+        yield "recurrency", "Say whether it recurs daily or weekly."
+    if profile.kind == schedules.DYNAMIC and version and version != "2.1":
+        yield "kind", f"Dynamic limits need OCPP 2.1; the station speaks {version}."
+    if profile.duration_s is not None and profile.duration_s <= 0:
+        yield "duration_s", "It must last for a while."
+    if profile.valid_from and profile.valid_to and profile.valid_from >= profile.valid_to:
+        yield "valid_to", "It ends before it begins."
+
+
+def _periods(profile: Profile, version: str, takes: Allowed) -> Iterable[tuple[str, str]]:
+    """Its periods (K01.FR.19, .20, .31, .35, .44; Q for operation modes)."""
+    starts = [period.start_s for period in profile.periods]
+    if not starts or starts[0] != 0:
+        yield "periods", "The first period begins at 0 seconds."
+    if any(later <= earlier for earlier, later in pairwise(starts)):
+        yield "periods", "Periods follow one another."
+    if takes.most_periods is not None and len(starts) > takes.most_periods:
+        yield "periods", f"This station takes {takes.most_periods} periods at most; these are {len(starts)}."
+    if profile.kind == schedules.DYNAMIC and len(starts) != 1:
+        yield "periods", "A dynamic limit has one period."
+    for period in profile.periods:
+        yield from _period(period, version, takes)
+
+
+def _period(period: schedules.Period, version: str, takes: Allowed) -> Iterable[tuple[str, str]]:
+    is_21 = version in ("", "2.1")
+    if period.limit is not None and not 0 <= period.limit <= 10_000_000:
+        yield "limit", "A limit is a number from 0 up."
+    if period.phases is not None and period.phases not in (1, 2, 3):
+        yield "phases", "There are 1 to 3 phases."
+    if period.phase_to_use is not None and period.phases != 1:
+        yield "phase_to_use", "One phase can be chosen where one phase is used."
+    if period.phase_to_use is not None and takes.phase_switching is False:
+        yield "phase_to_use", "This station cannot choose its phase."
+    bidirectional = period.discharge_limit is not None or period.setpoint is not None
+    if (bidirectional or period.mode) and not is_21:
+        yield "mode", f"Discharging and setpoints need OCPP 2.1; the station speaks {version}."
+    if period.discharge_limit is not None and period.discharge_limit > 0:
+        yield "discharge_limit", "A limit of discharging is 0 or negative."
+    if period.mode and period.mode not in MODES:
+        yield "mode", f"Choose one of {', '.join(MODES)}."
+    needed = _MODE_NEEDS.get(period.mode)
+    if needed and period.setpoint is None:
+        yield "setpoint", "This way of charging needs a setpoint."
+    if period.mode == "local_frequency" and not period.more.get("freq_watt"):
+        yield "freq_watt", "Local frequency control needs a curve of power over frequency."
+    if period.mode in ("", "charging_only") and period.limit is None and not bidirectional:
+        yield "limit", "Each period needs a limit."
+    if period.mode in ("", "charging_only") and bidirectional:
+        yield "mode", "Discharging and setpoints need a way of charging other than charging only."
+    if period.mode and takes.modes and _WIRE_MODE.get(period.mode) not in takes.modes:
+        yield "mode", f"This station knows {', '.join(takes.modes)} alone."
+
+
+_WIRE_MODE: dict[str, Any] = {  # as V2XChargingCtrlr.SupportedOperationModes lists them
+    mode: "".join(word.capitalize() for word in mode.split("_")) for mode in MODES
+}

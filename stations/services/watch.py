@@ -11,7 +11,7 @@ from django.db import connections, transaction
 from django.db.models import Q
 
 from stations.models import Exclusion, ExclusionCategory, Issue, IssueRule, IssueState, Resolution, Station
-from stations.services import escalation, issues, recovery, rules, signals
+from stations.services import escalation, issue_rules, issues, recovery, signals
 from stations.services.signals import DETECTORS, Finding
 from tenants.context import current_alias
 
@@ -38,7 +38,7 @@ def sweep(*, tenant_id: int, now: datetime) -> int:
     if not _alone(tenant_id):
         return 0
     signals.measure_clocks(tenant_id=tenant_id, now=now)
-    policy = rules.policy(tenant_id=tenant_id)
+    policy = issue_rules.policy(tenant_id=tenant_id)
     found = list(IssueRule.objects.filter(tenant_id=tenant_id, active=True))
     stations = {
         row.pk: row
@@ -106,7 +106,7 @@ def _hits(
             blind.add(rule.signal)
             continue
         for station in stations.values():
-            if (rule.signal, station.pk) not in first and rules.fits(rule, station):
+            if (rule.signal, station.pk) not in first and issue_rules.fits(rule, station):
                 first[(rule.signal, station.pk)] = rule
         for finding in findings:
             station_or_none = stations.get(finding.station_id)

@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from stations.models import Issue, IssueRule, IssueSeverity, IssueState, Signal, StepKind
-from stations.services import rules as service
+from stations.services import issue_rules as service
 from stations.services.signals import DETECTORS, UNITS
 from tenants import queries as tenants
 from tenants.errors import DomainError, NotFound

@@ -20,7 +20,7 @@ from stations.models import (
     Station,
     UptimeReport,
 )
-from stations.services import rules, uptime, watch
+from stations.services import issue_rules, uptime, watch
 from tenants.context import tenant_scope
 from tenants.models import AuditRecord, Tenant
 from tests.portal.conftest import Visitor
@@ -223,8 +223,8 @@ def test_a_facility_manager_sees_their_sites_issues_alone(
 
 def test_rules_are_made_once(tenant: Tenant) -> None:
     with tenant_scope(tenant.pk):
-        rules.policy(tenant_id=tenant.pk)
+        issue_rules.policy(tenant_id=tenant.pk)
         count = IssueRule.objects.count()
         IssueRule.objects.all().delete()
-        rules.policy(tenant_id=tenant.pk)
-        assert count == len(rules.DEFAULTS) and not IssueRule.objects.exists()
+        issue_rules.policy(tenant_id=tenant.pk)
+        assert count == len(issue_rules.DEFAULTS) and not IssueRule.objects.exists()

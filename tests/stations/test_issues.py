@@ -24,7 +24,7 @@ from stations.models import (
     Station,
     StationEvent,
 )
-from stations.services import commands, escalation, issues, rules, watch
+from stations.services import commands, escalation, issue_rules, issues, watch
 from tenants.context import tenant_scope
 from tenants.errors import Invalid
 from tenants.models import Fact, Tenant
@@ -41,7 +41,7 @@ class Scene:
         self.speaker, self.station, self.tenant_id = speaker, speaker.station, speaker.tenant_id
         self.at = now()
         with tenant_scope(self.tenant_id):
-            rules.policy(tenant_id=self.tenant_id)
+            issue_rules.policy(tenant_id=self.tenant_id)
         self.set(online=True, last_seen_at=self.at, online_changed_at=self.at - timedelta(hours=2))
 
     def set(self, **values: Any) -> None:
@@ -51,7 +51,7 @@ class Scene:
     def rule(self, signal: str, **values: Any) -> None:
         with tenant_scope(self.tenant_id):
             rule = IssueRule.objects.get(tenant_id=self.tenant_id, signal=signal)
-            rules.update_rule(rule=rule, actor=ROBOT, **values)
+            issue_rules.update_rule(rule=rule, actor=ROBOT, **values)
 
     def fault(self, minutes: float = 10) -> None:
         when = self.at - timedelta(minutes=minutes)
@@ -140,7 +140,7 @@ def test_a_rule_for_other_stations_does_not_speak_of_this_one(scene: Scene) -> N
 
 def test_the_first_rule_that_fits_counts(scene: Scene) -> None:
     with tenant_scope(scene.tenant_id):
-        rules.create_rule(
+        issue_rules.create_rule(
             tenant_id=scene.tenant_id, actor=ROBOT, name="Ours", signal="faulted", severity="minor", position=1,
             site_ids=[scene.station.site_id],
         )  # fmt: skip
@@ -327,7 +327,7 @@ def test_attempts_are_bounded_a_day_and_farther_and_farther_apart(scene: Scene) 
 
 def test_the_switch_stops_all_recovery(scene: Scene, owner_actor: Actor) -> None:
     with tenant_scope(scene.tenant_id):
-        rules.change_policy(tenant_id=scene.tenant_id, actor=owner_actor, recovery_on=False)
+        issue_rules.change_policy(tenant_id=scene.tenant_id, actor=owner_actor, recovery_on=False)
     scene.fault()
     for _ in range(8):
         scene.later(minutes=10)
@@ -363,7 +363,7 @@ def test_escalation_is_mailed_once_to_all_who_are_entered(
 ) -> None:
     settings.PUBLIC_URL = "https://cpo.example"
     with tenant_scope(scene.tenant_id):
-        rules.change_policy(tenant_id=scene.tenant_id, actor=owner_actor, mails=["noc@example.com"])
+        issue_rules.change_policy(tenant_id=scene.tenant_id, actor=owner_actor, mails=["noc@example.com"])
     scene.rule("faulted", steps=steps("trigger"), mails=["Field@example.com"])
     scene.fault()
     scene.later()
@@ -394,7 +394,7 @@ def test_many_that_escalate_together_are_one_mail(
     for _ in range(12):
         make_station(tenant=tenant, online=False, online_changed_at=gone, last_seen_at=gone)
     with tenant_scope(scene.tenant_id):
-        rules.change_policy(tenant_id=scene.tenant_id, actor=owner_actor, mails=["noc@example.com"])
+        issue_rules.change_policy(tenant_id=scene.tenant_id, actor=owner_actor, mails=["noc@example.com"])
     scene.rule("offline", escalate_minutes=0)
     scene.later()
     assert escalation.mail_due(tenant_id=scene.tenant_id) == 1
@@ -520,7 +520,7 @@ def test_every_signal_has_its_scene() -> None:
     from stations.services.signals import DETECTORS
 
     assert set(SIGNS) == set(Signal.values) == {str(name) for name in DETECTORS} == {
-        str(name) for name in rules.DEFAULTS
+        str(name) for name in issue_rules.DEFAULTS
     }  # fmt: skip
 
 

@@ -10,11 +10,17 @@ from stations.ocpp.v201 import (
     local_list,
     provisioning,
     reservation,
+    smart,
 )
 from stations.ocpp.version import Version, table
 
 ANSWERS = table(
-    provisioning.ANSWERS, charging.ANSWERS, availability.ANSWERS, diagnostics.ANSWERS, reservation.ANSWERS
+    provisioning.ANSWERS,
+    charging.ANSWERS,
+    availability.ANSWERS,
+    diagnostics.ANSWERS,
+    reservation.ANSWERS,
+    smart.ANSWERS,
 )
 SAYS = table(
     provisioning.SAYS,
@@ -24,6 +30,7 @@ SAYS = table(
     local_list.SAYS,
     reservation.SAYS,
     certificates.SAYS,
+    smart.SAYS,
 )
 
 

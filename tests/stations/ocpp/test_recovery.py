@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from stations.models import Issue, IssueEvent, IssueRule, Station, StatusEntry
-from stations.services import rules, watch
+from stations.services import issue_rules, watch
 from tenants.models import Tenant
 from tenants.permissions import system
 from tests.stations.ocpp.charger import BOOT, VERSIONS, Charger
@@ -39,9 +39,9 @@ async def test_a_fault_is_healed_by_a_reset(
     steps = [{"kind": "trigger", "wait_minutes": 1}, {"kind": "soft_reset", "wait_minutes": 1}]
 
     def arrange() -> None:
-        rules.policy(tenant_id=tenant.pk)
+        issue_rules.policy(tenant_id=tenant.pk)
         rule = IssueRule.objects.get(signal="faulted")
-        rules.update_rule(rule=rule, actor=system("tests"), steps=steps, threshold=0, grace_minutes=0)
+        issue_rules.update_rule(rule=rule, actor=system("tests"), steps=steps, threshold=0, grace_minutes=0)
 
     async def look(minutes: float) -> None:
         at = timezone.now() + timedelta(minutes=minutes)
