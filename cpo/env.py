@@ -44,6 +44,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("MAP_TILE_URL", "text", "", "Tile template such as https://tiles.example/{z}/{x}/{y}.png. Empty: the offline outline of countries. The CSP admits its host."),
     Setting("MAP_ATTRIBUTION", "text", "", "Credit shown on the map for MAP_TILE_URL."),
     Setting("EMAIL_URL", "secret", "", "SMTP address: smtp://user:password@host:587. Empty: mails are written to the log."),
+    Setting("EMAIL_FROM", "text", "voltyard@localhost", "Sender of mails, such as Voltyard <no-reply@cpo.example>."),
     Setting("FRAME_RETENTION_DAYS", "count", "30", "How many days OCPP frames are kept before their partition is dropped."),
     Setting("OCPP_MAX_FRAME_BYTES", "count", "262144", "Largest OCPP frame accepted from a station; a larger one closes its socket with 1009."),
     Setting("OCPP_MAX_DEPTH", "count", "32", "Deepest nesting of JSON accepted in an OCPP frame."),

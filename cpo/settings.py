@@ -193,12 +193,15 @@ SPECTACULAR_SETTINGS = {
         "ChargeState": "billing.models.ChargeState",
         "CommandKind": "stations.models.CommandKind",
         "CommandState": "stations.models.CommandState",
+        "IssueSeverity": "stations.models.IssueSeverity",
+        "IssueState": "stations.models.IssueState",
         "DerState": "stations.models.DerState",
         "DerType": "stations.models.DerType",
         "LimitSource": "stations.models.LimitSource",
         "ProfileKind": "stations.models.ProfileKind",
         "ProfileState": "stations.models.ProfileState",
         "SessionState": "stations.models.SessionState",
+        "StepKind": "stations.models.StepKind",
         "TokenKind": "fleets.models.TokenKind",
     },
     "APPEND_COMPONENTS": {
@@ -214,6 +217,7 @@ if _email.hostname:
 else:
     EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.read("EMAIL_FROM")
 FRAME_RETENTION_DAYS = env.read("FRAME_RETENTION_DAYS")
 OCPP_MAX_FRAME_BYTES = env.read("OCPP_MAX_FRAME_BYTES")
 OCPP_MAX_DEPTH = env.read("OCPP_MAX_DEPTH")

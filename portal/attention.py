@@ -16,6 +16,8 @@ from portal.templatetags.drawings import security_event
 from stations import visible, visible_security
 from stations.models import (
     Connector,
+    Issue,
+    IssueState,
     ListState,
     LocalList,
     OrphanMessage,
@@ -24,9 +26,11 @@ from stations.models import (
     SigningState,
 )
 from stations.services import security_events
+from stations.views.issues import SEVERITY_ORDER, of_actor, shown
 from tenants.models import Tenant
 from tenants.permissions import Actor, Permission
 
+MOST_ISSUES = 200
 GRACE = timedelta(minutes=2)  # a station that reconnects is no news
 
 
@@ -44,7 +48,18 @@ class Need:
 
 def needs(tenant: Tenant, actor: Actor) -> list[Need]:
     """Most urgent first."""
-    found = [*_faults(tenant, actor), *_security(tenant, actor), *_offline(tenant, actor)]
+    issues = list(
+        of_actor(tenant.pk, actor)
+        .exclude(state=IssueState.RESOLVED)
+        .order_by(SEVERITY_ORDER, "opened_at")[:MOST_ISSUES]
+    )
+    noticed = {(issue.signal, issue.station_id) for issue in issues}
+    found = [
+        *_issues(tenant, actor, issues),
+        *_faults(tenant, actor, noticed),
+        *_security(tenant, actor),
+        *_offline(tenant, actor, noticed),
+    ]
     found += _lists(tenant, actor)
     if actor.may(Permission.SESSION_REVIEW):
         found += [*_held(tenant, actor), *_orphans(tenant, actor)]
@@ -73,7 +88,25 @@ def _lists(tenant: Tenant, actor: Actor) -> Iterator[Need]:
         )
 
 
-def _faults(tenant: Tenant, actor: Actor) -> Iterator[Need]:
+def _issues(tenant: Tenant, actor: Actor, issues: list[Issue]) -> Iterator[Need]:
+    """What the rules have noticed, the quiet ones left out."""
+    for issue in issues:
+        one = shown(issue, actor)
+        if one.state == "snoozed":
+            continue
+        told = " ".join(f"{text}." for text in one.told)
+        yield Need(
+            state={"critical": "faulted", "major": "warning"}.get(issue.severity, "info"),
+            title=_("%(issue)s at %(site)s") % {"issue": one.title, "site": issue.site},
+            detail=" ".join(filter(None, (one.says, told, one.blocked))),
+            action=_("See the issue"),
+            url=reverse("issue", args=[tenant.slug, issue.pk]),
+            since=issue.since,
+        )
+
+
+def _faults(tenant: Tenant, actor: Actor, noticed: set[tuple[str, int]]) -> Iterator[Need]:
+    """Faults that no issue speaks of yet."""
     broken = (
         visible.connectors(tenant.pk, actor)
         .filter(effective="faulted")
@@ -82,6 +115,8 @@ def _faults(tenant: Tenant, actor: Actor) -> Iterator[Need]:
     )
     for connector in broken[:20]:
         station = connector.evse.station
+        if ("faulted", station.pk) in noticed:
+            continue
         yield Need(
             state="faulted",
             title=_("%(station)s, connector %(number)s is faulted")
@@ -133,7 +168,7 @@ def fault_text(connector: Connector) -> str:
     return ", ".join(parts) or _("The station gave no reason")
 
 
-def _offline(tenant: Tenant, actor: Actor) -> Iterator[Need]:
+def _offline(tenant: Tenant, actor: Actor, noticed: set[tuple[str, int]]) -> Iterator[Need]:
     silent = (
         visible.stations(tenant.pk, actor)
         .filter(online=False, last_seen_at__isnull=False)
@@ -143,6 +178,8 @@ def _offline(tenant: Tenant, actor: Actor) -> Iterator[Need]:
         .order_by("online_changed_at")
     )
     for station in silent[:20]:
+        if ("offline", station.pk) in noticed:
+            continue
         running = station.running
         effect = (
             ngettext(
@@ -159,7 +196,7 @@ def _offline(tenant: Tenant, actor: Actor) -> Iterator[Need]:
             title=_("%(station)s at %(site)s is offline") % {"station": station, "site": station.site},
             detail=effect,
             action=_("See its connection"),
-            url=reverse("station-timeline", args=[tenant.slug, station.pk]),
+            url=reverse("station-health", args=[tenant.slug, station.pk]),
             since=station.online_changed_at or station.last_seen_at,
         )
 
@@ -198,7 +235,7 @@ def _orphans(tenant: Tenant, actor: Actor) -> Iterator[Need]:
             % {"count": count},
             detail=_("The newest is from %(station)s. A charge may be missing.") % {"station": first.station},
             action=_("See the station"),
-            url=reverse("station-timeline", args=[tenant.slug, first.station_id]),
+            url=reverse("station-health", args=[tenant.slug, first.station_id]),
             since=first.received_at,
         )
 

@@ -66,6 +66,15 @@ _TABLE: dict[str, Appearance] = {
     "rated": Appearance("neutral", "check", _("Completed")),
     "held": Appearance("warning", "eye-exclamation", _("Held for review")),
     "void": Appearance("neutral", "ban", _("Not billed")),
+    # issues
+    "issue_open": Appearance("faulted", "alert-circle", _("Open")),
+    "issue_recovering": Appearance("charging", "tool", _("Recovery runs")),
+    "issue_escalated": Appearance("faulted", "arrow-up", _("Escalated")),
+    "issue_resolved": Appearance("available", "circle-check", _("Resolved")),
+    "snoozed": Appearance("neutral", "zzz", _("Quiet")),
+    "critical": Appearance("faulted", "alert-triangle", _("Critical")),
+    "major": Appearance("warning", "alert-circle", _("Major")),
+    "minor": Appearance("neutral", "info-circle", _("Minor")),
     # reservations
     "reservation_planned": Appearance("neutral", "calendar-time", _("Planned")),
     "reservation_requested": Appearance("preparing", "send", _("Asked of the station")),

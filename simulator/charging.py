@@ -275,6 +275,8 @@ class Charging(Metering):
     def _forget(self) -> None:
         self.device.reboot()
         for connector in self.connectors.values():
+            if self.quirks.reset_heals:
+                connector.fault = ""
             connector.reported = ""
 
     # -- what the other side asks for

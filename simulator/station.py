@@ -116,7 +116,8 @@ class SimulatedStation(Paying):
     def _new_connector(self, number: int, power_w: float, phases: int) -> Connector:
         amps = min(32.0, power_w / (230 * phases)) if self.kind == "ac" else 500.0
         register_wh = float(self.rng.randrange(100_000, 9_000_000))
-        return Connector(number, self.kind, phases, amps, power_w, register_wh=register_wh)
+        dead = self.quirks.dead_contactor
+        return Connector(number, self.kind, phases, amps, power_w, register_wh=register_wh, dead=dead)
 
     def _describe(self) -> None:
         self.model = "VY-DC 150" if self.kind == "dc" else "VY-AC 22"

@@ -27,15 +27,21 @@ from stations.models import (
     DisplayMessage,
     DisplayNotice,
     Evse,
+    Exclusion,
     Frame,
+    HealthPolicy,
     InstalledCertificate,
+    Issue,
+    IssueEvent,
     IssuerCertificate,
+    IssueRule,
     JournalCursor,
     JournalHead,
     LocalList,
     OrphanMessage,
     PasswordChange,
     PlugAndCharge,
+    PortMonth,
     PowerConstraint,
     PrepaidAccount,
     PrepaidEntry,
@@ -59,7 +65,9 @@ from stations.models import (
     StationCertificate,
     StationEvent,
     StationTariff,
+    StatusEntry,
     TrustAnchor,
+    UptimeReport,
     Variable,
     VatCheck,
     WebPayment,
@@ -389,6 +397,34 @@ class WebPaymentAccessAdmin(Viewed):
     exclude = ["secret"]
     list_display = ["station", "tenant", "digits", "validity_seconds", "created_at"]
     list_filter = ["tenant"]
+
+
+@admin.register(StatusEntry)
+class StatusEntryAdmin(Viewed):
+    list_display = ["at", "tenant", "station", "evse_number", "connector_number", "status", "error_code"]
+    list_filter = ["status", "tenant"]
+    search_fields = ["station__identity", "error_code"]
+    ordering = ["-id"]
+
+
+@admin.register(HealthPolicy)
+class HealthPolicyAdmin(Viewed):
+    list_display = ["tenant", "recovery_on", "mails"]
+    list_filter = ["recovery_on"]
+    search_fields = ["tenant__slug"]
+
+
+@admin.register(IssueRule)
+class IssueRuleAdmin(Viewed):
+    list_display = ["name", "tenant", "signal", "threshold", "severity", "active", "position"]
+    list_filter = ["signal", "active", "tenant"]
+    search_fields = ["name"]
+
+
+@admin.register(Issue)
+class IssueAdmin(Viewed):
+    list_display = ["id", "tenant", "signal", "station", "severity", "state", "opened_at", "resolution"]
+    list_filter = ["state", "severity", "signal", "tenant"]
     search_fields = ["station__identity"]
     ordering = ["-id"]
 
@@ -432,6 +468,46 @@ class BatterySwapAdmin(Viewed):
     list_display = ["id", "tenant", "station", "request_id", "token_uid", "state", "began_at", "out_at"]
     list_filter = ["state", "tenant"]
     search_fields = ["token_uid", "station__identity"]
+
+
+@admin.register(IssueEvent)
+class IssueEventAdmin(Viewed):
+    list_display = ["at", "tenant", "issue_id", "kind", "actor_label", "text"]
+    list_filter = ["kind", "tenant"]
+    search_fields = ["text"]
+    ordering = ["-id"]
+
+
+@admin.register(Exclusion)
+class ExclusionAdmin(Viewed):
+    list_display = [
+        "category",
+        "tenant",
+        "site",
+        "station",
+        "starts_at",
+        "ends_at",
+        "entered_by",
+        "withdrawn_at",
+    ]
+    list_filter = ["category", "tenant"]
+    search_fields = ["evidence", "reference", "station__identity"]
+
+
+@admin.register(PortMonth)
+class PortMonthAdmin(Viewed):
+    list_display = ["month", "tenant", "station", "evse", "period_s", "outage_s", "excluded_s", "final"]
+    list_filter = ["final", "tenant"]
+    search_fields = ["station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(UptimeReport)
+class UptimeReportAdmin(Viewed):
+    exclude = ["pdf", "csv"]
+    list_display = ["month", "tenant", "scheme", "site", "percent", "ports", "below", "made_by"]
+    list_filter = ["scheme", "tenant"]
+    search_fields = ["made_by"]
 
 
 @admin.register(TrustAnchor)

@@ -16,16 +16,20 @@ from stations.services import (
     connections,
     costs,
     displays,
+    escalation,
     guardian,
     local_lists,
     passwords,
     profiles,
     rating,
+    reports,
     reservations,
     rollouts,
     settlements,
     signing,
     station_tariffs,
+    uptime,
+    watch,
     web_payments,
 )
 from stations.services.pnc import vehicles
@@ -134,6 +138,39 @@ def _partitions(statement: str, *values: int) -> int:
             raise
         log.warning("partitions were busy", extra={"statement": statement})
         return 0
+
+
+@shared_task
+def watch_signals() -> int:
+    """Signals become issues, issues are followed to their end."""
+    now = timezone.now()
+    return _for_each_tenant("watch", lambda tenant_id: watch.sweep(tenant_id=tenant_id, now=now))
+
+
+@shared_task
+def mail_escalations() -> int:
+    """Tell by mail what has escalated. The mail server is waited for outside of any transaction."""
+    sent = 0
+    for tenant_id in Tenant.objects.order_by("id").values_list("id", flat=True):
+        try:
+            sent += escalation.mail_due(tenant_id=tenant_id)
+        except Exception:
+            log.exception("mailing failed", extra={"tenant": tenant_id})
+    return sent
+
+
+@shared_task
+def compute_uptime() -> int:
+    """Months of ports are brought up to date."""
+    now = timezone.now()
+    return _for_each_tenant("uptime", lambda tenant_id: uptime.sweep(tenant_id=tenant_id, now=now))
+
+
+@shared_task
+def report_uptime() -> int:
+    """The monthly reports, once a month's figures are final."""
+    now = timezone.now()
+    return _for_each_tenant("reports", lambda tenant_id: reports.monthly(tenant_id=tenant_id, now=now))
 
 
 @shared_task

@@ -26,21 +26,28 @@ from stations.models import (
     Command,
     CompositeTold,
     Connection,
+    Connector,
     Contract,
     ContractCheck,
     DerControl,
     DisplayMessage,
     DisplayNotice,
     Evse,
+    Exclusion,
     Frame,
+    HealthPolicy,
     InstalledCertificate,
+    Issue,
+    IssueEvent,
     IssuerCertificate,
+    IssueRule,
     JournalCursor,
     JournalHead,
     LocalList,
     OrphanMessage,
     PasswordChange,
     PlugAndCharge,
+    PortMonth,
     PowerConstraint,
     PrepaidAccount,
     PrepaidEntry,
@@ -64,7 +71,9 @@ from stations.models import (
     StationCertificate,
     StationEvent,
     StationTariff,
+    StatusEntry,
     TrustAnchor,
+    UptimeReport,
     Variable,
     VatCheck,
     WebPayment,
@@ -108,6 +117,10 @@ class World:
     command: Command
     quarantined: QuarantinedStation
     orphan: OrphanMessage
+    rule: IssueRule
+    issue: Issue
+    exclusion: Exclusion
+    report: UptimeReport
     charge: Charge
     notice: DisplayNotice
     message: DisplayMessage
@@ -159,6 +172,11 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "quarantined_id": lambda world: world.quarantined.pk,
     "row_id": lambda world: world.quarantined.pk,
     "orphan_id": lambda world: world.orphan.pk,
+    "rule_id": lambda world: world.rule.pk,
+    "issue_id": lambda world: world.issue.pk,
+    "exclusion_id": lambda world: world.exclusion.pk,
+    "report_id": lambda world: world.report.pk,
+    "form": lambda world: "csv",
     "charge_id": lambda world: world.charge.pk,
     "notice_id": lambda world: world.notice.pk,
     "message_id": lambda world: world.message.pk,
@@ -242,6 +260,31 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("POST", "quarantine/<int:quarantined_id>/adopt"): lambda world: {"site_id": world.site.pk},
     ("PATCH", "orphans/<int:orphan_id>"): lambda world: {"resolution": "Looked at"},
     ("POST", "orphans/<int:orphan_id>/apply"): lambda world: {"session_id": world.session.pk},
+    ("POST", "issues/bulk"): lambda world: {
+        "issue_ids": [world.issue.pk],
+        "action": "close",
+        "reason": "A test",
+    },
+    ("POST", "issues/<int:issue_id>/assign"): lambda world: {"assignee_id": world.member.pk},
+    ("POST", "issues/<int:issue_id>/snooze"): lambda world: {"until": None},
+    ("POST", "issues/<int:issue_id>/comment"): lambda world: {"text": "Looked at"},
+    ("POST", "issues/<int:issue_id>/close"): lambda world: {"reason": "A test"},
+    ("POST", "issue-rules"): lambda world: {"name": "Ours", "signal": "faulted", "site_ids": [world.site.pk]},
+    ("PATCH", "issue-rules/<int:rule_id>"): lambda world: {"grace_minutes": 5},
+    ("PATCH", "issue-policy"): lambda world: {"recovery_on": False},
+    ("POST", "exclusions"): lambda world: {
+        "category": "utility",
+        "site_id": world.site.pk,
+        "starts_at": "2026-03-01T00:00:00Z",
+        "ends_at": "2026-03-01T01:00:00Z",
+        "evidence": "Notice 7 of the utility",
+    },
+    ("POST", "exclusions/<int:exclusion_id>/withdraw"): lambda world: {"reason": "A test"},
+    ("POST", "uptime-reports"): lambda world: {
+        "scheme": "us",
+        "month": "2026-03-01",
+        "site_id": world.site.pk,
+    },
     ("POST", "sessions/<int:session_id>/release"): lambda world: {"energy_wh": "1000"},
     ("POST", "sessions/<int:session_id>/void"): lambda world: {"reason": "A test"},
     ("POST", "tokens"): lambda world: {"uid": "04AABBCC", "driver_id": world.driver.pk},
@@ -303,6 +346,11 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
     "stations/<int:station_id>/security/change/": lambda world: _next_change(world),
     "autocharge/switch/": lambda world: {"state": "on"},
     "stations/<int:station_id>/commands/send/": lambda world: {"kind": "clear_cache"},
+    "issues/bulk/": lambda world: {"action": "assign", "issue": world.issue.pk},
+    "issues/<int:issue_id>/act/": lambda world: {"action": "comment", "text": "Looked at"},
+    "issues/rules/policy/": lambda world: {"recovery_on": "on"},
+    "uptime/reports/new/": lambda world: {"scheme": "us", "month": "2026-03-01"},
+    "uptime/exclusions/<int:exclusion_id>/withdraw/": lambda world: {"reason": "A test"},
     "stations/<int:station_id>/access/reserve/": lambda world: {
         "place": "evse:1",
         "token_uid": "04AB12CD",
@@ -376,7 +424,7 @@ def _running(tenant: Tenant, station: Station, marker: str) -> Session:
 def _rows(tenant: Tenant, site: Site, station: Station, driver: Driver, marker: str) -> dict[str, Any]:
     now = datetime.now(UTC)
     money = {"excl_tax": Decimal("5.90"), "tax": Decimal("1.12"), "incl_tax": Decimal("7.02")}
-    return {
+    return _health(tenant, site, station, marker) | {
         "command": objects.create_command(tenant, station, note=marker),
         "quarantined": QuarantinedStation.objects.create(
             tenant=tenant, identity=f"Q-{marker}", first_seen_at=now, last_seen_at=now
@@ -602,6 +650,51 @@ def _plug_and_charge(
         "seen_vehicle": SeenVehicle.objects.create(
             tenant=tenant, uid=marker, kind="vin", station=station, first_seen_at=now,
             last_seen_at=now,
+        ),
+    }  # fmt: skip
+
+
+def _health(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str, Any]:
+    HealthPolicy.objects.create(tenant=tenant, mails=[f"{marker}@example.com"])
+    return health_of(tenant, site, station, marker)
+
+
+def health_of(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str, Any]:
+    """An issue, an exclusion, a month and a report of one station. Inside the tenant's scope."""
+    now = datetime.now(UTC)
+    connector = Connector.objects.filter(tenant=tenant, evse__station=station).order_by("id")[0]
+    rule = IssueRule.objects.create(
+        tenant=tenant,
+        name=marker,
+        signal="faulted",
+        threshold=1,
+        steps=[{"kind": "trigger", "wait_minutes": 1}],
+    )
+    issue = Issue.objects.create(
+        tenant=tenant, rule=rule, signal="faulted", site=site, station=station, connector=connector,
+        severity="major", since=now, opened_at=now, seen_at=now, evidence={"info": marker},
+    )  # fmt: skip
+    IssueEvent.objects.create(tenant=tenant, issue=issue, at=now, kind="comment", text=marker)
+    StatusEntry.objects.create(
+        tenant=tenant, station=station, evse_number=1, connector_number=1, status="faulted", info=marker, at=now,
+        received_at=now,
+    )  # fmt: skip
+    PortMonth.objects.create(
+        tenant=tenant, station=station, evse=connector.evse, month=now.date().replace(day=1), month_s=100,
+        period_s=100, unknown_s=0, outage_s=5, excluded_s=0, failed_s=0, uk_period_s=100, uk_down_s=5,
+        outages=[{"from": now.isoformat(), "to": now.isoformat(), "why": "faulted", "detail": marker, "seconds": 5}],
+        computed_at=now,
+    )  # fmt: skip
+    return {
+        "rule": rule,
+        "issue": issue,
+        "exclusion": Exclusion.objects.create(
+            tenant=tenant, category="utility", site=site, station=station, starts_at=now,
+            ends_at=datetime(2100, 1, 1, tzinfo=UTC), evidence=marker, entered_by="Olga",
+        ),
+        "report": UptimeReport.objects.create(
+            tenant=tenant, scheme="us", month=now.date().replace(day=1), csv=marker, pdf=b"%PDF", made_by=marker,
+            site=site,
         ),
     }  # fmt: skip
 

@@ -6,12 +6,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django import template
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from billing import words
-from portal.templatetags.voltyard import Number, badge, span
+from portal.templatetags.voltyard import Number, badge, icon_body, span
 from portal.vocabulary import appearance
 from stations.models import CommandKind
 
@@ -76,6 +77,12 @@ def spark(values: list[float]) -> SafeString | str:
 
 
 @register.simple_tag
+def mark_icon(name: str) -> SafeString:
+    """The strokes of an icon, for a drawing that scales them itself."""
+    return mark_safe(icon_body(name))
+
+
+@register.simple_tag
 def connector_badge(connector: Any) -> SafeString:
     """State of a connector as people should read it (stations.visible)."""
     return badge(connector.effective)
@@ -133,6 +140,12 @@ def decimal(text: Any) -> Decimal | None:
 
 
 @register.filter
+def minutes(seconds: int) -> str:
+    """Whole minutes, grouped."""
+    return number_format(round(seconds / 60), force_grouping=True)
+
+
+@register.filter
 def plainnumber(value: Number) -> str:
     """For SVG attributes: a dot, whatever the language."""
     return f"{float(value):.2f}"
@@ -173,6 +186,11 @@ def audit_action(action: str) -> str:
         "certificate": _("Certificate"),
         "authority": _("Authority"),
         "security": _("Security"),
+        "issue": _("Issue"),
+        "rule": _("Rule for issues"),
+        "health": _("Recovery"),
+        "exclusion": _("Exclusion from uptime"),
+        "report": _("Uptime report"),
     }
     verbs = {
         "create": _("created"),
@@ -211,6 +229,11 @@ def audit_action(action: str) -> str:
         "release": _("released for billing"),
         "import": _("imported"),
         "secret": _("new secret"),
+        "assign": _("given to a member"),
+        "snooze": _("made quiet"),
+        "close": _("closed"),
+        "recover": _("recovery asked for"),
+        "withdraw": _("withdrawn"),
     }
     if action == "command.cancel":
         return _("Command taken back")

@@ -30,7 +30,7 @@ Number: TypeAlias = int | float | Decimal
 _bodies: dict[str, str] = {}
 
 
-def _icon_body(name: str) -> str:
+def icon_body(name: str) -> str:
     """What stands inside the icon's <svg>. A missing one is empty and not remembered: packages may be under way."""
     if name not in _bodies:
         path = ICONS / "outline" / f"{name}.svg"
@@ -49,7 +49,7 @@ def icon(name: str, label: str = "") -> SafeString:
         '<svg class="icon" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" '
         'stroke-linecap="round" stroke-linejoin="round" {}>{}</svg>',
         role,
-        mark_safe(_icon_body(name)),
+        mark_safe(icon_body(name)),
     )
 
 

@@ -38,6 +38,21 @@ from stations.api.displays import (
 )
 from stations.api.events import ConnectionList, EventList
 from stations.api.frames import FrameExport, FrameList
+from stations.api.issues import (
+    IssueAssign,
+    IssueBulk,
+    IssueClose,
+    IssueComment,
+    IssueEvents,
+    IssueList,
+    IssueOne,
+    IssuePolicy,
+    IssueRecover,
+    IssueRuleList,
+    IssueRuleOne,
+    IssueSnooze,
+    StatusHistory,
+)
 from stations.api.limits import (
     ConstraintClear,
     ConstraintList,
@@ -84,6 +99,16 @@ from stations.api.sessions import (
     SessionVoid,
 )
 from stations.api.stations import StationList, StationOne, StationPassword
+from stations.api.uptime import (
+    ExclusionList,
+    ExclusionOne,
+    ExclusionWithdraw,
+    PortMonthList,
+    ReportCsv,
+    ReportList,
+    ReportOne,
+    ReportPdf,
+)
 from stations.api.variables import VariableList
 
 urlpatterns = [
@@ -96,6 +121,27 @@ urlpatterns = [
     path("stations/<int:station_id>/frames.jsonl", FrameExport.as_view(), name="station-frames-export"),
     path("stations/<int:station_id>/events", EventList.as_view(), name="station-events"),
     path("stations/<int:station_id>/connections", ConnectionList.as_view(), name="station-connections"),
+    path("stations/<int:station_id>/statuses", StatusHistory.as_view(), name="station-statuses"),
+    path("issues", IssueList.as_view(), name="issues"),
+    path("issues/bulk", IssueBulk.as_view(), name="issues-bulk"),
+    path("issues/<int:issue_id>", IssueOne.as_view(), name="issue"),
+    path("issues/<int:issue_id>/events", IssueEvents.as_view(), name="issue-events"),
+    path("issues/<int:issue_id>/assign", IssueAssign.as_view(), name="issue-assign"),
+    path("issues/<int:issue_id>/snooze", IssueSnooze.as_view(), name="issue-snooze"),
+    path("issues/<int:issue_id>/comment", IssueComment.as_view(), name="issue-comment"),
+    path("issues/<int:issue_id>/close", IssueClose.as_view(), name="issue-close"),
+    path("issues/<int:issue_id>/recover", IssueRecover.as_view(), name="issue-recover"),
+    path("issue-rules", IssueRuleList.as_view(), name="issue-rules"),
+    path("issue-rules/<int:rule_id>", IssueRuleOne.as_view(), name="issue-rule"),
+    path("issue-policy", IssuePolicy.as_view(), name="issue-policy"),
+    path("uptime", PortMonthList.as_view(), name="uptime"),
+    path("exclusions", ExclusionList.as_view(), name="exclusions"),
+    path("exclusions/<int:exclusion_id>", ExclusionOne.as_view(), name="exclusion"),
+    path("exclusions/<int:exclusion_id>/withdraw", ExclusionWithdraw.as_view(), name="exclusion-withdraw"),
+    path("uptime-reports", ReportList.as_view(), name="uptime-reports"),
+    path("uptime-reports/<int:report_id>", ReportOne.as_view(), name="uptime-report"),
+    path("uptime-reports/<int:report_id>/csv", ReportCsv.as_view(), name="uptime-report-csv"),
+    path("uptime-reports/<int:report_id>/pdf", ReportPdf.as_view(), name="uptime-report-pdf"),
     path("stations/<int:station_id>/limits", StationLimits.as_view(), name="station-limits"),
     path("stations/<int:station_id>/limits/daily", StationDaily.as_view(), name="station-limits-daily"),
     path("stations/<int:station_id>/limits/dynamic", StationDynamic.as_view(), name="station-limits-dynamic"),

@@ -43,6 +43,7 @@ LOOSE_REFERENCES = {
     "stations_sessioncost.stop_command_id": "the command that ended it, which may be gone by then",
     "stations_stationtariff.command_id": "the newest command about it, which may be gone by then",
     "stations_webpayment.start_command_id": "the command that started it, which may be gone by then",
+    "stations_issue.command_id": "the step under way; the command is looked up in the tenant",
     "stations_journalcursor.applied_id": "a position among frames",
     "stations_journalhead.last_id": "a position among frames",
     "stations_reading.session_id": "set where the session is known; a key would cost each reading a lookup",
