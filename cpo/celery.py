@@ -33,6 +33,7 @@ SCHEDULE = {
     "stations.tasks.take_offline_orphans": 10,
     "stations.tasks.advance_security": 10,
     "stations.tasks.renew_certificates": 900,
+    "stations.tasks.end_profiles": 30,
     "stations.tasks.ensure_partitions": 3600,
     "stations.tasks.drop_frames": 3600,
 }

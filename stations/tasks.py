@@ -21,6 +21,7 @@ from stations.services import (
     rating,
     reservations,
     rollouts,
+    security_profiles,
     signing,
 )
 from tenants.context import tenant_scope
@@ -61,6 +62,12 @@ def expire_commands() -> int:
 
 
 @shared_task
+def end_profiles() -> int:
+    """Charging profiles whose time or session is over come to their end."""
+    return _for_each_tenant("profiles", lambda tenant_id: profiles.sweep(tenant_id=tenant_id))
+
+
+@shared_task
 def sync_lists() -> int:
     """Local authorisation lists come in step with the tokens."""
     now = timezone.now()
@@ -90,7 +97,7 @@ def advance_security() -> int:
 
     def sweep(tenant_id: int) -> int:
         return (
-            profiles.sweep(tenant_id=tenant_id)
+            security_profiles.sweep(tenant_id=tenant_id)
             + passwords.settle(tenant_id=tenant_id)
             + rollouts.sweep(tenant_id=tenant_id)
         )

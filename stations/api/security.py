@@ -33,9 +33,9 @@ from stations.services import (
     authority,
     expiry,
     passwords,
-    profiles,
     rollouts,
     security_events,
+    security_profiles,
     signing,
     trust,
 )
@@ -564,14 +564,14 @@ class StationProfile(BelowStation):
 
     def put(self, request: Request, station_id: int) -> Response:
         given = self.given()
-        verb = profiles.reset if given["reset"] else profiles.require
+        verb = security_profiles.reset if given["reset"] else security_profiles.require
         verb(station=self.station(), actor=self.actor, profile=given["profile"])
         return self._answer()
 
     def _answer(self) -> Response:
         station = self.station()
         told = {
-            "least": profiles.current(station), "effective": station.effective_profile,
+            "least": security_profiles.current(station), "effective": station.effective_profile,
             "highest": station.highest_profile,
         }  # fmt: skip
         return self.answer(told)
@@ -618,7 +618,7 @@ class ChangeList(BelowStation):
         if "anchor_id" in given:
             anchors = TrustAnchor.objects.filter(tenant_id=self.tenant_id, archived_at=None)
             given["anchor"] = self.one(anchors, pk=given.pop("anchor_id"))
-        return self.answer(profiles.start(station=self.station(), actor=self.actor, **given))
+        return self.answer(security_profiles.start(station=self.station(), actor=self.actor, **given))
 
 
 class ChangeCancel(BelowStation):
@@ -633,7 +633,7 @@ class ChangeCancel(BelowStation):
     def post(self, request: Request, station_id: int, change_id: int) -> Response:
         self.given()
         rows = ProfileChange.objects.filter(tenant_id=self.tenant_id, station=self.station())
-        return self.answer(profiles.cancel(change=self.one(rows, pk=change_id), actor=self.actor))
+        return self.answer(security_profiles.cancel(change=self.one(rows, pk=change_id), actor=self.actor))
 
 
 class PasswordChangeOut(Out):

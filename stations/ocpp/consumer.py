@@ -15,7 +15,7 @@ from django.utils import timezone
 from stations.ocpp import access, gateway, metrics, versions
 from stations.ocpp.access import Entry, Refusal
 from stations.ocpp.link import Closed, Link
-from stations.services import connections, profiles, security_events, signing
+from stations.services import connections, security_events, security_profiles, signing
 from stations.services.connections import FoundStation, OpenRequest, RefusedRequest
 
 log = logging.getLogger("voltyard.gateway")
@@ -117,10 +117,10 @@ class StationConsumer(AsyncConsumer):
             await _refuse(scope, send, 401, "Identity or password is wrong.")
             return
         if entry.used_next or entry.certificate_id or entry.profile != found.effective_profile:
-            arrival = profiles.Arrival(
+            arrival = security_profiles.Arrival(
                 found.station_id or 0, opened.epoch, entry.profile, entry.certificate_id, entry.used_next
             )
-            await here.writer.call(found.tenant_id, profiles.arrived, arrival)
+            await here.writer.call(found.tenant_id, security_profiles.arrived, arrival)
         scope["headers"] = ()  # some kilobytes that an idle socket would hold for days
         link = Link(here, send, version, found, identity, opened.epoch)
         link.task = asyncio.current_task()

@@ -217,9 +217,9 @@ def handed_over(*, command: Command) -> None:
         row.detail = command.detail or f"The station answered {command.answer or command.state}."
     row.save(update_fields=["state", "detail"])
     _tell(row)
-    from stations.services import profiles
+    from stations.services import security_profiles
 
-    profiles.certificate_settled(
+    security_profiles.certificate_settled(
         station=row.station, installed=row.state == SigningState.INSTALLED, why=row.detail
     )
 

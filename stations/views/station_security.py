@@ -24,7 +24,7 @@ from stations.models import (
     StationCertificate,
     TrustAnchor,
 )
-from stations.services import passwords, profiles, signing, trust
+from stations.services import passwords, security_profiles, signing, trust
 from stations.views.command_form import is_v2
 from stations.views.common import get_station
 from tenants.errors import DomainError, NotFound
@@ -55,7 +55,7 @@ class ChangeForm(PortalForm):
 
     def __init__(self, *args: object, station: Station, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
-        present = profiles.current(station)
+        present = security_profiles.current(station)
         self.fields["profile"].choices = [  # type: ignore[attr-defined]
             (value, label) for value, label in _PROFILES.items() if value > present
         ]
@@ -63,7 +63,7 @@ class ChangeForm(PortalForm):
             tenant_id=station.tenant_id, use=CertificateUse.CSMS_ROOT, archived_at=None,
             not_after__gt=timezone.now(),
         )  # fmt: skip
-        self.fields["url"].initial = profiles.address(station)
+        self.fields["url"].initial = security_profiles.address(station)
         if not is_v2(station):
             for name in ("url", "slot", "interface"):
                 del self.fields[name]
@@ -79,7 +79,7 @@ def security(request: PageRequest, station_id: int) -> HttpResponse:
 def _page(request: PageRequest, station: Station, form: ChangeForm | None = None) -> HttpResponse:
     mine = {"tenant_id": station.tenant_id, "station": station}
     change = ProfileChange.objects.filter(**mine).first()
-    present = profiles.current(station)
+    present = security_profiles.current(station)
     context = {
         "station": station,
         "tab": "security",
@@ -109,7 +109,7 @@ def change(request: PageRequest, station_id: int) -> HttpResponse:
     form = ChangeForm(request.POST, station=station)
     if form.is_valid():
         try:
-            profiles.start(station=station, actor=request.actor, **form.cleaned_data)
+            security_profiles.start(station=station, actor=request.actor, **form.cleaned_data)
         except DomainError as error:
             form.refused(error)
     if form.errors:
@@ -124,7 +124,7 @@ def cancel(request: PageRequest, station_id: int, change_id: int) -> HttpRespons
     found = ProfileChange.objects.filter(tenant_id=station.tenant_id, station=station, pk=change_id).first()
     if found is None:
         raise NotFound
-    profiles.cancel(change=found, actor=request.actor)
+    security_profiles.cancel(change=found, actor=request.actor)
     return go(request, "station-security", station.pk)
 
 
@@ -133,7 +133,7 @@ def cancel(request: PageRequest, station_id: int, change_id: int) -> HttpRespons
 def reset(request: PageRequest, station_id: int) -> HttpResponse:
     """An owner's word: the station may come by profile 1 again."""
     station = get_station(request, station_id)
-    profiles.reset(station=station, actor=request.actor, profile=1)
+    security_profiles.reset(station=station, actor=request.actor, profile=1)
     messages.success(request, _t("%(name)s may come by profile 1 again.") % {"name": station})
     return go(request, "station-security", station.pk)
 

@@ -10,6 +10,7 @@ from stations.ocpp.v201 import (
     local_list,
     provisioning,
     reservation,
+    smart,
 )
 from stations.ocpp.version import Version, table
 
@@ -20,6 +21,9 @@ ANSWERS = table(
     certificates.ANSWERS,
     diagnostics.ANSWERS,
     reservation.ANSWERS,
+    diagnostics.ANSWERS,
+    reservation.ANSWERS,
+    smart.ANSWERS,
 )
 SAYS = table(
     provisioning.SAYS,
@@ -29,6 +33,7 @@ SAYS = table(
     local_list.SAYS,
     reservation.SAYS,
     certificates.SAYS,
+    smart.SAYS,
 )
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from simulator import SimulatedStation
 from stations.models import CommandKind, PasswordChange, ProfileChange, Station, StationCertificate
-from stations.services import passwords, profiles, trust
+from stations.services import passwords, security_profiles, trust
 from tenants.errors import Conflict
 from tenants.models import Tenant
 from tests.servers import Role
@@ -53,7 +53,7 @@ def verdict(version: str, word: str) -> dict[str, Any]:
 async def start(tenant: Tenant, station: Station, actor: Any, **given: Any) -> ProfileChange:
     return await rows(
         tenant,
-        lambda: profiles.start(station=Station.objects.get(pk=station.pk), actor=actor, **given),
+        lambda: security_profiles.start(station=Station.objects.get(pk=station.pk), actor=actor, **given),
     )
 
 
@@ -126,8 +126,8 @@ async def test_one_that_stays_without_a_word_is_restarted(
             ProfileChange.objects.filter(pk=change.pk).update(
                 stepped_at=timezone.now() - timedelta(minutes=2)
             )
-            profiles.sweep(tenant_id=tenant.pk)
-            profiles.sweep(tenant_id=tenant.pk)
+            security_profiles.sweep(tenant_id=tenant.pk)
+            security_profiles.sweep(tenant_id=tenant.pk)
 
         await rows(tenant, later)
         assert (await wire.next_call())[2] == "Reset"
@@ -157,7 +157,7 @@ async def test_when_time_is_up_the_old_profile_counts_on(
 
         def late() -> None:
             ProfileChange.objects.update(deadline=timezone.now() - timedelta(seconds=1))
-            profiles.sweep(tenant_id=tenant.pk)
+            security_profiles.sweep(tenant_id=tenant.pk)
 
         await rows(tenant, late)
         change = await newest(tenant, station)
@@ -173,10 +173,10 @@ async def test_a_change_can_be_given_up(
         change = await start(tenant, station, owner_actor, profile=2)
         await wire.answer(await wire.next_call(), {"status": "Accepted"})
         await in_state(tenant, station, "return")
-        await rows(tenant, lambda: profiles.cancel(change=change, actor=owner_actor))
+        await rows(tenant, lambda: security_profiles.cancel(change=change, actor=owner_actor))
         assert (await newest(tenant, station)).state == "cancelled"
         with pytest.raises(Conflict):
-            await rows(tenant, lambda: profiles.cancel(change=change, actor=owner_actor))
+            await rows(tenant, lambda: security_profiles.cancel(change=change, actor=owner_actor))
 
 
 @pytest.mark.skipif("extended_trigger" not in CommandKind.values, reason="needs the trigger's words")
@@ -196,8 +196,8 @@ async def test_a_station_that_forgets_to_ask_for_its_certificate_is_told_again(
             ProfileChange.objects.filter(pk=change.pk).update(
                 stepped_at=timezone.now() - timedelta(minutes=3)
             )
-            profiles.sweep(tenant_id=tenant.pk)
-            profiles.sweep(tenant_id=tenant.pk)
+            security_profiles.sweep(tenant_id=tenant.pk)
+            security_profiles.sweep(tenant_id=tenant.pk)
 
         await rows(tenant, later)
         call = await wire.next_call()
@@ -291,7 +291,7 @@ async def test_a_station_that_finds_no_way_falls_back(
 
         def late() -> None:
             ProfileChange.objects.update(deadline=timezone.now() - timedelta(seconds=1))
-            profiles.sweep(tenant_id=tenant.pk)
+            security_profiles.sweep(tenant_id=tenant.pk)
 
         await rows(tenant, late)
         change = await newest(tenant, station)

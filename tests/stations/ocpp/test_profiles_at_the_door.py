@@ -14,7 +14,7 @@ import websockets
 
 from cpo.embedded import ports
 from stations.models import SecurityEvent, Station, StationCertificate
-from stations.services import authority, profiles, signing
+from stations.services import authority, security_profiles, signing
 from tenants.context import tenant_scope
 from tenants.errors import Conflict, Forbidden
 from tenants.models import AuditRecord, Tenant
@@ -178,10 +178,12 @@ async def test_a_password_over_tls_is_profile_2_and_then_profile_1_is_closed(
 
     await eventually(noted)
     with pytest.raises(Forbidden):
-        await rows(tenant, lambda: profiles.reset(station=station, actor=operator, profile=1))
+        await rows(tenant, lambda: security_profiles.reset(station=station, actor=operator, profile=1))
     await rows(
         tenant,
-        lambda: profiles.reset(station=Station.objects.get(pk=station.pk), actor=owner_actor, profile=1),
+        lambda: security_profiles.reset(
+            station=Station.objects.get(pk=station.pk), actor=owner_actor, profile=1
+        ),
     )
     async with charger(gateway.ws_url, tenant.slug, station.identity, secret(station), version) as wire:
         assert (await told(tenant, station)).effective_profile == 1
@@ -360,7 +362,7 @@ async def test_old_tls_and_weak_suites_are_refused(
 async def test_the_desk_may_ask_for_more_than_a_station_does(
     gateway: Role, tenant: Tenant, station: Station, owner_actor: Any
 ) -> None:
-    await rows(tenant, lambda: profiles.require(station=station, actor=owner_actor, profile=2))
+    await rows(tenant, lambda: security_profiles.require(station=station, actor=owner_actor, profile=2))
     with pytest.raises(websockets.InvalidStatus) as refused:
         async with charger(gateway.ws_url, tenant.slug, station.identity, secret(station)):
             pass
@@ -368,7 +370,7 @@ async def test_the_desk_may_ask_for_more_than_a_station_does(
     with pytest.raises(Conflict):
         await rows(
             tenant,
-            lambda: profiles.require(
+            lambda: security_profiles.require(
                 station=Station.objects.get(pk=station.pk), actor=owner_actor, profile=1
             ),
         )
