@@ -21,8 +21,6 @@ ANSWERS = table(
     certificates.ANSWERS,
     diagnostics.ANSWERS,
     reservation.ANSWERS,
-    diagnostics.ANSWERS,
-    reservation.ANSWERS,
     smart.ANSWERS,
 )
 SAYS = table(
