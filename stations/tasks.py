@@ -25,6 +25,7 @@ from stations.services import (
     reports,
     reservations,
     rollouts,
+    security_profiles,
     settlements,
     signing,
     station_tariffs,
@@ -113,7 +114,7 @@ def advance_security() -> int:
 
     def sweep(tenant_id: int) -> int:
         return (
-            profiles.sweep(tenant_id=tenant_id)
+            security_profiles.sweep(tenant_id=tenant_id)
             + passwords.settle(tenant_id=tenant_id)
             + rollouts.sweep(tenant_id=tenant_id)
         )
