@@ -32,6 +32,7 @@ SCHEDULE = {
     "stations.tasks.sync_lists": 2,
     "stations.tasks.keep_reservations": 5,
     "stations.tasks.take_offline_orphans": 10,
+    "stations.tasks.end_profiles": 30,
     "stations.tasks.ensure_partitions": 3600,
     "stations.tasks.drop_frames": 3600,
 }

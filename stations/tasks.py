@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from stations.services import commands, connections, guardian, local_lists, rating, reservations
+from stations.services import commands, connections, guardian, local_lists, profiles, rating, reservations
 from stations.services.pnc import vehicles
 from tenants.context import tenant_scope
 from tenants.models import Tenant
@@ -55,6 +55,12 @@ def forget_vehicles() -> int:
 def expire_commands() -> int:
     """Commands that were not delivered in time, or whose gateway died, come to their end."""
     return _for_each_tenant("expire", lambda tenant_id: commands.expire(tenant_id=tenant_id))
+
+
+@shared_task
+def end_profiles() -> int:
+    """Charging profiles whose time or session is over come to their end."""
+    return _for_each_tenant("profiles", lambda tenant_id: profiles.sweep(tenant_id=tenant_id))
 
 
 @shared_task

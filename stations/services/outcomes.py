@@ -16,6 +16,13 @@ log = logging.getLogger("voltyard.commands")
 # Kind of command -> the verb that is told, "module.function", called as verb(command=...) in the transaction that ends
 # the command, whatever its end: answered, timed out, expired, cancelled. By name, for those verbs send commands.
 FOLLOWERS: dict[str, str] = {
+    "start": "stations.services.profiles.started",
+    "set_charging_profile": "stations.services.profile_life.settled",
+    "clear_charging_profile": "stations.services.profile_life.cleared",
+    "read_charging_profiles": "stations.services.profiles.read",
+    "update_dynamic_schedule": "stations.services.profile_life.updated",
+    "set_der_control": "stations.services.der.settled",
+    "clear_der_control": "stations.services.der.cleared",
     CommandKind.SEND_LIST: "stations.services.local_lists.follow",
     CommandKind.READ_LIST_VERSION: "stations.services.local_lists.follow",
     CommandKind.RESERVE: "stations.services.reservations.follow",

@@ -11,6 +11,7 @@ from stations.ocpp.v201 import (
     plug_and_charge,
     provisioning,
     reservation,
+    smart,
 )
 from stations.ocpp.version import Version, table
 
@@ -21,6 +22,8 @@ ANSWERS = table(
     diagnostics.ANSWERS,
     plug_and_charge.ANSWERS,
     reservation.ANSWERS,
+    reservation.ANSWERS,
+    smart.ANSWERS,
 )
 SAYS = table(
     provisioning.SAYS,
@@ -30,6 +33,7 @@ SAYS = table(
     local_list.SAYS,
     reservation.SAYS,
     certificates.SAYS,
+    smart.SAYS,
 )
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)

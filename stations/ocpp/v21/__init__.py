@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stations.ocpp import v201
-from stations.ocpp.v21 import certificates, plug_and_charge, streams
+from stations.ocpp.v21 import certificates, der, plug_and_charge, smart, streams
 from stations.ocpp.version import Version, table
 
 VERSION = Version(
@@ -11,5 +11,7 @@ VERSION = Version(
     "ocpp2.1",
     answers=v201.ANSWERS | table(plug_and_charge.ANSWERS),
     says=v201.SAYS | table(certificates.SAYS),
+    answers=v201.ANSWERS | table(der.ANSWERS, smart.ANSWERS),
+    says=v201.SAYS | table(der.SAYS, smart.SAYS, certificates.SAYS),
     sends=table(streams.SENDS),
 )
