@@ -9,9 +9,7 @@ from stations.ocpp.version import Version, table
 VERSION = Version(
     "2.1",
     "ocpp2.1",
-    answers=v201.ANSWERS | table(plug_and_charge.ANSWERS),
-    says=v201.SAYS | table(certificates.SAYS),
-    answers=v201.ANSWERS | table(der.ANSWERS, smart.ANSWERS),
+    answers=v201.ANSWERS | table(der.ANSWERS, plug_and_charge.ANSWERS, smart.ANSWERS),
     says=v201.SAYS | table(der.SAYS, smart.SAYS, certificates.SAYS),
     sends=table(streams.SENDS),
 )
