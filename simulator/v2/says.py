@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import fields
 from random import Random
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -64,10 +65,12 @@ class Says2:
             }
             for one in contract.hashes
         ]  # fmt: skip
+        # The package writes the name of this member in another way for each version.
+        name = next(one.name for one in fields(self.call.Authorize) if one.name.endswith("hash_data"))
         return self.call.Authorize(
             id_token={"id_token": contract.emaid, "type": "eMAID"},
             certificate=contract.chain or None,
-            iso15118_certificate_hash_data=told or None,
+            **({name: told} if told else {}),
         )
 
     def proved(self, answer: Any) -> tuple[str, str]:
