@@ -34,6 +34,7 @@ from stations.api.issues import (
     IssueRuleOne,
     IssueSnooze,
     StatusHistory,
+)
 from stations.api.limits import (
     ConstraintClear,
     ConstraintList,
