@@ -43,7 +43,7 @@ def advance(*, issue: Issue, rule: IssueRule, station: Station, finding: Finding
     """One look at one issue that is still there: note how the last step went, send the next one when it is due."""
     if not rule.steps or (issue.snoozed_until and issue.snoozed_until > now):
         return
-    if issue.command_id is not None and not _answered(issue, now):
+    if not answered(issue, now):
         return
     if issue.step_at is not None and issue.step:
         waited = timedelta(minutes=rule.steps[min(issue.step, len(rule.steps)) - 1]["wait_minutes"])
@@ -59,9 +59,11 @@ def advance(*, issue: Issue, rule: IssueRule, station: Station, finding: Finding
     _take(issue, rule, station, rule.steps[issue.step]["kind"], now)
 
 
-def _answered(issue: Issue, now: datetime) -> bool:
-    """Whether the last step's command has come to its end; its outcome is noted."""
-    command = Command.objects.filter(tenant_id=issue.tenant_id, pk=issue.command_id or 0).first()
+def answered(issue: Issue, now: datetime) -> bool:
+    """Whether no step's command is under way; the outcome of one that has ended is noted."""
+    if issue.command_id is None:
+        return True
+    command = Command.objects.filter(tenant_id=issue.tenant_id, pk=issue.command_id).first()
     if command is not None and not command.settled:
         return False
     issue.command_id = None

@@ -164,11 +164,11 @@ def _ends(
     if issue.gone_at is None:
         issue.gone_at = now
         issue.save(update_fields=["gone_at"])
+        recovery.answered(issue, now)
         return False
     if now - issue.gone_at < CALM:
         return False
-    if issue.command_id is not None:
-        recovery._answered(issue, now)
+    recovery.answered(issue, issue.gone_at)
     helped = issue.helped_by if issue.step_at else ""
     issues.resolve(
         issue=issue, now=issue.gone_at, helped_by=helped,
