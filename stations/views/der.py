@@ -237,7 +237,6 @@ def _shown(row: DerControl) -> dict[str, Any]:
         "points": points,
         "x": x_label,
         "y": y_label,
-        "minutes": None if row.duration_s is None else row.duration_s / 60,
     }
 
 
