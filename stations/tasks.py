@@ -22,7 +22,6 @@ from stations.services import (
     passwords,
     profiles,
     rating,
-    reports,
     reservations,
     rollouts,
     security_profiles,
@@ -30,6 +29,7 @@ from stations.services import (
     signing,
     station_tariffs,
     uptime,
+    uptime_reports,
     watch,
     web_payments,
 )
@@ -171,7 +171,7 @@ def compute_uptime() -> int:
 def report_uptime() -> int:
     """The monthly reports, once a month's figures are final."""
     now = timezone.now()
-    return _for_each_tenant("reports", lambda tenant_id: reports.monthly(tenant_id=tenant_id, now=now))
+    return _for_each_tenant("reports", lambda tenant_id: uptime_reports.monthly(tenant_id=tenant_id, now=now))
 
 
 @shared_task

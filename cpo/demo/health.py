@@ -24,7 +24,7 @@ from stations.models import (
     StatusEntry,
     StepKind,
 )
-from stations.services import exclusions, issue_rules, reports, uptime
+from stations.services import exclusions, issue_rules, uptime, uptime_reports
 from tenants.permissions import system
 
 WEEKS = 6
@@ -188,7 +188,7 @@ def _months(company: Company, now: datetime) -> None:
     last = uptime.shifted(this, -1)
     if len(company.sites) > 1:
         for scheme in ("us", "effective"):
-            reports.make(
+            uptime_reports.make(
                 tenant_id=company.tenant.pk, actor=system("Monthly reports"), scheme=scheme, month=last
             )
 

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from stations import visible
 from stations.models import Connector, Exclusion, ExclusionCategory, PortMonth, UptimeReport, UptimeScheme
-from stations.services import exclusions, reports, uptime
+from stations.services import exclusions, uptime, uptime_reports
 from tenants import queries as tenants
 from tenants.permissions import Permission
 from tenants.rest import Filters, IdFilter, In, Out, TenantView, Verb
@@ -202,7 +202,7 @@ class ReportList(ReportView):
     def post(self, request: Request) -> Response:
         given = self.given()
         self.row_for(given, "site", tenants.sites(self.tenant_id, self.actor))
-        return self.answer(reports.make(tenant_id=self.tenant_id, actor=self.actor, **given))
+        return self.answer(uptime_reports.make(tenant_id=self.tenant_id, actor=self.actor, **given))
 
 
 class ReportOne(ReportView):

@@ -33,7 +33,7 @@ from reportlab.platypus import (
 from stations.models import UptimeScheme
 
 if TYPE_CHECKING:
-    from stations.services.reports import Content, PortLine
+    from stations.services.uptime_reports import Content, PortLine
 
 INK, SOFT, LINE, WASH = HexColor("#161b1f"), HexColor("#525c65"), HexColor("#c6ccd2"), HexColor("#f0f2f4")
 GOOD, BAD = HexColor("#14693d"), HexColor("#a5211a")

@@ -24,7 +24,7 @@ from django.views.decorators.http import require_POST
 from stations import visible
 from stations.models import Connector, Exclusion, ExclusionCategory, PortMonth, UptimeReport, UptimeScheme
 from stations.services import exclusions as exclusion_verbs
-from stations.services import reports, uptime
+from stations.services import uptime, uptime_reports
 from stations.services.uptime import Sum
 from tenants import queries as tenants
 from tenants.errors import DomainError, NotFound
@@ -103,7 +103,7 @@ def uptime_page(request: PageRequest) -> HttpResponse:
         "line_y": HEIGHT * float(1 - (uptime.THRESHOLDS[scheme] - FLOOR) / (100 - FLOOR)),
         "height": HEIGHT,
         "lines": _lines(request, rows, scheme, site, station),
-        "outages": [_outage(one) for one in reports.worst_outages(rows, most=12)],
+        "outages": [_outage(one) for one in uptime_reports.worst_outages(rows, most=12)],
         "reports": _reports(request)[:6],
         "may_make": request.actor.may(Permission.STATION_EDIT),
         "months": [uptime.shifted(month, -n) for n in range(13)],
@@ -212,7 +212,7 @@ def report_new(request: PageRequest) -> HttpResponse:
         if site is None:
             raise NotFound
     try:
-        report = reports.make(
+        report = uptime_reports.make(
             tenant_id=request.tenant.pk, actor=request.actor, scheme=request.POST.get("scheme", "us"),
             month=month or timezone.now().date().replace(day=1), site=site,
         )  # fmt: skip

@@ -199,7 +199,7 @@ def test_a_report_is_made_kept_and_downloaded(
 
 
 def test_the_monthly_report_comes_once_late_news_are_in(tenant: Tenant, ill: Station) -> None:
-    from stations.services import reports
+    from stations.services import uptime_reports
 
     now = timezone.now()
     last = uptime.shifted(now.date().replace(day=1), -1)
@@ -208,9 +208,9 @@ def test_the_monthly_report_comes_once_late_news_are_in(tenant: Tenant, ill: Sta
     with tenant_scope(tenant.pk):
         Connection.objects.filter(station=ill).update(opened_at=start)
         uptime.refresh(tenant_id=tenant.pk, months=[last], now=now)
-        assert reports.monthly(tenant_id=tenant.pk, now=end + timedelta(days=1)) == 0
-        assert reports.monthly(tenant_id=tenant.pk, now=end + timedelta(days=8)) == 2
-        assert reports.monthly(tenant_id=tenant.pk, now=end + timedelta(days=9)) == 0
+        assert uptime_reports.monthly(tenant_id=tenant.pk, now=end + timedelta(days=1)) == 0
+        assert uptime_reports.monthly(tenant_id=tenant.pk, now=end + timedelta(days=8)) == 2
+        assert uptime_reports.monthly(tenant_id=tenant.pk, now=end + timedelta(days=9)) == 0
         assert set(UptimeReport.objects.values_list("scheme", flat=True)) == {"us", "effective"}
 
 
