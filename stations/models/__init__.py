@@ -1,7 +1,18 @@
 """What happens at a charger."""
 
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
+from stations.models.customer import CustomerQuery, CustomerQueryState, NetworkProfile
 from stations.models.journal import Frame, GatewayProcess, JournalCursor, JournalHead, Reading, StationEvent
+from stations.models.monitoring import (
+    SEVERITY,
+    Alert,
+    Monitor,
+    MonitorBase,
+    MonitorKind,
+    MonitorState,
+    Stream,
+    StreamValue,
+)
 from stations.models.session import (
     Authorization,
     OrphanMessage,
@@ -18,32 +29,71 @@ from stations.models.station import (
     QuarantinedStation,
     Registration,
     Station,
+)
+from stations.models.template import (
+    ConfigurationTemplate,
+    DesiredSetting,
+    DriftState,
+    StationDrift,
+    TemplateMode,
+    VendorProfile,
+)
+from stations.models.variable import (
+    OPEN_CHANGES,
+    ChangeState,
+    ConfigurationRun,
+    DeviceReport,
+    ReportState,
     Variable,
+    VariableChange,
 )
 
 __all__ = [
     "ONLY_IN",
+    "OPEN_CHANGES",
+    "SEVERITY",
+    "Alert",
     "Authorization",
+    "ChangeState",
     "Command",
     "CommandKind",
     "CommandState",
+    "ConfigurationRun",
+    "ConfigurationTemplate",
     "Connection",
     "Connector",
     "ConnectorStatus",
+    "CustomerQuery",
+    "CustomerQueryState",
+    "DesiredSetting",
+    "DeviceReport",
+    "DriftState",
     "Evse",
     "Frame",
     "GatewayProcess",
     "JournalCursor",
     "JournalHead",
+    "Monitor",
+    "MonitorBase",
+    "MonitorKind",
+    "MonitorState",
+    "NetworkProfile",
     "OrphanMessage",
     "PowerType",
     "QuarantinedStation",
     "Reading",
     "Registration",
+    "ReportState",
     "Session",
     "SessionEvent",
     "SessionState",
     "Station",
+    "StationDrift",
     "StationEvent",
+    "Stream",
+    "StreamValue",
+    "TemplateMode",
     "Variable",
+    "VariableChange",
+    "VendorProfile",
 ]

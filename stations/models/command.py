@@ -22,11 +22,34 @@ class CommandKind(models.TextChoices):
     TRIGGER = "trigger", _("Ask for a message")
     CLEAR_CACHE = "clear_cache", _("Clear the authorisation cache")
     DATA_TRANSFER = "data_transfer", _("Vendor message")
+    # The device model, monitors, customers' data and network of 2.x
+    READ_COMPONENTS = "read_components", _("Read a part of the device model")
+    SET_MONITORS = "set_monitors", _("Set monitors")
+    CLEAR_MONITORS = "clear_monitors", _("Remove monitors")
+    READ_MONITORS = "read_monitors", _("Read the monitors")
+    SET_MONITORING_BASE = "set_monitoring_base", _("Choose the set of monitors")
+    SET_MONITORING_LEVEL = "set_monitoring_level", _("Choose what is worth an event")
+    CUSTOMER_INFORMATION = "customer_information", _("Data kept of a customer")
+    SET_NETWORK_PROFILE = "set_network_profile", _("Set a network profile")
+    ADJUST_STREAM = "adjust_stream", _("Change an event stream")
+    READ_STREAMS = "read_streams", _("Read the event streams")
+    TRANSACTION_STATUS = "transaction_status", _("Ask whether a transaction still runs")
 
 
 # Kinds that not every version can say, with those that can; tests hold it against the versions' tables.
 ONLY_IN: dict[str, tuple[str, ...]] = {
     CommandKind.READ_REPORT: ("2.0.1", "2.1"),
+    CommandKind.READ_COMPONENTS: ("2.0.1", "2.1"),
+    CommandKind.SET_MONITORS: ("2.0.1", "2.1"),
+    CommandKind.CLEAR_MONITORS: ("2.0.1", "2.1"),
+    CommandKind.READ_MONITORS: ("2.0.1", "2.1"),
+    CommandKind.SET_MONITORING_BASE: ("2.0.1", "2.1"),
+    CommandKind.SET_MONITORING_LEVEL: ("2.0.1", "2.1"),
+    CommandKind.CUSTOMER_INFORMATION: ("2.0.1", "2.1"),
+    CommandKind.SET_NETWORK_PROFILE: ("2.0.1", "2.1"),
+    CommandKind.ADJUST_STREAM: ("2.1",),
+    CommandKind.READ_STREAMS: ("2.1",),
+    CommandKind.TRANSACTION_STATUS: ("2.0.1", "2.1"),
 }
 
 

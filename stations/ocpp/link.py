@@ -37,6 +37,12 @@ class Closed(Exception):
         self.code, self.reason = code, reason
 
 
+def _conceal(frame: frames.Incoming, members: tuple[str, ...]) -> None:
+    """Keep members of the payload out of the log of frames."""
+    if isinstance(frame.payload, dict):
+        frame.payload_json = orjson.dumps({**frame.payload, **dict.fromkeys(members, "***")})
+
+
 class Link:
     __slots__ = (
         "allowance", "allowance_at", "answer", "answer_id", "bad_frames",
@@ -133,6 +139,9 @@ class Link:
             self._bad("not_supported")
             return
         metrics.CALLS[version.name, action] += 1
+        private = answer.private if isinstance(answer, Ask) else ()
+        if private:
+            _conceal(frame, private)
         compiled = schemas.validator(version.name, action, False)
         if not compiled.is_valid(frame.payload):  # type: ignore[union-attr]
             wrong = self._tolerated(frame)
@@ -140,6 +149,8 @@ class Link:
                 await self._fail(frame, *wrong, now)
                 self._bad("schema")
                 return
+            if private:
+                _conceal(frame, private)
         if self.registration == Registration.REJECTED and action not in ("BootNotification", "Heartbeat"):
             await self._fail(frame, "SecurityError", "This station is not accepted here.", now)
             return

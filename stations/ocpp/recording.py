@@ -5,8 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from stations.neutral import EventReport, MeterReport, StatusReport, VariablesTold
-from stations.services import connectors, devices, events, readings
+from stations.neutral import (
+    EventReport,
+    MeterReport,
+    MonitorEvent,
+    MonitorsAnswered,
+    MonitorsCleared,
+    MonitorsTold,
+    ReportPart,
+    ReportPromised,
+    SettingsAnswered,
+    StatusReport,
+    StreamClosed,
+    StreamOffer,
+    StreamsListed,
+    StreamTold,
+    TransactionStatusTold,
+    VariablesTold,
+)
+from stations.services import (
+    alerts,
+    configuration,
+    connectors,
+    devices,
+    events,
+    monitors,
+    quirks,
+    readings,
+    streams,
+)
+from stations.services import reports as device_reports
 
 # In this order; each verb gets all reports of its kind in the order told.
 RECORDERS: dict[type, Callable[..., Any]] = {
@@ -14,13 +42,25 @@ RECORDERS: dict[type, Callable[..., Any]] = {
     StatusReport: connectors.record_status,
     EventReport: events.record,
     VariablesTold: devices.record,
+    SettingsAnswered: configuration.record_answers,
+    MonitorsTold: monitors.record_told,
+    MonitorsAnswered: monitors.record_answers,
+    MonitorsCleared: monitors.record_cleared,
+    MonitorEvent: alerts.record,
+    ReportPromised: device_reports.record_promises,
+    ReportPart: device_reports.record_parts,
+    StreamOffer: streams.record_offers,
+    StreamTold: streams.record_values,
+    StreamClosed: streams.record_closed,
+    StreamsListed: streams.record_list,
+    TransactionStatusTold: events.record_transaction_status,
 }
 
 
 def record(*, tenant_id: int, reports: Sequence[Any]) -> None:
     """Keep the reports, inside the caller's transaction. LookupError for one that no verb takes."""
     by_kind: dict[type, list[Any]] = {}
-    for report in reports:
+    for report in quirks.corrected(tenant_id, reports):
         by_kind.setdefault(type(report), []).append(report)
     if unknown := by_kind.keys() - RECORDERS.keys():
         raise LookupError(f"No verb takes {sorted(kind.__name__ for kind in unknown)}.")

@@ -55,12 +55,16 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A CALL that a verb answers: `request` puts it in neutral words, `respond` puts the verb's answer on the wire."""
+    """A CALL that a verb answers: `request` puts it in neutral words, `respond` puts the verb's answer on the wire.
+
+    `private`: members of the payload that the log of frames must not keep.
+    """
 
     verb: Verb
     request: Callable[[Asked], Any]
     respond: Callable[[Any, Asked], Payload]
     cases: str = ""
+    private: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,16 @@ from tenants.permissions import Actor, Permission
 from tenants.services import audit, facts
 
 CHANNEL = "station_command"  # PostgreSQL NOTIFY, payload "<tenant id>:<station id>"
-NEEDS = {CommandKind.WRITE_CONFIGURATION: Permission.STATION_CONFIGURE}
-SECRET_NAMES = ("password", "authorizationkey", "secret")
+NEEDS = {
+    CommandKind.CLEAR_MONITORS: Permission.STATION_CONFIGURE,
+    CommandKind.CUSTOMER_INFORMATION: Permission.DRIVER_VIEW,
+    CommandKind.SET_MONITORING_BASE: Permission.STATION_CONFIGURE,
+    CommandKind.SET_MONITORING_LEVEL: Permission.STATION_CONFIGURE,
+    CommandKind.SET_MONITORS: Permission.STATION_CONFIGURE,
+    CommandKind.SET_NETWORK_PROFILE: Permission.STATION_CONFIGURE,
+    CommandKind.WRITE_CONFIGURATION: Permission.STATION_CONFIGURE,
+}
+SECRET_NAMES = ("password", "authorizationkey", "secret", "simpin")
 OPEN = (CommandState.QUEUED, CommandState.SENT)
 
 
@@ -44,7 +52,9 @@ def _with_secrets(arguments: Any, replace: Callable[[Any], Any]) -> Any:
         hides = is_secret(str(arguments.get("name") or arguments.get("key") or inner or ""))
         return {
             key: replace(value)
-            if is_secret(key) or (hides and key in ("value", "attributeValue"))
+            if is_secret(key)
+            or (hides and key in ("value", "attributeValue"))
+            or (key == "key" and "server" in arguments)  # 2.x VPNType: the shared secret
             else _with_secrets(value, replace)
             for key, value in arguments.items()
         }
@@ -93,6 +103,8 @@ def request_command(
     if station is None or (actor.site_ids is not None and station.site_id not in actor.site_ids):
         raise NotFound("There is no such station.")
     actor.require(NEEDS.get(CommandKind(kind), Permission.STATION_COMMAND), site_id=station.site_id)
+    if kind == CommandKind.CUSTOMER_INFORMATION:  # to see a customer's data is not yet to steer a station
+        actor.require(Permission.STATION_COMMAND, site_id=station.site_id)
     spoken = ONLY_IN.get(CommandKind(kind))
     if spoken and station.ocpp_version and station.ocpp_version not in spoken:
         raise Invalid(

@@ -9,13 +9,20 @@ from typing import cast
 
 from django.db import transaction
 
-from stations.models import Command
+from stations.models import Command, CommandKind
 
 log = logging.getLogger("voltyard.commands")
 
 # Kind of command -> the verb that is told, "module.function", called as verb(command=...) in the transaction that ends
 # the command, whatever its end: answered, timed out, expired, cancelled. By name, for those verbs send commands.
-FOLLOWERS: dict[str, str] = {}
+FOLLOWERS: dict[str, str] = {
+    CommandKind.CUSTOMER_INFORMATION: "stations.services.customers.follow",
+    CommandKind.SET_MONITORING_BASE: "stations.services.monitors.follow_base",
+    CommandKind.SET_MONITORING_LEVEL: "stations.services.monitors.follow_level",
+    CommandKind.SET_MONITORS: "stations.services.monitors.follow",
+    CommandKind.SET_NETWORK_PROFILE: "stations.services.networks.follow",
+    CommandKind.WRITE_CONFIGURATION: "stations.services.configuration.follow_write",
+}
 
 
 def follow(command: Command) -> None:

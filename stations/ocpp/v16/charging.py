@@ -69,6 +69,7 @@ def _stop(asked: Asked) -> StopRequest:
         token=TokenShown(uid=told["idTag"]) if told.get("idTag") else None,
         reason=told.get("reason", "Local"),  # 6.49: absent means Local
         samples=wire.samples_16(told.get("transactionData", ())),
+        reason_told="reason" in told,
     )
 
 

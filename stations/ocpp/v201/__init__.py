@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
-from stations.ocpp.v201 import availability, charging, diagnostics, provisioning
+from stations.ocpp.v201 import (
+    availability,
+    charging,
+    customer,
+    diagnostics,
+    monitoring,
+    network,
+    provisioning,
+    transactions,
+    variables,
+)
 from stations.ocpp.version import Version, table
 
-ANSWERS = table(provisioning.ANSWERS, charging.ANSWERS, availability.ANSWERS, diagnostics.ANSWERS)
-SAYS = table(provisioning.SAYS, charging.SAYS, availability.SAYS, diagnostics.SAYS)
+ANSWERS = table(
+    provisioning.ANSWERS,
+    variables.ANSWERS,
+    charging.ANSWERS,
+    availability.ANSWERS,
+    diagnostics.ANSWERS,
+    monitoring.ANSWERS,
+    customer.ANSWERS,
+)
+SAYS = table(
+    provisioning.SAYS,
+    variables.SAYS,
+    charging.SAYS,
+    transactions.SAYS,
+    availability.SAYS,
+    diagnostics.SAYS,
+    monitoring.SAYS,
+    customer.SAYS,
+    network.SAYS,
+)
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)
