@@ -1,5 +1,6 @@
 """What happens at a charger."""
 
+from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
 from stations.models.customer import CustomerQuery, CustomerQueryState, NetworkProfile
 from stations.models.journal import Frame, GatewayProcess, JournalCursor, JournalHead, Reading, StationEvent
@@ -54,6 +55,7 @@ __all__ = [
     "SEVERITY",
     "Alert",
     "Authorization",
+    "CertificateUse",
     "ChangeState",
     "Command",
     "CommandKind",
@@ -71,6 +73,7 @@ __all__ = [
     "Evse",
     "Frame",
     "GatewayProcess",
+    "InstalledCertificate",
     "JournalCursor",
     "JournalHead",
     "Monitor",
@@ -93,6 +96,7 @@ __all__ = [
     "Stream",
     "StreamValue",
     "TemplateMode",
+    "TrustAnchor",
     "Variable",
     "VariableChange",
     "VendorProfile",

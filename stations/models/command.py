@@ -34,6 +34,10 @@ class CommandKind(models.TextChoices):
     ADJUST_STREAM = "adjust_stream", _("Change an event stream")
     READ_STREAMS = "read_streams", _("Read the event streams")
     TRANSACTION_STATUS = "transaction_status", _("Ask whether a transaction still runs")
+    INSTALL_CERTIFICATE = "install_certificate", _("Install a root certificate")
+    DELETE_CERTIFICATE = "delete_certificate", _("Delete a certificate")
+    READ_CERTIFICATES = "read_certificates", _("List installed certificates")
+    SEND_CERTIFICATE = "send_certificate", _("Hand over a signed certificate")
 
 
 # Kinds that not every version can say, with those that can; tests hold it against the versions' tables.

@@ -51,8 +51,10 @@ class CustomerQuery(TenantModel):
 
 
 class NetworkProfile(TenantModel):
-    """A slot of a 2.x station with the address and the way of a connection (B09), as it was set from here. Passwords are
-    sent and not kept."""
+    """A slot of a 2.x station with the address and the way of a connection (B09), as it was set from here.
+
+    Passwords are sent and not kept.
+    """
 
     class State(models.TextChoices):
         ASKED = "asked", _("Asked of the station")

@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from stations.neutral import (
+    CertificateGone,
+    CertificatesTold,
+    CertificateTaken,
     EventReport,
     MeterReport,
     MonitorEvent,
@@ -33,6 +36,7 @@ from stations.services import (
     quirks,
     readings,
     streams,
+    trust,
 )
 from stations.services import reports as device_reports
 
@@ -54,6 +58,9 @@ RECORDERS: dict[type, Callable[..., Any]] = {
     StreamClosed: streams.record_closed,
     StreamsListed: streams.record_list,
     TransactionStatusTold: events.record_transaction_status,
+    CertificatesTold: trust.record_listing,
+    CertificateTaken: trust.record_taken,
+    CertificateGone: trust.record_gone,
 }
 
 

@@ -29,6 +29,9 @@ NEEDS = {
     CommandKind.SET_MONITORING_LEVEL: Permission.STATION_CONFIGURE,
     CommandKind.SET_MONITORS: Permission.STATION_CONFIGURE,
     CommandKind.SET_NETWORK_PROFILE: Permission.STATION_CONFIGURE,
+    CommandKind.INSTALL_CERTIFICATE: Permission.STATION_CONFIGURE,
+    CommandKind.DELETE_CERTIFICATE: Permission.STATION_CONFIGURE,
+    CommandKind.SEND_CERTIFICATE: Permission.STATION_CONFIGURE,
     CommandKind.WRITE_CONFIGURATION: Permission.STATION_CONFIGURE,
 }
 SECRET_NAMES = ("password", "authorizationkey", "secret", "simpin")

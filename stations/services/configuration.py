@@ -93,7 +93,7 @@ def read_setting(given: Mapping[str, Any]) -> Setting:
 
 
 def check(station: Station, setting: Setting) -> None:
-    """Invalid where the device model says that the station cannot take this value. What is unknown goes out as given."""
+    """Invalid where the device model says that the station cannot take this value. The unknown goes out as given."""
     known = Variable.objects.filter(
         tenant_id=station.tenant_id, station=station, **verification.named(setting.key)
     ).first()
@@ -423,8 +423,8 @@ def purge(*, tenant_id: int, now: datetime) -> int:
     with connections[current_alias()].cursor() as cursor:
         cursor.execute(
             """
-            DELETE FROM stations_variablechange WHERE tenant_id = %(tenant)s AND state NOT IN ('asked', 'taken', 'reset')
-            AND (asked_at < %(old)s OR id IN (
+            DELETE FROM stations_variablechange
+            WHERE tenant_id = %(tenant)s AND state NOT IN ('asked', 'taken', 'reset') AND (asked_at < %(old)s OR id IN (
                 SELECT id FROM (
                     SELECT id, row_number() OVER (PARTITION BY station_id, component, component_instance, evse_number,
                         connector_number, name, instance, attribute ORDER BY id DESC) n

@@ -1,4 +1,4 @@
-"""What stations keep of customers (N09) and its deletion (N10). Personal data: encrypted, read by few, deleted after use."""
+"""What stations keep of customers (N09) and its deletion (N10): encrypted, read by few, deleted after use."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from stations.services import (
     meters,
     orphans,
     places,
+    quirks,
     readings,
     remote,
     sheets,

@@ -11,7 +11,7 @@ from fleets.services import authorization
 from fleets.services.authorization import Judgement, Shown
 from fleets.uid import normal_uid
 from stations.neutral import TokenShown, TransactionAnswer, TransactionEvent
-from stations.services import chronicle, clock, guardian, places, readings, remote, sheets, tokens
+from stations.services import chronicle, clock, guardian, places, quirks, readings, remote, sheets, tokens
 from stations.services.chronicle import Told, content_hash
 from stations.services.places import Place
 from stations.services.sessions import TOKEN_REFUSED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stations.ocpp.v201 import (
     availability,
+    certificates,
     charging,
     customer,
     diagnostics,
@@ -30,6 +31,7 @@ SAYS = table(
     charging.SAYS,
     transactions.SAYS,
     availability.SAYS,
+    certificates.SAYS,
     diagnostics.SAYS,
     monitoring.SAYS,
     customer.SAYS,

@@ -1,4 +1,4 @@
-"""Block B: the device model. Variables read and written, several at once (B05, B06), and reports in parts (B07, B08)."""
+"""Block B: the device model. Variables, several at once (B05, B06), and reports in parts (B07, B08)."""
 
 from __future__ import annotations
 

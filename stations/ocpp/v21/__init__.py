@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from stations.ocpp import v201
-from stations.ocpp.v21 import monitoring, network, streams
+from stations.ocpp.v21 import certificates, monitoring, network, streams
 from stations.ocpp.version import Version, table
 
 VERSION = Version(
     "2.1",
     "ocpp2.1",
     answers=v201.ANSWERS | table(streams.ANSWERS),
-    says=v201.SAYS | table(monitoring.SAYS, network.SAYS, streams.SAYS),
+    says=v201.SAYS | table(certificates.SAYS, monitoring.SAYS, network.SAYS, streams.SAYS),
     sends=table(streams.SENDS),
 )

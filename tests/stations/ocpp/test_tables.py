@@ -19,18 +19,28 @@ ANSWERS_2X = {
     "Authorize", "BootNotification", "DataTransfer", "FirmwareStatusNotification", "Heartbeat",
     "LogStatusNotification", "MeterValues", "NotifyEvent", "NotifyReport", "SecurityEventNotification",
     "StatusNotification", "TransactionEvent",
+    "NotifyCustomerInformation", "NotifyMonitoringReport",
+}  # fmt: skip
+ANSWERS_21 = {
+    "ClosePeriodicEventStream", "OpenPeriodicEventStream",
 }  # fmt: skip
 SAYS = {
     "1.6": {
         "ClearCache", "DataTransfer", "GetConfiguration", "Reset", "ChangeAvailability", "RemoteStartTransaction",
         "RemoteStopTransaction", "TriggerMessage", "UnlockConnector", "ChangeConfiguration",
+        "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
     },
     "2.0.1": {
         "ClearCache", "DataTransfer", "GetVariables", "GetBaseReport", "Reset", "ChangeAvailability",
         "RequestStartTransaction", "RequestStopTransaction", "TriggerMessage", "UnlockConnector", "SetVariables",
+        "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
     },
 }  # fmt: skip
-SAYS["2.1"] = SAYS["2.0.1"]
+SAYS["2.0.1"] |= {
+    "ClearVariableMonitoring", "CustomerInformation", "GetMonitoringReport", "GetReport", "GetTransactionStatus",
+    "SetMonitoringBase", "SetMonitoringLevel", "SetNetworkProfile", "SetVariableMonitoring",
+}  # fmt: skip
+SAYS["2.1"] = SAYS["2.0.1"] | {"AdjustPeriodicEventStream", "GetPeriodicEventStream"}
 ARGUMENTS: dict[str, dict[str, Any]] = {
     CommandKind.RESET: {"hard": True},
     CommandKind.START: {"evse": 1, "token_uid": "04A2B3", "token_kind": "iso14443"},
@@ -47,12 +57,55 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     CommandKind.TRIGGER: {"message": "status", "evse": 1},
     CommandKind.CLEAR_CACHE: {},
     CommandKind.DATA_TRANSFER: {"vendor_id": "acme", "message_id": "hello", "data": "x"},
+    CommandKind.READ_COMPONENTS: {
+        "variables": [{"component": "EVSE", "evse": 1}],
+        "criteria": ["problem"],
+    },
+    CommandKind.SET_MONITORS: {
+        "monitors": [
+            {
+                "component": "EVSE",
+                "evse": 1,
+                "name": "Temperature",
+                "kind": "upper",
+                "value": 80,
+                "severity": 3,
+            }
+        ]
+    },
+    CommandKind.CLEAR_MONITORS: {"ids": [12]},
+    CommandKind.READ_MONITORS: {"criteria": ["threshold"]},
+    CommandKind.SET_MONITORING_BASE: {"base": "factory"},
+    CommandKind.SET_MONITORING_LEVEL: {"severity": 6},
+    CommandKind.CUSTOMER_INFORMATION: {"token_uid": "04A2B3", "report": True},
+    CommandKind.SET_NETWORK_PROFILE: {
+        "slot": 1,
+        "url": "wss://csms.example.com/ocpp",
+        "ocpp_version": "2.0.1",
+        "interface": "wired0",
+        "security_profile": 2,
+        "apn": {"name": "internet", "password": "p", "pin_secret": "1234"},
+        "vpn": {"server": "vpn.example.com", "user": "u", "password": "p", "key_secret": "k"},
+    },
+    CommandKind.ADJUST_STREAM: {"id": 1, "interval_s": 60},
+    CommandKind.READ_STREAMS: {},
+    CommandKind.TRANSACTION_STATUS: {"transaction_id": "t-1"},
+    CommandKind.INSTALL_CERTIFICATE: {"use": "csms_root", "certificate": "PEM"},
+    CommandKind.DELETE_CERTIFICATE: {
+        "hash_algorithm": "SHA256",
+        "issuer_name_hash": "ab",
+        "issuer_key_hash": "cd",
+        "serial_number": "1a",
+    },
+    CommandKind.READ_CERTIFICATES: {"uses": ["csms_root"]},
+    CommandKind.SEND_CERTIFICATE: {"chain": "PEM", "request_id": 7},
 }
 
 
 def test_what_is_answered() -> None:
     assert set(BY_NAME["1.6"].answers) == ANSWERS_16
-    assert set(BY_NAME["2.0.1"].answers) == set(BY_NAME["2.1"].answers) == ANSWERS_2X
+    assert set(BY_NAME["2.0.1"].answers) == ANSWERS_2X
+    assert set(BY_NAME["2.1"].answers) == ANSWERS_2X | ANSWERS_21
     assert {name: set(version.sends) for name, version in BY_NAME.items() if version.sends} == {
         "2.1": {"NotifyPeriodicEventStream"}
     }
