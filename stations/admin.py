@@ -10,24 +10,37 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from stations.models import (
+    Alert,
     Authorization,
     Command,
+    ConfigurationRun,
+    ConfigurationTemplate,
     Connection,
     Connector,
+    CustomerQuery,
+    DesiredSetting,
+    DeviceReport,
     Evse,
     Frame,
     InstalledCertificate,
     JournalCursor,
     JournalHead,
+    Monitor,
+    NetworkProfile,
     OrphanMessage,
     QuarantinedStation,
     Reading,
     Session,
     SessionEvent,
     Station,
+    StationDrift,
     StationEvent,
+    Stream,
+    StreamValue,
     TrustAnchor,
     Variable,
+    VariableChange,
+    VendorProfile,
 )
 from stations.models.journal import GatewayProcess
 from stations.services.commands import masked
@@ -208,3 +221,102 @@ class InstalledCertificateAdmin(Viewed):
     list_display = ["station", "tenant", "use", "anchor", "serial", "installed_at", "told_at"]
     list_filter = ["use", "tenant"]
     search_fields = ["station__identity", "=serial"]
+
+
+@admin.register(VariableChange)
+class VariableChangeAdmin(Viewed):
+    list_display = ["id", "name", "component", "station", "tenant", "state", "origin_label", "asked_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["name", "component", "station__identity"]
+
+
+@admin.register(ConfigurationRun)
+class ConfigurationRunAdmin(Viewed):
+    list_display = ["id", "label", "tenant", "stations", "origin_label", "created_at"]
+    list_filter = ["tenant"]
+    search_fields = ["label", "origin_label"]
+
+
+@admin.register(DeviceReport)
+class DeviceReportAdmin(Viewed):
+    list_display = ["id", "station", "tenant", "kind", "state", "items", "created_at", "last_at"]
+    list_filter = ["state", "kind", "tenant"]
+    search_fields = ["station__identity"]
+
+
+@admin.register(Monitor)
+class MonitorAdmin(Viewed):
+    list_display = ["id", "component", "name", "station", "tenant", "kind", "value", "severity", "state"]
+    list_filter = ["state", "kind", "base", "tenant"]
+    search_fields = ["component", "name", "station__identity"]
+
+
+@admin.register(Alert)
+class AlertAdmin(Viewed):
+    list_display = ["id", "component", "name", "station", "tenant", "severity", "opened_at", "cleared_at"]
+    list_filter = ["severity", ("cleared_at", admin.EmptyFieldListFilter), "tenant"]
+    search_fields = ["component", "name", "station__identity"]
+
+
+@admin.register(Stream)
+class StreamAdmin(Viewed):
+    list_display = ["number", "station", "tenant", "opened_at", "closed_at", "received"]
+    list_filter = ["tenant"]
+    search_fields = ["station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(StreamValue)
+class StreamValueAdmin(Viewed):
+    list_display = ["id", "stream", "tenant", "at", "value"]
+    list_filter = ["tenant"]
+    search_fields = ["=stream__id"]
+    ordering = ["-id"]
+
+
+@admin.register(CustomerQuery)
+class CustomerQueryAdmin(Viewed):
+    """What was told is the company's own: nobody of the platform reads it."""
+
+    exclude = ["told"]
+    list_display = ["id", "station", "tenant", "state", "report", "clear", "origin_label", "created_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["station__identity"]
+
+
+@admin.register(NetworkProfile)
+class NetworkProfileAdmin(Viewed):
+    list_display = ["slot", "url", "station", "tenant", "state", "asked_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["url", "station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(ConfigurationTemplate)
+class ConfigurationTemplateAdmin(Viewed):
+    list_display = ["name", "tenant", "vendor", "model", "priority", "mode", "enabled"]
+    list_filter = ["mode", "enabled", "tenant"]
+    search_fields = ["name", "vendor", "model"]
+
+
+@admin.register(StationDrift)
+class StationDriftAdmin(Viewed):
+    list_display = ["station", "tenant", "state", "wanted", "drifted", "checked_at", "due_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(DesiredSetting)
+class DesiredSettingAdmin(Viewed):
+    list_display = ["name", "component", "station", "tenant", "template", "state", "attempts"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["name", "station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(VendorProfile)
+class VendorProfileAdmin(Viewed):
+    list_display = ["name", "tenant", "vendor", "model", "enabled", "updated_at"]
+    list_filter = ["enabled", "tenant"]
+    search_fields = ["name", "vendor", "model"]

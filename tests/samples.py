@@ -9,29 +9,42 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from billing.models import Charge, SiteTariff, Tariff
 from fleets.models import Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
 from stations.models import (
+    Alert,
     Authorization,
     Command,
+    ConfigurationRun,
+    ConfigurationTemplate,
     Connection,
+    CustomerQuery,
+    DesiredSetting,
+    DeviceReport,
     Frame,
     InstalledCertificate,
     JournalCursor,
     JournalHead,
+    Monitor,
+    NetworkProfile,
     OrphanMessage,
     QuarantinedStation,
     Reading,
     Session,
     SessionEvent,
     Station,
+    StationDrift,
     StationEvent,
+    Stream,
+    StreamValue,
     TrustAnchor,
     Variable,
+    VariableChange,
+    VendorProfile,
 )
 from stations.models.journal import GatewayProcess
 from tenants.context import tenant_scope
@@ -71,6 +84,14 @@ class World:
     quarantined: QuarantinedStation
     orphan: OrphanMessage
     charge: Charge
+    variable: Variable
+    monitor: Monitor
+    alert: Alert
+    stream: Stream
+    query: CustomerQuery
+    template: ConfigurationTemplate
+    run: ConfigurationRun
+    profile: VendorProfile
     member: Membership
     key: ApiKey
     webhook: Webhook
@@ -91,6 +112,14 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "row_id": lambda world: world.quarantined.pk,
     "orphan_id": lambda world: world.orphan.pk,
     "charge_id": lambda world: world.charge.pk,
+    "variable_id": lambda world: world.variable.pk,
+    "monitor_id": lambda world: world.monitor.pk,
+    "alert_id": lambda world: world.alert.pk,
+    "stream_id": lambda world: world.stream.pk,
+    "query_id": lambda world: world.query.pk,
+    "template_id": lambda world: world.template.pk,
+    "run_id": lambda world: world.run.pk,
+    "profile_id": lambda world: world.profile.pk,
     "member_id": lambda world: world.member.pk,
     "key_id": lambda world: world.key.pk,
     "webhook_id": lambda world: world.webhook.pk,
@@ -114,6 +143,31 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("POST", "stations"): lambda world: {"identity": "NEW-1", "site_id": world.site.pk},
     ("PATCH", "stations/<int:station_id>"): lambda world: {"name": "Renamed"},
     ("POST", "stations/<int:station_id>/commands"): lambda world: {"kind": "reset", "arguments": {}},
+    ("POST", "stations/<int:station_id>/variables"): lambda world: {
+        "settings": [{"name": "HeartbeatInterval", "value": "60"}]
+    },
+    ("POST", "stations/<int:station_id>/monitors"): lambda world: {
+        "monitors": [{"component": "EVSE", "name": "Power", "kind": "upper", "value": 1, "severity": 5}]
+    },
+    ("POST", "stations/<int:station_id>/network-profiles"): lambda world: {
+        "slot": 1,
+        "url": "wss://csms.example.com/ocpp",
+        "ocpp_version": "2.0.1",
+        "interface": "wired0",
+        "security_profile": 2,
+    },
+    ("PUT", "stations/<int:station_id>/network-profiles/priority"): lambda world: {"slots": [1, 0]},
+    ("POST", "stations/<int:station_id>/customer-data"): lambda world: {"token_uid": "04AABBCC"},
+    ("POST", "configuration-templates"): lambda world: {
+        "name": "New template",
+        "settings": [{"name": "HeartbeatInterval", "value": "60"}],
+    },
+    ("PATCH", "configuration-templates/<int:template_id>"): lambda world: {"priority": 7},
+    ("POST", "configuration-templates/<int:template_id>/apply"): lambda world: {
+        "station_ids": [world.station.pk]
+    },
+    ("POST", "vendor-profiles"): lambda world: {"name": "New profile", "vendor": "Acme", "quirks": {}},
+    ("PATCH", "vendor-profiles/<int:profile_id>"): lambda world: {"notes": "Seen at two sites"},
     ("POST", "quarantine/<int:quarantined_id>/adopt"): lambda world: {"site_id": world.site.pk},
     ("PATCH", "orphans/<int:orphan_id>"): lambda world: {"resolution": "Looked at"},
     ("POST", "orphans/<int:orphan_id>/apply"): lambda world: {"session_id": world.session.pk},
@@ -185,7 +239,69 @@ def build() -> World:
 def _rows(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str, Any]:
     now = datetime.now(UTC)
     money = {"excl_tax": Decimal("5.90"), "tax": Decimal("1.12"), "incl_tax": Decimal("7.02")}
+    own = {"tenant": tenant, "station": station}
+    named = {"component": "EVSE", "name": marker}
+    template = ConfigurationTemplate.objects.create(
+        tenant=tenant, name=marker, settings=[{"name": "HeartbeatInterval", "value": "60"}]
+    )
+    run = ConfigurationRun.objects.create(
+        tenant=tenant, label=marker, template_id=template.pk, origin_kind="user", origin_label="Olga"
+    )
+    stream = Stream.objects.create(**own, number=1, opened_at=now)
+    StreamValue.objects.create(tenant=tenant, stream=stream, at=now, value=marker)
+    VariableChange.objects.create(
+        **own,
+        **named,
+        run=run,
+        after="60",
+        origin_kind="user",
+        origin_label=marker,
+        asked_at=now,
+        state="done",
+    )
+    DeviceReport.objects.create(
+        **own, kind="report", request_id=1, base=marker[:16], created_at=now, last_at=now
+    )
+    NetworkProfile.objects.create(
+        **own,
+        slot=1,
+        url=f"wss://{marker}",
+        ocpp_version="2.0.1",
+        interface="wired0",
+        security_profile=2,
+        timeout_s=30,
+        origin_label="Olga",
+        asked_at=now,
+    )
+    StationDrift.objects.create(**own, wanted=1, drifted=1, state="drifted")
+    DesiredSetting.objects.create(**own, **named, template=template, wanted="60", state="drifted")
     return {
+        "template": template,
+        "run": run,
+        "stream": stream,
+        "variable": Variable.objects.create(
+            **own, **named, value="60", read_at=now, source="report", supports_monitoring=True
+        ),
+        "monitor": Monitor.objects.create(
+            **own, **named, number=1, kind="upper", value=80, severity=3, state="set", created_at=now
+        ),
+        "alert": Alert.objects.create(
+            **own, **named, event_number=1, severity=3, value=marker, opened_at=now, last_at=now
+        ),
+        "query": CustomerQuery.objects.create(
+            **own,
+            request_id=1,
+            subject=marker,
+            report=True,
+            clear=False,
+            state="complete",
+            told='{"0": "Told of %s"}' % marker,
+            origin_label="Olga",
+            created_at=now,
+            last_at=now,
+            delete_at=now + timedelta(days=1),
+        ),
+        "profile": VendorProfile.objects.create(tenant=tenant, name=marker, vendor=marker),
         "command": objects.create_command(tenant, station, note=marker),
         "quarantined": QuarantinedStation.objects.create(
             tenant=tenant, identity=f"Q-{marker}", first_seen_at=now, last_seen_at=now
@@ -244,7 +360,6 @@ def _history(tenant: Tenant, station: Station, session: Session, tariff: Tariff,
     now = datetime.now(UTC)
     own = {"tenant": tenant, "station": station}
     StationEvent.objects.create(**own, kind="boot", text=marker, occurred_at=now, received_at=now)
-    Variable.objects.create(**own, name=marker, value="60", read_at=now, source="get_configuration")
     anchor = TrustAnchor.objects.create(
         tenant=tenant,
         use="csms_root",

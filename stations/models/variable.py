@@ -124,6 +124,7 @@ class ConfigurationRun(TenantModel):
     origin_kind = models.CharField(max_length=10)
     origin_label = models.CharField(max_length=120)
     stations = models.PositiveIntegerField(default=0)
+    waiting = models.JSONField(default=list)  # ids of stations that are still to be asked
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
