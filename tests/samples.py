@@ -6,6 +6,7 @@ with a body that its owner's call succeeds with.
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -295,7 +296,7 @@ def _rows(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str
             report=True,
             clear=False,
             state="complete",
-            told='{"0": "Told of %s"}' % marker,
+            told=json.dumps({"0": f"Told of {marker}"}),
             origin_label="Olga",
             created_at=now,
             last_at=now,

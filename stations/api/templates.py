@@ -72,7 +72,7 @@ class TemplateIn(MatchIn):
 
 class TemplateView(TenantView):
     def rows(self) -> QuerySet[ConfigurationTemplate]:
-        return ConfigurationTemplate.objects.filter(tenant_id=self.tenant_id)
+        return visible.templates(self.tenant_id, self.actor)
 
     def template(self, template_id: int) -> ConfigurationTemplate:
         return self.one(self.rows(), pk=template_id)
@@ -204,7 +204,7 @@ class RunList(TenantView):
     verbs = {"GET": Verb(Permission.STATION_VIEW, gives=RunOut, many=True, says="List configuration runs")}
 
     def rows(self) -> QuerySet[ConfigurationRun]:
-        return ConfigurationRun.objects.filter(tenant_id=self.tenant_id)
+        return visible.runs(self.tenant_id, self.actor)
 
     def get(self, request: Request) -> Response:
         return self.page()
@@ -218,8 +218,7 @@ class RunChanges(TenantView):
     }
 
     def rows(self) -> QuerySet[VariableChange]:
-        runs = ConfigurationRun.objects.filter(tenant_id=self.tenant_id)
-        run = self.one(runs, pk=self.kwargs["run_id"])
+        run = self.one(visible.runs(self.tenant_id, self.actor), pk=self.kwargs["run_id"])
         seen = visible.stations(self.tenant_id, self.actor)
         return VariableChange.objects.filter(tenant_id=self.tenant_id, run=run, station__in=seen)
 
@@ -228,9 +227,11 @@ class RunChanges(TenantView):
 
 
 class DriftOut(Out):
+    station = serializers.CharField(source="station.identity")
+
     class Meta:
         model = StationDrift
-        fields = ["id", "station_id", "state", "wanted", "drifted", "checked_at", "due_at"]
+        fields = ["id", "station_id", "station", "state", "wanted", "drifted", "checked_at", "due_at"]
 
 
 class DriftFilter(Filters):
@@ -248,7 +249,9 @@ class DriftList(TenantView):
 
     def rows(self) -> QuerySet[StationDrift]:
         seen = visible.stations(self.tenant_id, self.actor)
-        return StationDrift.objects.filter(tenant_id=self.tenant_id, station__in=seen)
+        return StationDrift.objects.filter(tenant_id=self.tenant_id, station__in=seen).select_related(
+            "station"
+        )
 
     def get(self, request: Request) -> Response:
         return self.page()

@@ -89,7 +89,10 @@ def read_setting(given: Mapping[str, Any]) -> Setting:
     texts = {part: str(given.get(part) or "") for part in ("component", "component_instance", "instance")}
     if long := [part for part, text in texts.items() if len(text) > 80]:
         raise Invalid(fields={long[0]: f"{name[:80]}: at most 80 characters."})
-    return Setting(name.strip(), str(value), **texts, **numbers, attribute=attribute)
+    return Setting(
+        name.strip(), str(value), texts["component"], texts["component_instance"], numbers["evse"],
+        numbers["connector"], texts["instance"], attribute,
+    )  # fmt: skip
 
 
 def check(station: Station, setting: Setting) -> None:

@@ -1,7 +1,7 @@
 """What templates want of stations: compared, shown as drift, repaired where that is wanted, applied on request.
 
 A station is looked at when something about it has changed (`verification.touch`), when it has booted, and when a
-template was changed. What it refuses is marked and not asked again until somebody wants it, or the wanted value is another.
+template was changed. What it refuses is marked and not asked again until somebody wants it, or another value is wanted.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from stations.models import (
 )
 from stations.models.variable import title
 from stations.services import configuration, quirks, verification
+from stations.services.commands import is_secret
 from stations.services.configuration import Setting, read_setting
 from tenants.errors import Conflict, DomainError, Invalid
 from tenants.permissions import Actor, Permission, system
@@ -213,7 +214,7 @@ def _row(station: Station, item: Item, before: Mapping[Key, DesiredSetting]) -> 
 
 
 def _pause(row: DesiredSetting) -> timedelta:
-    return FIRST_PAUSE * 2 ** max(0, row.attempts - 1)
+    return FIRST_PAUSE * int(2 ** max(0, row.attempts - 1))
 
 
 def _may_repair(station: Station, row: DesiredSetting, item: Item, now: datetime) -> bool:
@@ -350,7 +351,7 @@ def _checked(settings: Any) -> list[dict[str, Any]]:
         if not isinstance(given, Mapping):
             raise Invalid(fields={"settings": 'Each setting is {"component", "name", "value"}.'})
         setting = read_setting(given)
-        if configuration.is_secret(setting.name):
+        if is_secret(setting.name):
             raise Invalid(fields={"settings": f"{setting.name} is a secret: it has no place in a template."})
         entry = catalogue.find(setting.component, setting.name, setting.instance)
         if wrong := catalogue.refusal(setting.name, setting.value, None, entry):
@@ -420,7 +421,7 @@ def apply(*, template: ConfigurationTemplate, station_ids: Sequence[int], actor:
 
 def step(*, run: ConfigurationRun, most: int = APPLIES) -> int:
     """Ask the next stations of a run."""
-    template = ConfigurationTemplate.objects.filter(tenant_id=run.tenant_id, pk=run.template_id).first()
+    template = ConfigurationTemplate.objects.filter(tenant_id=run.tenant_id, pk=run.template_id or 0).first()
     now, rest = run.waiting[:most], run.waiting[most:]
     if template is not None:
         actor = replace(system(run.origin_label), kind=run.origin_kind)

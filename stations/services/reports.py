@@ -158,4 +158,5 @@ def newest(station: Station, kind: str = "report") -> DeviceReport | None:
 
 def last_read(station: Station) -> datetime | None:
     found = Variable.objects.filter(tenant_id=station.tenant_id, station=station)
-    return found.aggregate(at=Max("read_at"))["at"]
+    at: datetime | None = found.aggregate(at=Max("read_at"))["at"]
+    return at

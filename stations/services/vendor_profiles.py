@@ -67,8 +67,8 @@ def shipped(key: str) -> dict[str, Any]:
     raise NotFound
 
 
-def listed(tenant_id: int, stations: Any) -> list[dict[str, Any]]:
-    """All profiles, own and ours, each with how many of these stations it holds for."""
+def listed(tenant_id: int, stations: Any, *, all_of_them: bool = True) -> list[dict[str, Any]]:
+    """The profiles, own and ours, each with how many of these stations it holds for; or those that hold for any."""
     counts: Counter[tuple[str, str, str]] = Counter(
         stations.values_list("vendor", "model", "firmware_version")
     )
@@ -90,7 +90,8 @@ def listed(tenant_id: int, stations: Any) -> list[dict[str, Any]]:
          **entry, "stations": held[entry["key"]]}
         for entry in quirks.shipped() if entry["key"] not in taken
     ]  # fmt: skip
-    return sorted([*own, *ours], key=lambda one: (-one["stations"], one["name"]))
+    found = [one for one in (*own, *ours) if all_of_them or one["stations"]]
+    return sorted(found, key=lambda one: (-one["stations"], one["name"]))
 
 
 def stations_of(tenant_id: int, stations: Any, *, row_id: int | None, key: str) -> list[Station]:

@@ -71,7 +71,11 @@ def _examples() -> list[tuple[Any, str]]:
 
 @page(Permission.STATION_VIEW)
 def profiles(request: PageRequest) -> HttpResponse:
-    listed = vendor_profiles.listed(request.tenant.pk, visible.stations(request.tenant.pk, request.actor))
+    listed = vendor_profiles.listed(
+        request.tenant.pk,
+        visible.stations(request.tenant.pk, request.actor),
+        all_of_them=request.actor.site_ids is None,
+    )
     return render(request, "stations/vendor_profiles.html", {"profiles": listed})
 
 

@@ -20,7 +20,6 @@ from django.views.decorators.http import require_POST
 
 from stations import visible
 from stations.models import (
-    ConfigurationRun,
     ConfigurationTemplate,
     DesiredSetting,
     Station,
@@ -110,7 +109,7 @@ class TemplateForm(PortalForm):
 
 
 def _found(request: PageRequest, template_id: int) -> ConfigurationTemplate:
-    found = ConfigurationTemplate.objects.filter(tenant_id=request.tenant.pk, pk=template_id).first()
+    found = visible.templates(request.tenant.pk, request.actor).filter(pk=template_id).first()
     if found is None:
         raise NotFound
     return found
@@ -121,7 +120,7 @@ def templates(request: PageRequest) -> HttpResponse:
     """All templates with how the stations stand, and the stations that drifted."""
     stations = visible.stations(request.tenant.pk, request.actor)
     standing = desired.standing(request.tenant.pk, stations)
-    rows = ConfigurationTemplate.objects.filter(tenant_id=request.tenant.pk).select_related("site")
+    rows = visible.templates(request.tenant.pk, request.actor).select_related("site")
     drifted = StationDrift.objects.filter(
         tenant_id=request.tenant.pk, station__in=stations, drifted__gt=0
     ).select_related("station", "station__site")
@@ -132,7 +131,7 @@ def templates(request: PageRequest) -> HttpResponse:
         ],
         "drifted": drifted.order_by("-drifted")[:50],
         "total": sum((counts for counts in standing.values()), Counter()),
-        "runs": ConfigurationRun.objects.filter(tenant_id=request.tenant.pk).exclude(template_id=None)[:5],
+        "runs": visible.runs(request.tenant.pk, request.actor).exclude(template_id=None)[:5],
     }
     return render(request, "stations/templates.html", context)
 
@@ -203,7 +202,7 @@ def template(request: PageRequest, template_id: int) -> HttpResponse:
             rows.exclude(state__in=("in_line", "absent")).select_related("station").order_by("station_id", "name"),
             size=30,
         ),
-        "runs": ConfigurationRun.objects.filter(tenant_id=request.tenant.pk, template_id=found.pk)[:5],
+        "runs": visible.runs(request.tenant.pk, request.actor).filter(template_id=found.pk)[:5],
     }  # fmt: skip
     return render(
         request, "stations/template.html", context, status=422 if form is not None and form.errors else 200
@@ -266,7 +265,7 @@ def apply(request: PageRequest, template_id: int) -> HttpResponse:
 @page(Permission.STATION_VIEW)
 def run(request: PageRequest, run_id: int) -> HttpResponse:
     """Changes that were asked together, as they come to their end."""
-    found = ConfigurationRun.objects.filter(tenant_id=request.tenant.pk, pk=run_id).first()
+    found = visible.runs(request.tenant.pk, request.actor).filter(pk=run_id).first()
     if found is None:
         raise NotFound
     stations = visible.stations(request.tenant.pk, request.actor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fleets.models import TokenKind
 from stations.models import CommandKind
 from stations.neutral import CustomerPart
 from stations.ocpp import shared, wire
@@ -39,7 +40,7 @@ def _say(arguments: Payload, command_id: int) -> Payload:
         raise Invalid(fields={"report": "Ask for a report, for deletion, or for both."})
     token: Any = None
     if uid:
-        kind = _TOKEN_TYPE.get(arguments.get("token_kind") or "", "Central")
+        kind = _TOKEN_TYPE.get(arguments.get("token_kind") or TokenKind.CENTRAL, "Central")
         token = {"idToken": str(uid), "type": kind}
     return optional(
         idToken=token,

@@ -102,7 +102,7 @@ def _monitors(asked: Asked) -> list[Any]:
 
 def monitor(entry: Payload) -> Payload:
     """SetMonitoringDataType."""
-    kind = KINDS.get(entry.get("kind", ""))  # type: ignore[call-overload]
+    kind = KINDS.get(entry.get("kind", ""))
     if kind is None:
         raise Invalid(fields={"kind": f"Choose one of {', '.join(KINDS)}."})
     return optional(

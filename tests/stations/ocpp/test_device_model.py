@@ -172,14 +172,15 @@ async def test_a_change_at_the_station_becomes_history(
     async with plug(station, version) as wire:
         await wire.ok("BootNotification", BOOT[version])
         await rows(tenant, lambda: station.refresh_from_db())
-        for value in ("300", "600"):
-            key = heartbeat(version).key
-            await rows(
-                tenant,
-                lambda key=key: configuration.read(
-                    tenant_id=tenant.pk, station_id=station.pk, keys=[key], actor=owner_actor
-                ),
+        key = heartbeat(version).key
+
+        def read() -> Any:
+            return configuration.read(
+                tenant_id=tenant.pk, station_id=station.pk, keys=[key], actor=owner_actor
             )
+
+        for value in ("300", "600"):
+            await rows(tenant, read)
             await answer_read(wire, version, value)
         noticed = await until(tenant, station, ChangeState.TOLD)
     assert (noticed.before, noticed.after, noticed.origin_kind) == ("300", "600", "station")
