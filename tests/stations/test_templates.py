@@ -173,8 +173,8 @@ def test_what_is_not_known_is_read_once_a_boot(tenant: Tenant, make: Make, owner
     sweep(tenant)
     assert len(sent(station, "read_configuration")) == 1
     with tenant_scope(tenant.pk):
-        Station.objects.filter(pk=station.pk).update(booted_at=timezone.now())
-    sweep(tenant)
+        Station.objects.filter(pk=station.pk).update(booted_at=timezone.now() + timedelta(seconds=5))
+    sweep(tenant, timedelta(seconds=10))
     assert len(sent(station, "read_configuration")) == 2
 
 
