@@ -85,6 +85,7 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
         (
             Entry("members", gettext_lazy("Members"), "users", Permission.MEMBER_VIEW, "", ("member",)),
             Entry("api-keys", gettext_lazy("API keys"), "key", Permission.KEY_EDIT, "", ("api-key",)),
+            Entry("webhooks", gettext_lazy("Webhooks"), "webhook", Permission.KEY_EDIT, "", ("webhook",)),
             Entry("audit", gettext_lazy("Audit"), "history", Permission.AUDIT_VIEW, "a"),
         ),
     ),

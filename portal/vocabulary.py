@@ -60,7 +60,7 @@ _TABLE: dict[str, Appearance] = {
     "done": Appearance("available", "circle-check", _("In force")),
     "differs": Appearance("warning", "arrows-diff", _("Differs")),
     "refused": Appearance("faulted", "circle-x", _("Refused by the station")),
-    "told": Appearance("neutral", "ear", _("Changed at the station")),
+    "noticed": Appearance("neutral", "ear", _("Changed at the station")),
     "in_line": Appearance("available", "circle-check", _("In line")),
     "drifted": Appearance("warning", "arrows-diff", _("Drifted")),
     "pending": Appearance("charging", "hourglass", _("Under way")),
@@ -72,6 +72,12 @@ _TABLE: dict[str, Appearance] = {
     "set": Appearance("available", "eye", _("Watching")),
     "cleared": Appearance("neutral", "ban", _("Removed")),
     "deleted": Appearance("neutral", "trash", _("Deleted")),
+    # webhooks and their deliveries
+    "told": Appearance("available", "circle-check", _("Active")),
+    "switched_off": Appearance("neutral", "ban", _("Switched off")),
+    "failing": Appearance("faulted", "alert-triangle", _("Not taken yet")),
+    "delivered": Appearance("available", "circle-check", _("Taken")),
+    "given_up": Appearance("faulted", "circle-x", _("Given up")),
     # what happened
     "well": Appearance("available", "circle-check", _("All well")),
     "warning": Appearance("warning", "alert-circle", _("Warning")),

@@ -96,6 +96,7 @@ class World:
     member: Membership
     key: ApiKey
     webhook: Webhook
+    delivery: FactDelivery
 
 
 SAMPLES: dict[str, Callable[[World], Any]] = {
@@ -124,6 +125,7 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "member_id": lambda world: world.member.pk,
     "key_id": lambda world: world.key.pk,
     "webhook_id": lambda world: world.webhook.pk,
+    "delivery_id": lambda world: world.delivery.pk,
 }
 
 # Of REST writes, by method and route below /api/v1/. Nothing listed: {}.
@@ -196,6 +198,15 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
     "stations/<int:station_id>/orphans/<int:orphan_id>/apply/": lambda world: {
         "session_id": world.session.pk
     },
+    "stations/<int:station_id>/network/set/": lambda world: {
+        "slot": 1,
+        "url": "wss://csms.example.com/ocpp",
+        "ocpp_version": "2.0.1",
+        "interface": "wired0",
+        "security_profile": 2,
+        "timeout_s": 30,
+    },
+    "stations/<int:station_id>/network/order/": lambda world: {"slots": "1,0"},
 }
 
 
@@ -218,6 +229,7 @@ def build() -> World:
         _links(tenant, member, site, fleet, token, marker)
         _history(tenant, station, session, of_site, marker)
         rows = _rows(tenant, site, station, marker)
+        rows["delivery"] = _delivery(tenant, rows["webhook"], site, marker)
         vehicle = Vehicle.objects.create(tenant=tenant, plate=marker, fleet=None)
     return World(
         tenant=tenant,
@@ -342,6 +354,16 @@ def _rows(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str
     }
 
 
+def _delivery(tenant: Tenant, hook: Webhook, site: Site, marker: str) -> FactDelivery:
+    """A fact that the webhook was told of."""
+    fact = Fact.objects.create(
+        tenant=tenant, kind="site.seen", subject_type="site", subject_id=site.pk, payload={"name": marker}
+    )
+    return FactDelivery.objects.create(
+        tenant=tenant, fact=fact, subscriber=f"webhook:{hook.pk}", done_at=fact.created_at
+    )
+
+
 def _links(tenant: Tenant, member: Membership, site: Site, fleet: Fleet, token: Token, marker: str) -> None:
     """Rows that no address names."""
     MembershipSite.objects.create(tenant=tenant, membership=member, site=site)
@@ -350,8 +372,6 @@ def _links(tenant: Tenant, member: Membership, site: Site, fleet: Fleet, token: 
     JournalHead.objects.create(tenant=tenant, gateway="g")
     JournalCursor.objects.create(tenant=tenant, gateway="g")
     IdempotencyRecord.objects.create(tenant=tenant, caller="key:1", key=marker, request_hash="0" * 64)
-    fact = Fact.objects.create(tenant=tenant, kind="site.seen", subject_type="site", subject_id=site.pk)
-    FactDelivery.objects.create(tenant=tenant, fact=fact, subscriber="tests")
     now = datetime.now(UTC)
     GatewayProcess.objects.create(name=f"g-{marker}", started_at=now, alive_at=now)
 

@@ -110,7 +110,7 @@ class ChangeState(models.TextChoices):
     DIFFERS = "differs", _("Accepted, but the station tells another value")
     REFUSED = "refused", _("Refused by the station")
     FAILED = "failed", _("Did not reach the station")
-    TOLD = "told", _("Changed at the station")  # nobody asked us
+    TOLD = "noticed", _("Changed at the station")  # nobody asked us
 
 
 OPEN_CHANGES = (ChangeState.ASKED, ChangeState.TAKEN, ChangeState.RESET)

@@ -90,8 +90,8 @@ def listed(tenant_id: int, stations: Any, *, all_of_them: bool = True) -> list[d
          **entry, "stations": held[entry["key"]]}
         for entry in quirks.shipped() if entry["key"] not in taken
     ]  # fmt: skip
-    found = [one for one in (*own, *ours) if all_of_them or one["stations"]]
-    return sorted(found, key=lambda one: (-one["stations"], one["name"]))
+    shown: list[dict[str, Any]] = [one for one in (*own, *ours) if all_of_them or one["stations"]]
+    return sorted(shown, key=lambda one: (-one["stations"], one["name"]))
 
 
 def stations_of(tenant_id: int, stations: Any, *, row_id: int | None, key: str) -> list[Station]:

@@ -192,9 +192,7 @@ async def test_an_alert_of_a_built_in_monitor_is_closed_by_hand(
 
 async def test_absurd_events_break_nothing(plug: Plug, tenant: Tenant, station: Station) -> None:
     """Numbers beyond all bounds, an evse that cannot be, times of another age."""
-    odd = event(
-        2**40, timestamp="0001-01-01T00:00:00Z", variableMonitoringId=2**40, severity=77, cause=2**40
-    )
+    odd = event(2**40, timestamp="0001-01-01T00:00:00Z", variableMonitoringId=2**40, severity=77, cause=2**40)
     odd["component"] = {"name": "X" * 50, "evse": {"id": 2**31}}
     async with plug(station, "2.1") as wire:
         await tell(wire, tenant, odd)
