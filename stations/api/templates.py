@@ -155,7 +155,7 @@ class TemplatePreview(TemplateView):
         return Response(self.shown([diff for diff in diffs if diff.differing], many=True))
 
 
-class ApplyIn(In):
+class TemplateApplyIn(In):
     station_ids = serializers.ListField(
         child=serializers.IntegerField(min_value=0, max_value=2**63 - 1), max_length=2000, min_length=1
     )
@@ -188,7 +188,7 @@ class TemplateApply(TemplateView):
     verbs = {
         "POST": Verb(
             Permission.STATION_CONFIGURE,
-            takes=ApplyIn,
+            takes=TemplateApplyIn,
             gives=RunOut,
             status=202,
             says="Apply a template to stations",
