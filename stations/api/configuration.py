@@ -64,6 +64,14 @@ class ChangeOut(Out):
         ]
 
 
+class ChangesOut(serializers.Serializer[Any]):
+    changes = ChangeOut(many=True)
+
+
+class CommandsOut(serializers.Serializer[Any]):
+    commands = CommandOut(many=True)
+
+
 class ChangeFilter(Filters):
     name = django_filters.CharFilter(lookup_expr="iexact")
     component = django_filters.CharFilter(lookup_expr="iexact")
@@ -98,7 +106,11 @@ class SettingsRead(BelowStation):
 
     verbs = {
         "POST": Verb(
-            Permission.STATION_COMMAND, takes=ReadIn, gives=CommandOut, status=202, says="Read settings again"
+            Permission.STATION_COMMAND,
+            takes=ReadIn,
+            gives=CommandsOut,
+            status=202,
+            says="Read settings again",
         )
     }
 
@@ -107,7 +119,7 @@ class SettingsRead(BelowStation):
         sent = configuration.read(
             tenant_id=self.tenant_id, station_id=self.station().pk, keys=listed, actor=self.actor
         )
-        return Response(self.shown(sent, many=True), status=202)
+        return self.answer({"commands": sent})
 
 
 class ReportOut(Out):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import django_filters
 from django.db.models import QuerySet
 from rest_framework import serializers
@@ -69,6 +71,10 @@ class MonitorOut(Out):
         ]
 
 
+class MonitorsOut(serializers.Serializer[Any]):
+    monitors = MonitorOut(many=True)
+
+
 class MonitorFilter(Filters):
     state = django_filters.ChoiceFilter(choices=MonitorState.choices)
 
@@ -79,7 +85,7 @@ class MonitorList(BelowStation):
     verbs = {
         "GET": Verb(Permission.STATION_VIEW, gives=MonitorOut, many=True, says="List a station's monitors"),
         "POST": Verb(
-            Permission.STATION_CONFIGURE, takes=MonitorsIn, gives=MonitorOut, status=202, says="Set monitors"
+            Permission.STATION_CONFIGURE, takes=MonitorsIn, gives=MonitorsOut, status=202, says="Set monitors"
         ),
     }
     filterset_class = MonitorFilter
@@ -94,7 +100,7 @@ class MonitorList(BelowStation):
         made = monitors.set_monitors(
             tenant_id=self.tenant_id, station_id=self.station().pk, actor=self.actor, **self.given()
         )
-        return Response(self.shown(made, many=True), status=202)
+        return self.answer({"monitors": made})
 
 
 class MonitorOne(BelowStation):

@@ -144,15 +144,19 @@ class DiffOut(serializers.Serializer[Any]):
     differing = ItemOut(many=True)
 
 
+class PreviewOut(serializers.Serializer[Any]):
+    stations = DiffOut(many=True)
+
+
 class TemplatePreview(TemplateView):
     """What applying a template would change, station by station. Nothing is sent."""
 
-    verbs = {"GET": Verb(Permission.STATION_VIEW, gives=DiffOut, says="Preview a template")}
+    verbs = {"GET": Verb(Permission.STATION_VIEW, gives=PreviewOut, says="Preview a template")}
 
     def get(self, request: Request, template_id: int) -> Response:
         stations = visible.stations(self.tenant_id, self.actor).exclude(ocpp_version="")
         diffs = desired.preview(template=self.template(template_id), stations=stations[:2000])
-        return Response(self.shown([diff for diff in diffs if diff.differing], many=True))
+        return self.answer({"stations": [diff for diff in diffs if diff.differing]})
 
 
 class TemplateApplyIn(In):
@@ -369,14 +373,18 @@ class ShippedOut(serializers.Serializer[Any]):
     notes = serializers.CharField(required=False)
 
 
+class ShippedListOut(serializers.Serializer[Any]):
+    profiles = ShippedOut(many=True)
+
+
 class VendorProfilesShipped(TenantView):
     """The profiles that come with the product."""
 
     verbs = {
         "GET": Verb(
-            Permission.STATION_VIEW, gives=ShippedOut, says="List the vendor profiles that come along"
+            Permission.STATION_VIEW, gives=ShippedListOut, says="List the vendor profiles that come along"
         )
     }
 
     def get(self, request: Request) -> Response:
-        return Response(self.shown(quirks.shipped(), many=True))
+        return self.answer({"profiles": quirks.shipped()})

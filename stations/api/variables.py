@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from stations import catalogue
 from stations.api.common import BelowStation
-from stations.api.configuration import ChangeIn, ChangeOut
+from stations.api.configuration import ChangeIn, ChangesOut
 from stations.models import Variable
 from stations.services import configuration
 from stations.services.commands import masked
@@ -78,7 +78,7 @@ class VariableList(BelowStation):
     verbs = {
         "GET": Verb(Permission.STATION_VIEW, gives=VariableOut, many=True, says="Read the configuration"),
         "POST": Verb(
-            Permission.STATION_CONFIGURE, takes=ChangeIn, gives=ChangeOut, status=202, says="Change settings"
+            Permission.STATION_CONFIGURE, takes=ChangeIn, gives=ChangesOut, status=202, says="Change settings"
         ),
     }
     filterset_class = VariableFilter
@@ -96,4 +96,4 @@ class VariableList(BelowStation):
             settings=[configuration.Setting(**dict(one)) for one in given["settings"]],
             expires_in_seconds=given["expires_in_seconds"],
         )  # fmt: skip
-        return Response(self.shown(made, many=True), status=202)
+        return self.answer({"changes": made})
