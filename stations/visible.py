@@ -13,6 +13,7 @@ from stations.models import (
     Connector,
     ConnectorStatus,
     DesiredSetting,
+    Reservation,
     Session,
     SessionState,
     Station,
@@ -100,6 +101,11 @@ def runs(tenant_id: int, actor: Actor) -> QuerySet[ConfigurationRun]:
         return found
     own = VariableChange.objects.filter(tenant_id=tenant_id, station__site_id__in=actor.site_ids)
     return found.filter(pk__in=own.exclude(run=None).values("run_id"))
+
+
+def reservations(tenant_id: int, actor: Actor) -> QuerySet[Reservation]:
+    found = Reservation.objects.filter(tenant_id=tenant_id)
+    return found if actor.site_ids is None else found.filter(site_id__in=actor.site_ids)
 
 
 def matching(text: str) -> Q:

@@ -17,6 +17,7 @@ from typing import Any
 from billing.models import Charge, SiteTariff, Tariff
 from fleets.models import Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
 from stations.models import (
+    AccessRule,
     Alert,
     Authorization,
     Command,
@@ -30,11 +31,13 @@ from stations.models import (
     InstalledCertificate,
     JournalCursor,
     JournalHead,
+    LocalList,
     Monitor,
     NetworkProfile,
     OrphanMessage,
     QuarantinedStation,
     Reading,
+    Reservation,
     Session,
     SessionEvent,
     Station,
@@ -96,6 +99,7 @@ class World:
     member: Membership
     key: ApiKey
     webhook: Webhook
+    reservation: Reservation
     delivery: FactDelivery
 
 
@@ -125,6 +129,7 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "member_id": lambda world: world.member.pk,
     "key_id": lambda world: world.key.pk,
     "webhook_id": lambda world: world.webhook.pk,
+    "reservation_id": lambda world: world.reservation.pk,
     "delivery_id": lambda world: world.delivery.pk,
 }
 
@@ -171,6 +176,18 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     },
     ("POST", "vendor-profiles"): lambda world: {"name": "New profile", "vendor": "Acme", "quirks": {}},
     ("PATCH", "vendor-profiles/<int:profile_id>"): lambda world: {"notes": "Seen at two sites"},
+    ("PATCH", "access-rules"): lambda world: {"no_show_limit": 2},
+    ("PATCH", "sites/<int:site_id>/access-rules"): lambda world: {"reserve_minutes": 20},
+    ("PATCH", "stations/<int:station_id>/access-rules"): lambda world: {"local_list": True},
+    ("POST", "reservations"): lambda world: {
+        "station_id": world.station.pk,
+        "evse": 1,
+        "token_uid": "04AB12CD",
+        "minutes": 15,
+    },
+    ("PATCH", "reservations/<int:reservation_id>"): lambda world: {
+        "expires_at": (world.reservation.expires_at + timedelta(minutes=5)).isoformat()
+    },
     ("POST", "quarantine/<int:quarantined_id>/adopt"): lambda world: {"site_id": world.site.pk},
     ("PATCH", "orphans/<int:orphan_id>"): lambda world: {"resolution": "Looked at"},
     ("POST", "orphans/<int:orphan_id>/apply"): lambda world: {"session_id": world.session.pk},
@@ -195,6 +212,12 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
 # Of pages that take only a filled form, by route below the company.
 FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
     "stations/<int:station_id>/commands/send/": lambda world: {"kind": "clear_cache"},
+    "stations/<int:station_id>/access/reserve/": lambda world: {
+        "place": "evse:1",
+        "token_uid": "04AB12CD",
+        "minutes": 15,
+    },
+    "me/reserve/new/": lambda world: {"station": world.station.pk, "evse": 1, "minutes": 15},
     "stations/<int:station_id>/orphans/<int:orphan_id>/apply/": lambda world: {
         "session_id": world.session.pk
     },
@@ -221,14 +244,14 @@ def build() -> World:
     tariff = objects.create_tariff(tenant, name=f"Tariff {marker}")
     of_site = objects.create_tariff(tenant, name=f"Site's {marker}")
     fleet = objects.create_fleet(tenant, name=f"Fleet {marker}")
-    driver = objects.create_driver(tenant, name=f"Driver {marker}")
+    driver = objects.create_driver(tenant, name=f"Driver {marker}", user=owner)
     token = objects.create_token(tenant, uid=f"04{marker}", visual_number=marker, group=marker)
     session = objects.create_session(tenant, station, transaction_id=marker, state="held", token=token)
     member = people.join(people.make_user(f"Mia {marker}"), tenant, "operator")
     with tenant_scope(tenant.pk):
         _links(tenant, member, site, fleet, token, marker)
         _history(tenant, station, session, of_site, marker)
-        rows = _rows(tenant, site, station, marker)
+        rows = _rows(tenant, site, station, driver, marker)
         rows["delivery"] = _delivery(tenant, rows["webhook"], site, marker)
         vehicle = Vehicle.objects.create(tenant=tenant, plate=marker, fleet=None)
     return World(
@@ -249,7 +272,7 @@ def build() -> World:
     )
 
 
-def _rows(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str, Any]:
+def _rows(tenant: Tenant, site: Site, station: Station, driver: Driver, marker: str) -> dict[str, Any]:
     now = datetime.now(UTC)
     money = {"excl_tax": Decimal("5.90"), "tax": Decimal("1.12"), "incl_tax": Decimal("7.02")}
     own = {"tenant": tenant, "station": station}
@@ -351,6 +374,9 @@ def _rows(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str
             tenant=tenant, name=marker, prefix=secrets.token_hex(5), key_hash="0" * 64
         ),
         "webhook": Webhook.objects.create(tenant=tenant, url=f"https://hooks.example.com/{marker}"),
+        "reservation": objects.create_reservation(
+            tenant, station, driver=driver, by_driver=True, asked_by=marker
+        ),
     }
 
 
@@ -434,6 +460,9 @@ def _history(tenant: Tenant, station: Station, session: Session, tariff: Tariff,
     )
     SiteTariff.objects.create(tenant=tenant, site=station.site, tariff=tariff)
     Authorization.objects.create(**own, token_uid=marker, verdict="accepted", at=now)
+    LocalList.objects.create(**own, problem=marker)
+    AccessRule.objects.create(tenant=tenant, list_group=marker)
+    AccessRule.objects.create(tenant=tenant, station=station, local_list=True)
     AuditRecord.objects.create(
         tenant=tenant, actor_kind="user", actor_label="Olga", action="site.edit", object_label=marker
     )

@@ -1,5 +1,14 @@
 """What happens at a charger."""
 
+from stations.models.access import (
+    LIVE_RESERVATIONS,
+    AccessRule,
+    ListScope,
+    ListState,
+    LocalList,
+    Reservation,
+    ReservationState,
+)
 from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
 from stations.models.customer import CustomerQuery, CustomerQueryState, NetworkProfile
@@ -50,9 +59,11 @@ from stations.models.variable import (
 )
 
 __all__ = [
+    "LIVE_RESERVATIONS",
     "ONLY_IN",
     "OPEN_CHANGES",
     "SEVERITY",
+    "AccessRule",
     "Alert",
     "Authorization",
     "CertificateUse",
@@ -76,6 +87,9 @@ __all__ = [
     "InstalledCertificate",
     "JournalCursor",
     "JournalHead",
+    "ListScope",
+    "ListState",
+    "LocalList",
     "Monitor",
     "MonitorBase",
     "MonitorKind",
@@ -87,6 +101,8 @@ __all__ = [
     "Reading",
     "Registration",
     "ReportState",
+    "Reservation",
+    "ReservationState",
     "Session",
     "SessionEvent",
     "SessionState",

@@ -35,6 +35,7 @@ NEEDS = {
     CommandKind.WRITE_CONFIGURATION: Permission.STATION_CONFIGURE,
 }
 SECRET_NAMES = ("password", "authorizationkey", "secret", "simpin")
+MOST_SHOWN = 20
 OPEN = (CommandState.QUEUED, CommandState.SENT)
 
 
@@ -69,6 +70,16 @@ def _with_secrets(arguments: Any, replace: Callable[[Any], Any]) -> Any:
 def masked(arguments: Any) -> Any:
     """For logs, frames, answers and the audit."""
     return _with_secrets(arguments, lambda value: "***")
+
+
+def brief(arguments: Any) -> Any:
+    """For what is kept beside the frame, which holds it all: of a long list its length."""
+    if not isinstance(arguments, dict):
+        return arguments
+    return {
+        name: f"{len(value)} entries" if isinstance(value, list) and len(value) > MOST_SHOWN else value
+        for name, value in arguments.items()
+    }
 
 
 def sealed(arguments: Any) -> Any:
@@ -126,7 +137,7 @@ def request_command(
     )
     audit.record(
         tenant_id=tenant_id, actor=actor, action=f"command.{kind}", subject=station, site_id=station.site_id,
-        detail={"command": command.pk, "arguments": masked(arguments)},
+        detail={"command": command.pk, "arguments": brief(masked(arguments))},
     )  # fmt: skip
     with connections[current_alias()].cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"{tenant_id}:{station_id}"])
@@ -202,7 +213,7 @@ def settle(
         return None
     command.state, command.answer, command.detail = state, answer[:60], detail[:400]
     command.response, command.settled_at = masked(response), timezone.now()
-    command.arguments = masked(command.arguments)
+    command.arguments = brief(masked(command.arguments))
     command.save(update_fields=["state", "answer", "detail", "response", "settled_at", "arguments"])
     _settled(command)
     return command

@@ -22,6 +22,10 @@ FOLLOWERS: dict[str, str] = {
     CommandKind.SET_MONITORS: "stations.services.monitors.follow",
     CommandKind.SET_NETWORK_PROFILE: "stations.services.networks.follow",
     CommandKind.WRITE_CONFIGURATION: "stations.services.configuration.follow_write",
+    CommandKind.SEND_LIST: "stations.services.local_lists.follow",
+    CommandKind.READ_LIST_VERSION: "stations.services.local_lists.follow",
+    CommandKind.RESERVE: "stations.services.reservations.follow",
+    CommandKind.CANCEL_RESERVATION: "stations.services.reservations.follow",
 }
 
 

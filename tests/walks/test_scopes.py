@@ -18,7 +18,7 @@ from tests.walks.addresses import FORM, PORTAL, Address, addresses
 
 PAGES = [address for address in addresses() if address.is_portal]
 # What belongs to one site, and to one fleet. Other objects belong to the whole company.
-OF_SITE = {"site_id", "station_id", "session_id", "command_id", "orphan_id"}
+OF_SITE = {"site_id", "station_id", "session_id", "command_id", "orphan_id", "reservation_id"}
 OF_FLEET = {"fleet_id", "driver_id", "vehicle_id", "token_id", "session_id"}
 # Pages that show something of the whole company to everybody who may open them.
 COMPANY_WIDE = {
@@ -71,6 +71,7 @@ def facility_manager() -> Limited:
             tenant=world.tenant, station=station, action="stop", transaction_id=marker, content_hash=marker,
             payload={}, received_at=datetime.now(UTC),
         )  # fmt: skip
+    reservation = objects.create_reservation(world.tenant, station, token_uid=marker)
     user = people.make_user("Frida Facility")
     people.join(user, world.tenant, Role.FACILITY_MANAGER, [world.site])
     foreign = {
@@ -79,6 +80,7 @@ def facility_manager() -> Limited:
         "session_id": session.pk,
         "command_id": command.pk,
         "orphan_id": orphan.pk,
+        "reservation_id": reservation.pk,
     }
     return Limited(world, _logged_in(user), foreign, marker)
 

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from stations.ocpp.v16 import charging, configuration, core, diagnostics, security, trigger
+from stations.ocpp.v16 import (
+    charging,
+    configuration,
+    core,
+    diagnostics,
+    local_list,
+    reservation,
+    security,
+    trigger,
+)
 from stations.ocpp.version import Version, table
 
 VERSION = Version(
     "1.6",
     "ocpp1.6",
     answers=table(core.ANSWERS, charging.ANSWERS, diagnostics.ANSWERS),
-    says=table(core.SAYS, charging.SAYS, configuration.SAYS, security.SAYS, trigger.SAYS),
+    says=table(
+        core.SAYS,
+        charging.SAYS,
+        configuration.SAYS,
+        trigger.SAYS,
+        local_list.SAYS,
+        reservation.SAYS,
+        security.SAYS,
+    ),
     errors_unreadable=False,
 )

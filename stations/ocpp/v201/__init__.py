@@ -8,9 +8,11 @@ from stations.ocpp.v201 import (
     charging,
     customer,
     diagnostics,
+    local_list,
     monitoring,
     network,
     provisioning,
+    reservation,
     transactions,
     variables,
 )
@@ -24,6 +26,7 @@ ANSWERS = table(
     diagnostics.ANSWERS,
     monitoring.ANSWERS,
     customer.ANSWERS,
+    reservation.ANSWERS,
 )
 SAYS = table(
     provisioning.SAYS,
@@ -36,6 +39,8 @@ SAYS = table(
     monitoring.SAYS,
     customer.SAYS,
     network.SAYS,
+    local_list.SAYS,
+    reservation.SAYS,
 )
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)

@@ -19,7 +19,7 @@ ANSWERS_2X = {
     "Authorize", "BootNotification", "DataTransfer", "FirmwareStatusNotification", "Heartbeat",
     "LogStatusNotification", "MeterValues", "NotifyEvent", "NotifyReport", "SecurityEventNotification",
     "StatusNotification", "TransactionEvent",
-    "NotifyCustomerInformation", "NotifyMonitoringReport",
+    "NotifyCustomerInformation", "NotifyMonitoringReport", "ReservationStatusUpdate",
 }  # fmt: skip
 ANSWERS_21 = {
     "ClosePeriodicEventStream", "OpenPeriodicEventStream",
@@ -27,12 +27,14 @@ ANSWERS_21 = {
 SAYS = {
     "1.6": {
         "ClearCache", "DataTransfer", "GetConfiguration", "Reset", "ChangeAvailability", "RemoteStartTransaction",
-        "RemoteStopTransaction", "TriggerMessage", "UnlockConnector", "ChangeConfiguration",
+        "RemoteStopTransaction", "TriggerMessage", "UnlockConnector", "ChangeConfiguration", "SendLocalList",
+        "GetLocalListVersion", "ReserveNow", "CancelReservation",
         "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
     },
     "2.0.1": {
         "ClearCache", "DataTransfer", "GetVariables", "GetBaseReport", "Reset", "ChangeAvailability",
         "RequestStartTransaction", "RequestStopTransaction", "TriggerMessage", "UnlockConnector", "SetVariables",
+        "SendLocalList", "GetLocalListVersion", "ReserveNow", "CancelReservation",
         "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
     },
 }  # fmt: skip
@@ -56,6 +58,33 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     CommandKind.TRIGGER: {"message": "status", "evse": 1},
     CommandKind.CLEAR_CACHE: {},
+    CommandKind.SEND_LIST: {
+        "version": 3,
+        "full": True,
+        "entries": [
+            {
+                "uid": "04A2B3",
+                "kind": "iso14443",
+                "verdict": "accepted",
+                "group": "STAFF",
+                "expires_at": "2040-01-31T12:00:00+00:00",
+                "language": "de",
+                "message": "Guten Tag",
+            },
+            {"uid": "04A2B4", "verdict": None},
+        ],
+    },
+    CommandKind.READ_LIST_VERSION: {},
+    CommandKind.RESERVE: {
+        "reservation_id": 7,
+        "evse": 1,
+        "standard": "IEC_62196_T2",
+        "token_uid": "04A2B3",
+        "token_kind": "iso14443",
+        "token_group": "STAFF",
+        "expires_at": "2040-01-31T12:00:00+00:00",
+    },
+    CommandKind.CANCEL_RESERVATION: {"reservation_id": 7},
     CommandKind.DATA_TRANSFER: {"vendor_id": "acme", "message_id": "hello", "data": "x"},
     CommandKind.READ_COMPONENTS: {
         "variables": [{"component": "EVSE", "evse": 1}],
