@@ -144,14 +144,14 @@ class DiffOut(serializers.Serializer[Any]):
     differing = ItemOut(many=True)
 
 
-class PreviewOut(serializers.Serializer[Any]):
+class TemplatePreviewOut(serializers.Serializer[Any]):
     stations = DiffOut(many=True)
 
 
 class TemplatePreview(TemplateView):
     """What applying a template would change, station by station. Nothing is sent."""
 
-    verbs = {"GET": Verb(Permission.STATION_VIEW, gives=PreviewOut, says="Preview a template")}
+    verbs = {"GET": Verb(Permission.STATION_VIEW, gives=TemplatePreviewOut, says="Preview a template")}
 
     def get(self, request: Request, template_id: int) -> Response:
         stations = visible.stations(self.tenant_id, self.actor).exclude(ocpp_version="")

@@ -8,7 +8,6 @@ from fleets.models import TokenKind
 from stations.models import CommandKind
 from stations.neutral import CustomerPart
 from stations.ocpp import shared, wire
-from stations.ocpp.v201.charging import _TOKEN_TYPE
 from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
 from stations.ocpp.wire import optional
 from stations.services import customers
@@ -40,7 +39,7 @@ def _say(arguments: Payload, command_id: int) -> Payload:
         raise Invalid(fields={"report": "Ask for a report, for deletion, or for both."})
     token: Any = None
     if uid:
-        kind = _TOKEN_TYPE.get(arguments.get("token_kind") or TokenKind.CENTRAL, "Central")
+        kind = wire.TOKEN_TYPE.get(arguments.get("token_kind") or TokenKind.CENTRAL, "Central")
         token = {"idToken": str(uid), "type": kind}
     return optional(
         idToken=token,
