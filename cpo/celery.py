@@ -45,6 +45,9 @@ SCHEDULE = {
     "stations.tasks.renew_certificates": 900,
     "stations.tasks.ensure_partitions": 3600,
     "stations.tasks.drop_frames": 3600,
+    "stations.tasks.follow_configuration": 10,
+    "stations.tasks.apply_templates": 2,
+    "stations.tasks.trim_configuration": 3600,
 }
 app.conf.beat_schedule = {
     task: {"task": task, "schedule": float(seconds), "options": {"expires": seconds}}

@@ -69,6 +69,27 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
+        gettext_lazy("Equipment"),
+        (
+            Entry(
+                "templates",
+                gettext_lazy("Configuration"),
+                "adjustments-horizontal",
+                Permission.STATION_VIEW,
+                "",
+                ("template", "configuration-run", "vendor-profile"),
+            ),
+            Entry(
+                "alerts",
+                gettext_lazy("Alerts"),
+                "activity-heartbeat",
+                Permission.STATION_VIEW,
+                "",
+                ("alert",),
+            ),
+        ),
+    ),
+    (
         gettext_lazy("Customers"),
         (
             Entry("tokens", gettext_lazy("Tokens"), "nfc", Permission.TOKEN_VIEW, "t", ("token",)),

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from stations.models import (
     AccessRule,
+    Alert,
     Authority,
     Authorization,
     BatterySlot,
@@ -19,11 +20,16 @@ from stations.models import (
     ChargingProfile,
     Command,
     CompositeTold,
+    ConfigurationRun,
+    ConfigurationTemplate,
     Connection,
     Connector,
     Contract,
     ContractCheck,
+    CustomerQuery,
     DerControl,
+    DesiredSetting,
+    DeviceReport,
     DisplayMessage,
     DisplayNotice,
     Evse,
@@ -38,6 +44,8 @@ from stations.models import (
     JournalCursor,
     JournalHead,
     LocalList,
+    Monitor,
+    NetworkProfile,
     OrphanMessage,
     PasswordChange,
     PlugAndCharge,
@@ -63,13 +71,18 @@ from stations.models import (
     SigningRequest,
     Station,
     StationCertificate,
+    StationDrift,
     StationEvent,
     StationTariff,
     StatusEntry,
+    Stream,
+    StreamValue,
     TrustAnchor,
     UptimeReport,
     Variable,
+    VariableChange,
     VatCheck,
+    VendorProfile,
     WebPayment,
     WebPaymentAccess,
 )
@@ -666,3 +679,102 @@ class SeenVehicleAdmin(Viewed):
     list_display = ["uid", "kind", "tenant", "station", "times", "last_seen_at", "dismissed_at"]
     list_filter = ["kind", "tenant"]
     search_fields = ["=uid"]
+
+
+@admin.register(VariableChange)
+class VariableChangeAdmin(Viewed):
+    list_display = ["id", "name", "component", "station", "tenant", "state", "origin_label", "asked_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["name", "component", "station__identity"]
+
+
+@admin.register(ConfigurationRun)
+class ConfigurationRunAdmin(Viewed):
+    list_display = ["id", "label", "tenant", "stations", "origin_label", "created_at"]
+    list_filter = ["tenant"]
+    search_fields = ["label", "origin_label"]
+
+
+@admin.register(DeviceReport)
+class DeviceReportAdmin(Viewed):
+    list_display = ["id", "station", "tenant", "kind", "state", "items", "created_at", "last_at"]
+    list_filter = ["state", "kind", "tenant"]
+    search_fields = ["station__identity"]
+
+
+@admin.register(Monitor)
+class MonitorAdmin(Viewed):
+    list_display = ["id", "component", "name", "station", "tenant", "kind", "value", "severity", "state"]
+    list_filter = ["state", "kind", "base", "tenant"]
+    search_fields = ["component", "name", "station__identity"]
+
+
+@admin.register(Alert)
+class AlertAdmin(Viewed):
+    list_display = ["id", "component", "name", "station", "tenant", "severity", "opened_at", "cleared_at"]
+    list_filter = ["severity", ("cleared_at", admin.EmptyFieldListFilter), "tenant"]
+    search_fields = ["component", "name", "station__identity"]
+
+
+@admin.register(Stream)
+class StreamAdmin(Viewed):
+    list_display = ["number", "station", "tenant", "opened_at", "closed_at", "received"]
+    list_filter = ["tenant"]
+    search_fields = ["station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(StreamValue)
+class StreamValueAdmin(Viewed):
+    list_display = ["id", "stream", "tenant", "at", "value"]
+    list_filter = ["tenant"]
+    search_fields = ["=stream__id"]
+    ordering = ["-id"]
+
+
+@admin.register(CustomerQuery)
+class CustomerQueryAdmin(Viewed):
+    """What was told is the company's own: nobody of the platform reads it."""
+
+    exclude = ["told"]
+    list_display = ["id", "station", "tenant", "state", "report", "clear", "origin_label", "created_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["station__identity"]
+
+
+@admin.register(NetworkProfile)
+class NetworkProfileAdmin(Viewed):
+    list_display = ["slot", "url", "station", "tenant", "state", "asked_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["url", "station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(ConfigurationTemplate)
+class ConfigurationTemplateAdmin(Viewed):
+    list_display = ["name", "tenant", "vendor", "model", "priority", "mode", "enabled"]
+    list_filter = ["mode", "enabled", "tenant"]
+    search_fields = ["name", "vendor", "model"]
+
+
+@admin.register(StationDrift)
+class StationDriftAdmin(Viewed):
+    list_display = ["station", "tenant", "state", "wanted", "drifted", "checked_at", "due_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(DesiredSetting)
+class DesiredSettingAdmin(Viewed):
+    list_display = ["name", "component", "station", "tenant", "template", "state", "attempts"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["name", "station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(VendorProfile)
+class VendorProfileAdmin(Viewed):
+    list_display = ["name", "tenant", "vendor", "model", "enabled", "updated_at"]
+    list_filter = ["enabled", "tenant"]
+    search_fields = ["name", "vendor", "model"]

@@ -12,9 +12,13 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from stations.services import (
+    alerts,
     commands,
+    configuration,
     connections,
     costs,
+    customers,
+    desired,
     displays,
     escalation,
     guardian,
@@ -22,6 +26,7 @@ from stations.services import (
     passwords,
     profiles,
     rating,
+    reports,
     reservations,
     rollouts,
     security_profiles,
@@ -126,6 +131,37 @@ def advance_security() -> int:
 def renew_certificates() -> int:
     """Stations are asked for a new certificate before theirs ends."""
     return _for_each_tenant("renewal", lambda tenant_id: signing.renew_due(tenant_id=tenant_id))
+
+
+def follow_configuration() -> int:
+    """What was asked of settings comes to its end; stations are compared with their templates."""
+    now = timezone.now()
+
+    def sweep(tenant_id: int) -> int:
+        done = configuration.sweep(tenant_id=tenant_id, now=now)
+        done += reports.sweep(tenant_id=tenant_id, now=now)
+        done += customers.sweep(tenant_id=tenant_id, now=now)
+        return done + desired.sweep(tenant_id=tenant_id, now=now)
+
+    return _for_each_tenant("configuration", sweep)
+
+
+@shared_task
+def apply_templates() -> int:
+    """Go on asking the stations of the runs that are under way."""
+    return _for_each_tenant("templates", lambda tenant_id: desired.sweep_runs(tenant_id=tenant_id))
+
+
+@shared_task
+def trim_configuration() -> int:
+    """History of settings, reports and alerts is bounded."""
+    now = timezone.now()
+
+    def purge(tenant_id: int) -> int:
+        done = configuration.purge(tenant_id=tenant_id, now=now) + reports.purge(tenant_id=tenant_id, now=now)
+        return done + alerts.purge(tenant_id=tenant_id)
+
+    return _for_each_tenant("trim", purge)
 
 
 def _partitions(statement: str, *values: int) -> int:

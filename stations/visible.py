@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, TypedDict
 from django.db.models import Case, CharField, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
-from stations.models import Connector, ConnectorStatus, Reservation, Session, SessionState, Station
+from stations.models import (
+    ConfigurationRun,
+    ConfigurationTemplate,
+    Connector,
+    ConnectorStatus,
+    DesiredSetting,
+    Reservation,
+    Session,
+    SessionState,
+    Station,
+    VariableChange,
+)
 from tenants.permissions import Actor
 
 if TYPE_CHECKING:
@@ -73,6 +84,23 @@ def sessions(tenant_id: int, actor: Actor) -> QuerySet[Session]:
     if actor.driver_ids is not None:
         found = found.filter(driver_id__in=actor.driver_ids)
     return found
+
+
+def templates(tenant_id: int, actor: Actor) -> QuerySet[ConfigurationTemplate]:
+    """Who is limited to sites sees the templates that hold for a station there."""
+    found = ConfigurationTemplate.objects.filter(tenant_id=tenant_id)
+    if actor.site_ids is None:
+        return found
+    own = DesiredSetting.objects.filter(tenant_id=tenant_id, station__site_id__in=actor.site_ids)
+    return found.filter(pk__in=own.values("template_id"))
+
+
+def runs(tenant_id: int, actor: Actor) -> QuerySet[ConfigurationRun]:
+    found = ConfigurationRun.objects.filter(tenant_id=tenant_id)
+    if actor.site_ids is None:
+        return found
+    own = VariableChange.objects.filter(tenant_id=tenant_id, station__site_id__in=actor.site_ids)
+    return found.filter(pk__in=own.exclude(run=None).values("run_id"))
 
 
 def reservations(tenant_id: int, actor: Actor) -> QuerySet[Reservation]:

@@ -6,6 +6,7 @@ with a body that its owner's call succeeds with.
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from billing.models import Charge, SiteTariff, Tariff
 from fleets.models import Autocharge, Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
 from stations.models import (
     AccessRule,
+    Alert,
     Authority,
     Authorization,
     BatterySlot,
@@ -25,11 +27,16 @@ from stations.models import (
     ChargingProfile,
     Command,
     CompositeTold,
+    ConfigurationRun,
+    ConfigurationTemplate,
     Connection,
     Connector,
     Contract,
     ContractCheck,
+    CustomerQuery,
     DerControl,
+    DesiredSetting,
+    DeviceReport,
     DisplayMessage,
     DisplayNotice,
     Evse,
@@ -44,6 +51,8 @@ from stations.models import (
     JournalCursor,
     JournalHead,
     LocalList,
+    Monitor,
+    NetworkProfile,
     OrphanMessage,
     PasswordChange,
     PlugAndCharge,
@@ -69,13 +78,18 @@ from stations.models import (
     SigningRequest,
     Station,
     StationCertificate,
+    StationDrift,
     StationEvent,
     StationTariff,
     StatusEntry,
+    Stream,
+    StreamValue,
     TrustAnchor,
     UptimeReport,
     Variable,
+    VariableChange,
     VatCheck,
+    VendorProfile,
     WebPayment,
     WebPaymentAccess,
 )
@@ -125,6 +139,14 @@ class World:
     notice: DisplayNotice
     message: DisplayMessage
     account: PrepaidAccount
+    variable: Variable
+    monitor: Monitor
+    alert: Alert
+    stream: Stream
+    query: CustomerQuery
+    template: ConfigurationTemplate
+    run: ConfigurationRun
+    vendor_profile: VendorProfile
     member: Membership
     key: ApiKey
     webhook: Webhook
@@ -181,6 +203,14 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "notice_id": lambda world: world.notice.pk,
     "message_id": lambda world: world.message.pk,
     "account_id": lambda world: world.account.pk,
+    "variable_id": lambda world: world.variable.pk,
+    "monitor_id": lambda world: world.monitor.pk,
+    "alert_id": lambda world: world.alert.pk,
+    "stream_id": lambda world: world.stream.pk,
+    "query_id": lambda world: world.query.pk,
+    "template_id": lambda world: world.template.pk,
+    "run_id": lambda world: world.run.pk,
+    "vendor_profile_id": lambda world: world.vendor_profile.pk,
     "member_id": lambda world: world.member.pk,
     "key_id": lambda world: world.key.pk,
     "webhook_id": lambda world: world.webhook.pk,
@@ -245,6 +275,31 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("POST", "constraints"): lambda world: {"site_id": world.site.pk, "power_w": 4200},
     ("POST", "sessions/<int:running_id>/priority"): lambda world: {"active": True},
     ("POST", "sessions/<int:running_id>/energy-transfer"): lambda world: {"transfers": ["AC_BPT"]},
+    ("POST", "stations/<int:station_id>/variables"): lambda world: {
+        "settings": [{"name": "HeartbeatInterval", "value": "60"}]
+    },
+    ("POST", "stations/<int:station_id>/monitors"): lambda world: {
+        "monitors": [{"component": "EVSE", "name": "Power", "kind": "upper", "value": 1, "severity": 5}]
+    },
+    ("POST", "stations/<int:station_id>/network-profiles"): lambda world: {
+        "slot": 1,
+        "url": "wss://csms.example.com/ocpp",
+        "ocpp_version": "2.0.1",
+        "interface": "wired0",
+        "security_profile": 2,
+    },
+    ("PUT", "stations/<int:station_id>/network-profiles/priority"): lambda world: {"slots": [1, 0]},
+    ("POST", "stations/<int:station_id>/customer-data"): lambda world: {"token_uid": "04AABBCC"},
+    ("POST", "configuration-templates"): lambda world: {
+        "name": "New template",
+        "settings": [{"name": "HeartbeatInterval", "value": "60"}],
+    },
+    ("PATCH", "configuration-templates/<int:template_id>"): lambda world: {"priority": 7},
+    ("POST", "configuration-templates/<int:template_id>/apply"): lambda world: {
+        "station_ids": [world.station.pk]
+    },
+    ("POST", "vendor-profiles"): lambda world: {"name": "New profile", "vendor": "Acme", "quirks": {}},
+    ("PATCH", "vendor-profiles/<int:vendor_profile_id>"): lambda world: {"notes": "Seen at two sites"},
     ("PATCH", "access-rules"): lambda world: {"no_show_limit": 2},
     ("PATCH", "sites/<int:site_id>/access-rules"): lambda world: {"reserve_minutes": 20},
     ("PATCH", "stations/<int:station_id>/access-rules"): lambda world: {"local_list": True},
@@ -360,6 +415,15 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
     "stations/<int:station_id>/orphans/<int:orphan_id>/apply/": lambda world: {
         "session_id": world.session.pk
     },
+    "stations/<int:station_id>/network/set/": lambda world: {
+        "slot": 1,
+        "url": "wss://csms.example.com/ocpp",
+        "ocpp_version": "2.0.1",
+        "interface": "wired0",
+        "security_profile": 2,
+        "timeout_s": 30,
+    },
+    "stations/<int:station_id>/network/order/": lambda world: {"slots": "1,0"},
 }
 
 
@@ -421,10 +485,81 @@ def _running(tenant: Tenant, station: Station, marker: str) -> Session:
     )
 
 
+def _configuration(tenant: Tenant, station: Station, marker: str) -> dict[str, Any]:
+    """The device model of a station: a setting, its template, monitors, streams, reports."""
+    now = datetime.now(UTC)
+    own = {"tenant": tenant, "station": station}
+    named = {"component": "EVSE", "name": marker}
+    template = ConfigurationTemplate.objects.create(
+        tenant=tenant, name=marker, settings=[{"name": "HeartbeatInterval", "value": "60"}]
+    )
+    run = ConfigurationRun.objects.create(
+        tenant=tenant, label=marker, template_id=template.pk, origin_kind="user", origin_label="Olga"
+    )
+    stream = Stream.objects.create(**own, number=1, opened_at=now)
+    StreamValue.objects.create(tenant=tenant, stream=stream, at=now, value=marker)
+    VariableChange.objects.create(
+        **own,
+        **named,
+        run=run,
+        after="60",
+        origin_kind="user",
+        origin_label=marker,
+        asked_at=now,
+        state="done",
+    )
+    DeviceReport.objects.create(
+        **own, kind="report", request_id=1, base=marker[:16], created_at=now, last_at=now
+    )
+    NetworkProfile.objects.create(
+        **own,
+        slot=1,
+        url=f"wss://{marker}",
+        ocpp_version="2.0.1",
+        interface="wired0",
+        security_profile=2,
+        timeout_s=30,
+        origin_label="Olga",
+        asked_at=now,
+    )
+    StationDrift.objects.create(**own, wanted=1, drifted=1, state="drifted")
+    DesiredSetting.objects.create(**own, **named, template=template, wanted="60", state="drifted")
+    return {
+        "template": template,
+        "run": run,
+        "stream": stream,
+        "variable": Variable.objects.create(
+            **own, **named, value="60", read_at=now, source="report", supports_monitoring=True
+        ),
+        "monitor": Monitor.objects.create(
+            **own, **named, number=1, kind="upper", value=80, severity=3, state="set", created_at=now
+        ),
+        "alert": Alert.objects.create(
+            **own, **named, event_number=1, severity=3, value=marker, opened_at=now, last_at=now
+        ),
+        "query": CustomerQuery.objects.create(
+            **own,
+            request_id=1,
+            subject=marker,
+            report=True,
+            clear=False,
+            state="complete",
+            told=json.dumps({"0": f"Told of {marker}"}),
+            origin_label="Olga",
+            created_at=now,
+            last_at=now,
+            delete_at=now + timedelta(days=1),
+        ),
+        "vendor_profile": VendorProfile.objects.create(tenant=tenant, name=marker, vendor=marker),
+    }
+
+
 def _rows(tenant: Tenant, site: Site, station: Station, driver: Driver, marker: str) -> dict[str, Any]:
     now = datetime.now(UTC)
     money = {"excl_tax": Decimal("5.90"), "tax": Decimal("1.12"), "incl_tax": Decimal("7.02")}
-    return _health(tenant, site, station, marker) | {
+    return {
+        **_health(tenant, site, station, marker),
+        **_configuration(tenant, station, marker),
         "command": objects.create_command(tenant, station, note=marker),
         "quarantined": QuarantinedStation.objects.create(
             tenant=tenant, identity=f"Q-{marker}", first_seen_at=now, last_seen_at=now
@@ -727,6 +862,19 @@ def _history(tenant: Tenant, station: Station, session: Session, tariff: Tariff,
     own = {"tenant": tenant, "station": station}
     StationEvent.objects.create(**own, kind="boot", text=marker, occurred_at=now, received_at=now)
     Variable.objects.create(**own, name=marker, value="60", read_at=now, source="get_configuration")
+    anchor = TrustAnchor.objects.create(
+        tenant=tenant,
+        use="csms_root",
+        name=marker,
+        serial="1a",
+        issuer_name_hash="0" * 64,
+        fingerprint=marker,
+        not_before=now,
+        not_after=now,
+    )
+    InstalledCertificate.objects.create(
+        **own, use="csms_root", hash_algorithm="SHA256", issuer_name_hash=marker, serial="1a", anchor=anchor
+    )
     Connection.objects.create(
         **own, epoch=1, gateway="g", ocpp_version="1.6", opened_at=now, close_reason=marker
     )

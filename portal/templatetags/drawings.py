@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from billing import words
 from portal.templatetags.voltyard import Number, badge, icon_body, span
 from portal.vocabulary import appearance
-from stations.models import CommandKind
+from stations.models import SEVERITY, CommandKind
 
 register = template.Library()
 
@@ -149,6 +149,12 @@ def minutes(seconds: int) -> str:
 def plainnumber(value: Number) -> str:
     """For SVG attributes: a dot, whatever the language."""
     return f"{float(value):.2f}"
+
+
+@register.filter
+def severity_word(severity: int) -> str:
+    """OCPP 2's severity of a monitor or event in words."""
+    return str(SEVERITY.get(severity, severity))
 
 
 @register.simple_tag

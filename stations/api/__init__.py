@@ -18,6 +18,15 @@ from stations.api.access import (
     StationRules,
 )
 from stations.api.commands import CommandCancel, CommandList, CommandOne, StationCommands
+from stations.api.configuration import (
+    ChangeList,
+    CustomerList,
+    CustomerOne,
+    ProfileList,
+    ProfilePriority,
+    ReportList,
+    SettingsRead,
+)
 from stations.api.costs import (
     PrepaidClose,
     PrepaidList,
@@ -68,6 +77,14 @@ from stations.api.limits import (
     StationLimits,
     StationProfiles,
 )
+from stations.api.monitoring import (
+    AlertClose,
+    AlertList,
+    MonitorList,
+    MonitorOne,
+    StreamList,
+    StreamValues,
+)
 from stations.api.orphans import OrphanApply, OrphanList, OrphanOne, OrphanSessions
 from stations.api.payments import (
     SettlementList,
@@ -99,15 +116,30 @@ from stations.api.sessions import (
     SessionVoid,
 )
 from stations.api.stations import StationList, StationOne, StationPassword
+from stations.api.templates import (
+    DesiredList,
+    DriftList,
+    RunChanges,
+    RunList,
+    TemplateApply,
+    TemplateList,
+    TemplateOne,
+    TemplatePreview,
+    VendorProfileList,
+    VendorProfileOne,
+    VendorProfilesShipped,
+)
 from stations.api.uptime import (
     ExclusionList,
     ExclusionOne,
     ExclusionWithdraw,
     PortMonthList,
     ReportCsv,
-    ReportList,
     ReportOne,
     ReportPdf,
+)
+from stations.api.uptime import (
+    ReportList as UptimeReportList,
 )
 from stations.api.variables import VariableList
 
@@ -117,6 +149,46 @@ urlpatterns = [
     path("stations/<int:station_id>/password", StationPassword.as_view(), name="station-password"),
     path("stations/<int:station_id>/commands", StationCommands.as_view(), name="station-commands"),
     path("stations/<int:station_id>/variables", VariableList.as_view(), name="station-variables"),
+    path("stations/<int:station_id>/variables/read", SettingsRead.as_view(), name="station-variables-read"),
+    path("stations/<int:station_id>/variable-changes", ChangeList.as_view(), name="station-changes"),
+    path("stations/<int:station_id>/reports", ReportList.as_view(), name="station-reports"),
+    path("stations/<int:station_id>/network-profiles", ProfileList.as_view(), name="station-network"),
+    path(
+        "stations/<int:station_id>/network-profiles/priority",
+        ProfilePriority.as_view(),
+        name="station-network-priority",
+    ),
+    path("stations/<int:station_id>/customer-data", CustomerList.as_view(), name="station-customers"),
+    path(
+        "stations/<int:station_id>/customer-data/<int:query_id>",
+        CustomerOne.as_view(),
+        name="station-customer",
+    ),
+    path("stations/<int:station_id>/monitors", MonitorList.as_view(), name="station-monitors"),
+    path("stations/<int:station_id>/monitors/<int:monitor_id>", MonitorOne.as_view(), name="station-monitor"),
+    path("stations/<int:station_id>/streams", StreamList.as_view(), name="station-streams"),
+    path(
+        "stations/<int:station_id>/streams/<int:stream_id>/values",
+        StreamValues.as_view(),
+        name="stream-values",
+    ),
+    path("configuration-templates", TemplateList.as_view(), name="templates"),
+    path("configuration-templates/<int:template_id>", TemplateOne.as_view(), name="template"),
+    path(
+        "configuration-templates/<int:template_id>/preview",
+        TemplatePreview.as_view(),
+        name="template-preview",
+    ),
+    path("configuration-templates/<int:template_id>/apply", TemplateApply.as_view(), name="template-apply"),
+    path("configuration-runs", RunList.as_view(), name="configuration-runs"),
+    path("configuration-runs/<int:run_id>/changes", RunChanges.as_view(), name="configuration-run-changes"),
+    path("configuration-drift", DriftList.as_view(), name="drift"),
+    path("configuration-drift/settings", DesiredList.as_view(), name="drift-settings"),
+    path("vendor-profiles", VendorProfileList.as_view(), name="vendor-profiles"),
+    path("vendor-profiles/shipped", VendorProfilesShipped.as_view(), name="vendor-profiles-shipped"),
+    path("vendor-profiles/<int:vendor_profile_id>", VendorProfileOne.as_view(), name="vendor-profile"),
+    path("alerts", AlertList.as_view(), name="alerts"),
+    path("alerts/<int:alert_id>/close", AlertClose.as_view(), name="alert-close"),
     path("stations/<int:station_id>/frames", FrameList.as_view(), name="station-frames"),
     path("stations/<int:station_id>/frames.jsonl", FrameExport.as_view(), name="station-frames-export"),
     path("stations/<int:station_id>/events", EventList.as_view(), name="station-events"),
@@ -138,7 +210,7 @@ urlpatterns = [
     path("exclusions", ExclusionList.as_view(), name="exclusions"),
     path("exclusions/<int:exclusion_id>", ExclusionOne.as_view(), name="exclusion"),
     path("exclusions/<int:exclusion_id>/withdraw", ExclusionWithdraw.as_view(), name="exclusion-withdraw"),
-    path("uptime-reports", ReportList.as_view(), name="uptime-reports"),
+    path("uptime-reports", UptimeReportList.as_view(), name="uptime-reports"),
     path("uptime-reports/<int:report_id>", ReportOne.as_view(), name="uptime-report"),
     path("uptime-reports/<int:report_id>/csv", ReportCsv.as_view(), name="uptime-report-csv"),
     path("uptime-reports/<int:report_id>/pdf", ReportPdf.as_view(), name="uptime-report-pdf"),

@@ -25,13 +25,20 @@ CHANNEL = "station_command"  # PostgreSQL NOTIFY, payload "<tenant id>:<station 
 NEEDS = {
     CommandKind.WRITE_CONFIGURATION: Permission.STATION_CONFIGURE,
     CommandKind.CHANGE_TARIFF: Permission.TARIFF_EDIT,
+    CommandKind.CLEAR_MONITORS: Permission.STATION_CONFIGURE,
+    CommandKind.CUSTOMER_INFORMATION: Permission.DRIVER_VIEW,
+    CommandKind.SET_MONITORING_BASE: Permission.STATION_CONFIGURE,
+    CommandKind.SET_MONITORING_LEVEL: Permission.STATION_CONFIGURE,
+    CommandKind.SET_MONITORS: Permission.STATION_CONFIGURE,
+    CommandKind.SET_NETWORK_PROFILE: Permission.STATION_CONFIGURE,
     CommandKind.INSTALL_CERTIFICATE: Permission.STATION_CONFIGURE,
     CommandKind.DELETE_CERTIFICATE: Permission.STATION_CONFIGURE,
     CommandKind.SEND_CERTIFICATE: Permission.STATION_CONFIGURE,
+    CommandKind.WRITE_CONFIGURATION: Permission.STATION_CONFIGURE,
 }
 # Sent by the minute to every station that charges: the session says what was shown, the audit is for what people do.
 UNAUDITED = (CommandKind.TELL_COST, CommandKind.TELL_PRICE)
-SECRET_NAMES = ("password", "authorizationkey", "secret")
+SECRET_NAMES = ("password", "authorizationkey", "secret", "simpin")
 MOST_SHOWN = 20
 OPEN = (CommandState.QUEUED, CommandState.SENT)
 
@@ -53,7 +60,9 @@ def _with_secrets(arguments: Any, replace: Callable[[Any], Any]) -> Any:
         hides = is_secret(str(arguments.get("name") or arguments.get("key") or inner or ""))
         return {
             key: replace(value)
-            if is_secret(key) or (hides and key in ("value", "attributeValue"))
+            if is_secret(key)
+            or (hides and key in ("value", "attributeValue"))
+            or (key == "key" and "server" in arguments)  # 2.x VPNType: the shared secret
             else _with_secrets(value, replace)
             for key, value in arguments.items()
         }
@@ -112,6 +121,8 @@ def request_command(
     if station is None or (actor.site_ids is not None and station.site_id not in actor.site_ids):
         raise NotFound("There is no such station.")
     actor.require(NEEDS.get(CommandKind(kind), Permission.STATION_COMMAND), site_id=station.site_id)
+    if kind == CommandKind.CUSTOMER_INFORMATION:  # to see a customer's data is not yet to steer a station
+        actor.require(Permission.STATION_COMMAND, site_id=station.site_id)
     spoken = ONLY_IN.get(CommandKind(kind))
     if spoken and station.ocpp_version and station.ocpp_version not in spoken:
         raise Invalid(

@@ -17,6 +17,7 @@ from stations.services import (
     clock,
     guardian,
     places,
+    quirks,
     readings,
     remote,
     reservations,
@@ -41,6 +42,7 @@ Key = tuple[int, str]
 
 def record(*, tenant_id: int, events: Sequence[TransactionEvent]) -> list[TransactionAnswer]:
     """Bring events into their sessions; an event of a session that is unknown here opens it, whichever it is."""
+    events = quirks.corrected(tenant_id, events)
     where, known, asked = rows.together(
         tenant_id, places.find(_place_key(event) for event in events), _known(events), _asked(events)
     )

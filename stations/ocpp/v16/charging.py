@@ -70,6 +70,7 @@ def _stop(asked: Asked) -> StopRequest:
         token=wire.token_16(told["idTag"]) if told.get("idTag") else None,
         reason=told.get("reason", "Local"),  # 6.49: absent means Local
         samples=wire.samples_16(told.get("transactionData", ())),
+        reason_told="reason" in told,
     )
 
 

@@ -7,13 +7,18 @@ from stations.ocpp.v201 import (
     certificates,
     charging,
     cost,
+    customer,
     diagnostics,
     display,
     local_list,
+    monitoring,
+    network,
     plug_and_charge,
     provisioning,
     reservation,
     smart,
+    transactions,
+    variables,
 )
 from stations.ocpp.version import Version, table
 
@@ -30,6 +35,9 @@ ANSWERS = table(
     smart.ANSWERS,
     certificates.ANSWERS,
     plug_and_charge.ANSWERS,
+    variables.ANSWERS,
+    monitoring.ANSWERS,
+    customer.ANSWERS,
 )
 SAYS = table(
     provisioning.SAYS,
@@ -42,6 +50,11 @@ SAYS = table(
     display.SAYS,
     cost.SAYS,
     smart.SAYS,
+    variables.SAYS,
+    transactions.SAYS,
+    monitoring.SAYS,
+    customer.SAYS,
+    network.SAYS,
 )
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)

@@ -1,34 +1,11 @@
-"""Blocks A04, L and N: notices of security, firmware, logs and monitors; block P: vendor messages."""
+"""Blocks A04, L and N01: notices of security, firmware and logs; block P: vendor messages."""
 
 from __future__ import annotations
 
 from stations.models import CommandKind
-from stations.neutral import (
-    EventReport,
-)
 from stations.ocpp import shared
 from stations.ocpp.transfers import transfer
-from stations.ocpp.version import Ask, Asked, Journal, Say, Transfer
-
-
-def _monitor(asked: Asked) -> list[EventReport]:
-    return [
-        EventReport(
-            station_id=asked.station_id,
-            kind="monitor",
-            severity="warning" if entry.get("trigger") == "Alerting" and not entry.get("cleared") else "info",
-            text=f"{entry['component']['name']}.{entry['variable']['name']} is {entry.get('actualValue', '')}"[
-                :200
-            ],
-            raw_timestamp=entry.get("timestamp", ""),
-            received_at=asked.received_at,
-            detail=entry,
-            evse=(entry["component"].get("evse") or {}).get("id"),
-            connector=(entry["component"].get("evse") or {}).get("connectorId"),
-        )
-        for entry in asked.payload["eventData"]
-    ]
-
+from stations.ocpp.version import Ask, Journal, Say, Transfer
 
 ANSWERS: dict[str, Journal | Ask | Transfer] = {
     "DataTransfer": transfer({}, "P02"),
@@ -36,7 +13,6 @@ ANSWERS: dict[str, Journal | Ask | Transfer] = {
         shared.nothing, shared.notice("firmware", "Firmware"), cases="L01 L02"
     ),
     "LogStatusNotification": Journal(shared.nothing, shared.notice("log", "Log"), cases="N01"),
-    "NotifyEvent": Journal(shared.nothing, _monitor, cases="N07 N08 G05"),
     "SecurityEventNotification": Journal(shared.nothing, shared.security_event, cases="A04"),
 }
 

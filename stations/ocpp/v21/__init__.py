@@ -8,6 +8,8 @@ from stations.ocpp.v21 import (
     certificates,
     charging,
     der,
+    monitoring,
+    network,
     payment,
     plug_and_charge,
     smart,
@@ -28,6 +30,7 @@ VERSION = Version(
         battery.ANSWERS,
         certificates.ANSWERS,
         plug_and_charge.ANSWERS,
+        streams.ANSWERS,
     ),
     says=v201.SAYS
     | table(
@@ -38,6 +41,9 @@ VERSION = Version(
         tariffs.SAYS,
         payment.SAYS,
         battery.SAYS,
+        monitoring.SAYS,
+        network.SAYS,
+        streams.SAYS,
     ),
     sends=table(streams.SENDS),
 )
