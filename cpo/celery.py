@@ -29,6 +29,9 @@ SCHEDULE = {
     "stations.tasks.guard_sessions": 60,
     "stations.tasks.expire_commands": 5,
     "stations.tasks.take_offline_orphans": 10,
+    "stations.tasks.advance_firmware": 3,
+    "stations.tasks.give_up_logs": 15,
+    "stations.tasks.drop_files": 3600,
     "stations.tasks.ensure_partitions": 3600,
     "stations.tasks.drop_frames": 3600,
 }

@@ -1,6 +1,18 @@
 """What happens at a charger."""
 
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
+from stations.models.firmware import (
+    OPEN_UPDATES,
+    UNDER_WAY,
+    Blocker,
+    Campaign,
+    CampaignState,
+    FirmwareImage,
+    FirmwarePublication,
+    FirmwareUpdate,
+    PublicationState,
+    UpdateState,
+)
 from stations.models.journal import Frame, GatewayProcess, JournalCursor, JournalHead, Reading, StationEvent
 from stations.models.session import (
     Authorization,
@@ -20,10 +32,26 @@ from stations.models.station import (
     Station,
     Variable,
 )
+from stations.models.transfer import (
+    OPEN_LOGS,
+    FileTicket,
+    LogFile,
+    LogKind,
+    LogRequest,
+    LogState,
+    Protocol,
+    TicketPurpose,
+)
 
 __all__ = [
     "ONLY_IN",
+    "OPEN_LOGS",
+    "OPEN_UPDATES",
+    "UNDER_WAY",
     "Authorization",
+    "Blocker",
+    "Campaign",
+    "CampaignState",
     "Command",
     "CommandKind",
     "CommandState",
@@ -31,12 +59,22 @@ __all__ = [
     "Connector",
     "ConnectorStatus",
     "Evse",
+    "FileTicket",
+    "FirmwareImage",
+    "FirmwarePublication",
+    "FirmwareUpdate",
     "Frame",
     "GatewayProcess",
     "JournalCursor",
     "JournalHead",
+    "LogFile",
+    "LogKind",
+    "LogRequest",
+    "LogState",
     "OrphanMessage",
     "PowerType",
+    "Protocol",
+    "PublicationState",
     "QuarantinedStation",
     "Reading",
     "Registration",
@@ -45,5 +83,7 @@ __all__ = [
     "SessionState",
     "Station",
     "StationEvent",
+    "TicketPurpose",
+    "UpdateState",
     "Variable",
 ]

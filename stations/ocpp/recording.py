@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from stations.neutral import EventReport, MeterReport, StatusReport, VariablesTold
+from stations.neutral import (
+    EventReport,
+    FirmwareNotice,
+    LogAnswered,
+    LogNotice,
+    MeterReport,
+    PublicationNotice,
+    StatusReport,
+    VariablesTold,
+)
 from stations.services import connectors, devices, events, readings
+from stations.services.files import logs, publications, updates
 
 # In this order; each verb gets all reports of its kind in the order told.
 RECORDERS: dict[type, Callable[..., Any]] = {
@@ -14,6 +24,10 @@ RECORDERS: dict[type, Callable[..., Any]] = {
     StatusReport: connectors.record_status,
     EventReport: events.record,
     VariablesTold: devices.record,
+    LogAnswered: logs.record_answers,
+    LogNotice: logs.record_notices,
+    FirmwareNotice: updates.record_notices,
+    PublicationNotice: publications.record_notices,
 }
 
 

@@ -94,16 +94,6 @@ _TOKEN_TYPE = {
     TokenKind.NO_AUTHORIZATION: "NoAuthorization",
 }
 
-_TRIGGERS = {
-    "boot": "BootNotification",
-    "heartbeat": "Heartbeat",
-    "status": "StatusNotification",
-    "meter_values": "MeterValues",
-    "firmware": "FirmwareStatusNotification",
-    "log": "LogStatusNotification",
-    "transaction": "TransactionEvent",
-}
-
 
 def _say_start(arguments: Payload, command_id: int) -> Payload:
     kind = _TOKEN_TYPE.get(arguments.get("token_kind") or TokenKind.CENTRAL, "Central")
@@ -117,11 +107,6 @@ def _say_start(arguments: Payload, command_id: int) -> Payload:
 
 def _say_unlock(arguments: Payload, command_id: int) -> Payload:
     return {"evseId": wanted(arguments, "evse", int), "connectorId": arguments.get("connector") or 1}
-
-
-def _say_trigger(arguments: Payload, command_id: int) -> Payload:
-    message = wanted(arguments, "message", str)
-    return optional(requestedMessage=_TRIGGERS.get(message, message), evse=wire.evse_2x(arguments))
 
 
 ANSWERS: dict[str, Journal | Ask] = {
@@ -148,6 +133,5 @@ SAYS: dict[str, Say] = {
         lambda arguments, command_id: {"transactionId": str(wanted(arguments, "transaction_id", (str, int)))},
         cases="F03",
     ),
-    CommandKind.TRIGGER: Say("TriggerMessage", _say_trigger, cases="F06"),
     CommandKind.UNLOCK: Say("UnlockConnector", _say_unlock, frozenset({"Unlocked"}), cases="F05"),
 }

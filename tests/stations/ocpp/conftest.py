@@ -14,11 +14,19 @@ from tenants.models import Tenant
 from tests.servers import Role, Roles
 from tests.stations.ocpp.charger import Charger, charger
 
+FILES_URL = "http://files.test"  # told to stations; tests put the gateway's own address in its place
+
 
 @pytest.fixture(scope="session")
 def gateway(session_roles: Roles) -> Role:
     """One gateway process that the tests of a worker share."""
-    return session_roles.start("gateway", env={"OCPP_CALL_TIMEOUT_SECONDS": "2", "OCPP_PING_SECONDS": "2"})
+    env = {
+        "OCPP_CALL_TIMEOUT_SECONDS": "2",
+        "OCPP_PING_SECONDS": "2",
+        "LOG_MAX_MB": "2",
+        "FILES_URL": FILES_URL,
+    }
+    return session_roles.start("gateway", env=env)
 
 
 Plug = Callable[..., AbstractAsyncContextManager[Charger]]
