@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cpo.use_cases import USE_CASES
 from stations.models import CommandKind
 from stations.ocpp.schemas import actions
 from stations.ocpp.version import Version
@@ -46,7 +47,21 @@ def page() -> str:
             cells.append(cases)
             kinds = named or kinds
         lines.append(f"| {action} | {direction} | " + " | ".join(cells) + f" | {kinds} |")
-    return HEAD + "\n".join([*lines, *_missing(versions)]) + "\n"
+    return HEAD + "\n".join([*lines, *_use_cases(tables), *_missing(versions)]) + "\n"
+
+
+def _use_cases(tables: dict[str, dict[tuple[str, str], tuple[str, str]]]) -> list[str]:
+    served: dict[str, set[str]] = {}
+    for version, rows in tables.items():
+        for (action, _direction), (cases, _kinds) in rows.items():
+            for case in cases.split() if version != "1.6" else ():
+                served.setdefault(case, set()).add(action)
+    if unknown := served.keys() - USE_CASES.keys():
+        raise LookupError(f"No such use cases: {', '.join(sorted(unknown))}.")
+    lines = ["", "## Use cases of OCPP 2.0.1 and 2.1", "", "| case | about | served by |", "|---|---|---|"]
+    for case, about in USE_CASES.items():
+        lines.append(f"| {case} | {about} | {', '.join(sorted(served.get(case, ()))) or 'not yet'} |")
+    return lines
 
 
 def _missing(versions: tuple[Version, ...]) -> list[str]:

@@ -16,6 +16,7 @@ from stations.models import (
     Connector,
     Evse,
     Frame,
+    InstalledCertificate,
     JournalCursor,
     JournalHead,
     OrphanMessage,
@@ -25,6 +26,7 @@ from stations.models import (
     SessionEvent,
     Station,
     StationEvent,
+    TrustAnchor,
     Variable,
 )
 from stations.models.journal import GatewayProcess
@@ -190,3 +192,19 @@ class GatewayProcessAdmin(Viewed):
     list_display = ["name", "started_at", "alive_at"]
     list_filter = ["alive_at"]
     search_fields = ["name"]
+
+
+@admin.register(TrustAnchor)
+class TrustAnchorAdmin(Viewed):
+    exclude = ["issuer_name_hash", "issuer_key_hash"]  # of certificates, not of secrets; nobody reads them
+    list_display = ["name", "use", "tenant", "subject", "not_after", "origin", "archived_at"]
+    list_filter = ["use", "origin", "tenant"]
+    search_fields = ["name", "subject", "=fingerprint", "=serial"]
+
+
+@admin.register(InstalledCertificate)
+class InstalledCertificateAdmin(Viewed):
+    exclude = ["issuer_name_hash", "issuer_key_hash"]
+    list_display = ["station", "tenant", "use", "anchor", "serial", "installed_at", "told_at"]
+    list_filter = ["use", "tenant"]
+    search_fields = ["station__identity", "=serial"]

@@ -272,3 +272,47 @@ class PublicationNotice:
     number: int | None = None
     locations: tuple[str, ...] = ()
     info: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateTold:
+    """A certificate in a station's store, by its hash data. `use` is a CertificateUse value."""
+
+    use: str
+    hash_algorithm: str
+    issuer_name_hash: str
+    issuer_key_hash: str
+    serial: str
+    children: tuple[tuple[str, str, str, str], ...] = ()  # algorithm, name hash, key hash, serial
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatesTold:
+    """All that a station holds of these uses; empty `uses`: of every use."""
+
+    station_id: int
+    received_at: datetime
+    uses: tuple[str, ...]
+    certificates: tuple[CertificateTold, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateTaken:
+    """A station has installed this certificate."""
+
+    station_id: int
+    received_at: datetime
+    use: str
+    pem: str
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateGone:
+    """A station has deleted this certificate, or never had it."""
+
+    station_id: int
+    received_at: datetime
+    hash_algorithm: str
+    issuer_name_hash: str
+    issuer_key_hash: str
+    serial: str

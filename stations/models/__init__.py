@@ -1,5 +1,6 @@
 """What happens at a charger."""
 
+from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
 from stations.models.firmware import (
     OPEN_UPDATES,
@@ -52,6 +53,7 @@ __all__ = [
     "Blocker",
     "Campaign",
     "CampaignState",
+    "CertificateUse",
     "Command",
     "CommandKind",
     "CommandState",
@@ -65,6 +67,7 @@ __all__ = [
     "FirmwareUpdate",
     "Frame",
     "GatewayProcess",
+    "InstalledCertificate",
     "JournalCursor",
     "JournalHead",
     "LogFile",
@@ -84,6 +87,7 @@ __all__ = [
     "Station",
     "StationEvent",
     "TicketPurpose",
+    "TrustAnchor",
     "UpdateState",
     "Variable",
 ]

@@ -29,6 +29,10 @@ class CommandKind(models.TextChoices):
     UPDATE_SIGNED_FIRMWARE = "update_signed_firmware", _("Update signed firmware")
     PUBLISH_FIRMWARE = "publish_firmware", _("Publish firmware")
     UNPUBLISH_FIRMWARE = "unpublish_firmware", _("Withdraw published firmware")
+    INSTALL_CERTIFICATE = "install_certificate", _("Install a root certificate")
+    DELETE_CERTIFICATE = "delete_certificate", _("Delete a certificate")
+    READ_CERTIFICATES = "read_certificates", _("List installed certificates")
+    SEND_CERTIFICATE = "send_certificate", _("Hand over a signed certificate")
 
 
 # Kinds that not every version can say, with those that can; tests hold it against the versions' tables.

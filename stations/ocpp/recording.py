@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from stations.neutral import (
+    CertificateGone,
+    CertificatesTold,
+    CertificateTaken,
     EventReport,
     FirmwareNotice,
     LogAnswered,
@@ -15,7 +18,7 @@ from stations.neutral import (
     StatusReport,
     VariablesTold,
 )
-from stations.services import connectors, devices, events, readings
+from stations.services import connectors, devices, events, readings, trust
 from stations.services.files import logs, publications, updates
 
 # In this order; each verb gets all reports of its kind in the order told.
@@ -28,6 +31,9 @@ RECORDERS: dict[type, Callable[..., Any]] = {
     LogNotice: logs.record_notices,
     FirmwareNotice: updates.record_notices,
     PublicationNotice: publications.record_notices,
+    CertificatesTold: trust.record_listing,
+    CertificateTaken: trust.record_taken,
+    CertificateGone: trust.record_gone,
 }
 
 

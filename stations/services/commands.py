@@ -25,6 +25,9 @@ from tenants.services import audit, facts
 CHANNEL = "station_command"  # PostgreSQL NOTIFY, payload "<tenant id>:<station id>"
 NEEDS = {
     CommandKind.WRITE_CONFIGURATION: Permission.STATION_CONFIGURE,
+    CommandKind.INSTALL_CERTIFICATE: Permission.STATION_CONFIGURE,
+    CommandKind.DELETE_CERTIFICATE: Permission.STATION_CONFIGURE,
+    CommandKind.SEND_CERTIFICATE: Permission.STATION_CONFIGURE,
     CommandKind.UPDATE_FIRMWARE: Permission.STATION_CONFIGURE,
     CommandKind.UPDATE_SIGNED_FIRMWARE: Permission.STATION_CONFIGURE,
     CommandKind.PUBLISH_FIRMWARE: Permission.STATION_CONFIGURE,

@@ -16,7 +16,7 @@ from stations.models import Command, CommandState, Station
 from stations.services import commands as service
 from stations.views.advice import next_step
 from stations.views.common import get_station
-from stations.views.offer import OFFERS, consequence, permitted
+from stations.views.offer import GROUPS, OFFERS, consequence, permitted
 from tenants.errors import DomainError, NotFound
 from tenants.pages import PageRequest, go, listing, page
 from tenants.permissions import Permission
@@ -35,12 +35,25 @@ def _commands_page(
     context = {
         "station": station,
         "tab": "commands",
-        "offers": offers(request, station, refused or {}),
+        "groups": grouped(offers(request, station, refused or {})),
         "open": request.GET.get("open", "") or next(iter(refused or {}), ""),
         "listing": listing(request, rows, size=25),
     }
     with timezone.override(ZoneInfo(station.site.time_zone)):
         return render(request, "stations/station_commands.html", context, status=422 if refused else 200)
+
+
+def grouped(entries: list[dict[str, Any]]) -> list[tuple[str, Any, list[dict[str, Any]]]]:
+    """(name, title, offers) of the groups that have any, what is dangerous last in each."""
+    groups = [
+        (name, title, [entry for entry in entries if entry["offer"].group == name])
+        for name, title in GROUPS.items()
+    ]
+    return [
+        (name, title, sorted(own, key=lambda entry: entry["offer"].danger))
+        for name, title, own in groups
+        if own
+    ]
 
 
 def offers(request: PageRequest, station: Station, refused: dict[str, Any]) -> list[dict[str, Any]]:

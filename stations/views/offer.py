@@ -19,7 +19,9 @@ from stations.models import (
     SessionState,
     Station,
 )
+from stations.services.commands import NEEDS
 from stations.views.command_form import CommandForm, NoForm, evse_field, is_v2
+from stations.views.offer_security import DeleteForm, HandOverForm, InstallForm, ListForm
 from tenants.permissions import Actor, Permission
 
 
@@ -218,9 +220,37 @@ OFFERS: dict[str, Offer] = {
             _("Restarts the station. It is offline for some minutes."),
             True,
         ),
+        Offer(
+            CommandKind.READ_CERTIFICATES,
+            ListForm,
+            "certificate",
+            _("The station tells which certificates it holds."),
+            group="security",
+        ),
+        Offer(
+            CommandKind.INSTALL_CERTIFICATE,
+            InstallForm,
+            "certificate",
+            _("The station trusts this root from then on."),
+            group="security",
+        ),
+        Offer(
+            CommandKind.SEND_CERTIFICATE,
+            HandOverForm,
+            "certificate-2",
+            _("Gives the station its own certificate, signed."),
+            group="security",
+        ),
+        Offer(
+            CommandKind.DELETE_CERTIFICATE,
+            DeleteForm,
+            "certificate-off",
+            _("The station no longer trusts it."),
+            True,
+            group="security",
+        ),
     )
 }
-_PERMISSIONS = {CommandKind.WRITE_CONFIGURATION: Permission.STATION_CONFIGURE}
 
 
 def permitted(actor: Actor, station: Station) -> list[Offer]:
@@ -228,9 +258,7 @@ def permitted(actor: Actor, station: Station) -> list[Offer]:
     return [
         offer
         for offer in OFFERS.values()
-        if actor.may(
-            _PERMISSIONS.get(CommandKind(offer.kind), Permission.STATION_COMMAND), site_id=station.site_id
-        )
+        if actor.may(NEEDS.get(CommandKind(offer.kind), Permission.STATION_COMMAND), site_id=station.site_id)
         and (
             not station.ocpp_version
             or station.ocpp_version in ONLY_IN.get(offer.kind, (station.ocpp_version,))
@@ -269,4 +297,6 @@ def consequence(kind: str, station: Station) -> str:
         ) % {"count": free}
     if kind == CommandKind.CLEAR_CACHE:
         return _t("Until a card is known again, the station must be online to accept it.")
+    if kind == CommandKind.DELETE_CERTIFICATE:
+        return _t("A station that no longer trusts this system's root cannot connect by TLS any more.")
     return ""

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from stations.ocpp.v201 import availability, charging, diagnostics, firmware, provisioning, trigger
+from stations.ocpp.v201 import (
+    availability,
+    certificates,
+    charging,
+    diagnostics,
+    firmware,
+    provisioning,
+    trigger,
+)
 from stations.ocpp.version import Version, table
 
 ANSWERS = table(
     provisioning.ANSWERS, charging.ANSWERS, availability.ANSWERS, diagnostics.ANSWERS, firmware.ANSWERS
 )
 SAYS = table(
-    provisioning.SAYS, charging.SAYS, availability.SAYS, diagnostics.SAYS, firmware.SAYS, trigger.SAYS
+    provisioning.SAYS,
+    charging.SAYS,
+    availability.SAYS,
+    certificates.SAYS,
+    diagnostics.SAYS,
+    firmware.SAYS,
+    trigger.SAYS,
 )
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)

@@ -24,10 +24,12 @@ SAYS = {
     "1.6": {
         "ClearCache", "DataTransfer", "GetConfiguration", "Reset", "ChangeAvailability", "RemoteStartTransaction",
         "RemoteStopTransaction", "TriggerMessage", "UnlockConnector", "ChangeConfiguration",
+        "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
     },
     "2.0.1": {
         "ClearCache", "DataTransfer", "GetVariables", "GetBaseReport", "Reset", "ChangeAvailability",
         "RequestStartTransaction", "RequestStopTransaction", "TriggerMessage", "UnlockConnector", "SetVariables",
+        "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
     },
 }  # fmt: skip
 SAYS["2.1"] = SAYS["2.0.1"]
@@ -47,6 +49,15 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     CommandKind.TRIGGER: {"message": "status", "evse": 1},
     CommandKind.CLEAR_CACHE: {},
     CommandKind.DATA_TRANSFER: {"vendor_id": "acme", "message_id": "hello", "data": "x"},
+    CommandKind.INSTALL_CERTIFICATE: {"use": "csms_root", "certificate": "PEM"},
+    CommandKind.DELETE_CERTIFICATE: {
+        "hash_algorithm": "SHA256",
+        "issuer_name_hash": "ab",
+        "issuer_key_hash": "cd",
+        "serial_number": "1a",
+    },
+    CommandKind.READ_CERTIFICATES: {"uses": ["csms_root"]},
+    CommandKind.SEND_CERTIFICATE: {"chain": "PEM", "request_id": 7},
 }
 
 

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('stations', '0005_journal_index'),
+        ('stations', '0006_certificates'),
         ('tenants', '0002_leaner_indexes'),
     ]
 
