@@ -95,6 +95,7 @@ class SimulatedStation(Reports):
         self.result_errors: deque[tuple[Any, ...]] = deque(maxlen=20)
         self.complaints: deque[Exception] = deque(maxlen=50)
         self.rulings: dict[str, Any] = {}
+        self.published: dict[str, str] = {}  # MD5 of an image that this local controller offers: where
         self.streams: dict[int, dict[str, Any]] = {}
         self._waiters: list[asyncio.Future[None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -115,12 +115,12 @@ ALTER FUNCTION stations_journal_waiting() OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_ingest_frames(text, json) OWNER TO $prefix_ingest;
 ALTER FUNCTION stations_seen(text, json) OWNER TO $prefix_ingest;
 REVOKE ALL ON FUNCTION stations_find(json), stations_waiting_commands(text), stations_held_by(text),
-    stations_unwelcome(text), stations_journal_waiting(),
+    stations_unwelcome(text), stations_journal_waiting(), stations_file_ticket(text),
     stations_ingest_frames(text, json), stations_seen(text, json) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION stations_find(json), stations_waiting_commands(text), stations_held_by(text),
-    stations_unwelcome(text), stations_journal_waiting(),
+    stations_unwelcome(text), stations_journal_waiting(), stations_file_ticket(text),
     stations_ingest_frames(text, json), stations_seen(text, json) TO $prefix_gateway;
-GRANT EXECUTE ON FUNCTION stations_find(json), stations_journal_waiting() TO $prefix_app;
+GRANT EXECUTE ON FUNCTION stations_find(json), stations_journal_waiting(), stations_file_ticket(text) TO $prefix_app;
 
 -- Partitions: frames by day, readings by month. Owned by the owner, for only it may create and drop tables.
 CREATE OR REPLACE FUNCTION stations_make_partition(parent text, lower_bound timestamptz, upper_bound timestamptz,

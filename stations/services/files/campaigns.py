@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connections
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -481,6 +481,22 @@ def states(campaign: Campaign, **narrowed: Any) -> dict[str, int]:
     """{state: stations}."""
     rows = campaign.updates.filter(**narrowed).order_by().values("state").annotate(count=Count("id"))
     return {row["state"]: row["count"] for row in rows}
+
+
+def narrowed(actor: Actor) -> dict[str, Any]:
+    """Which of a campaign's stations this actor sees."""
+    return {} if actor.site_ids is None else {"station__site_id__in": actor.site_ids}
+
+
+def visible_to(tenant_id: int, actor: Actor) -> QuerySet[Campaign]:
+    """All, or those that concern a station of the actor's sites."""
+    rows = Campaign.objects.filter(tenant_id=tenant_id).select_related("image", "rollback_of")
+    if actor.site_ids is None:
+        return rows
+    at_site = FirmwareUpdate.objects.filter(
+        tenant_id=tenant_id, campaign_id=OuterRef("pk"), **narrowed(actor)
+    )
+    return rows.filter(Exists(at_site))
 
 
 def previous_image(campaign: Campaign) -> FirmwareImage | None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -97,6 +98,24 @@ def _words(given: Sequence[str], field: str) -> list[str]:
     if len(words) > _MOST_WORDS:
         raise Invalid(fields={field: f"{_MOST_WORDS} at most; a * stands for any letters."})
     return words
+
+
+def add(
+    *,
+    tenant_id: int,
+    actor: Actor,
+    spooled: store.Spooled,
+    name: str,
+    signature: str = "",
+    certificate: str = "",
+    **values: Any,
+) -> FirmwareImage:
+    """`create` and `attach` in one: all of it, or nothing."""
+    with transaction.atomic():
+        image = create(tenant_id=tenant_id, actor=actor, **values)
+        return attach(
+            image=image, spooled=spooled, name=name, actor=actor, signature=signature, certificate=certificate
+        )
 
 
 def attach(

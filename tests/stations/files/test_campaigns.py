@@ -27,7 +27,13 @@ from tenants.models import Fact, Site, Tenant
 
 MakeStation = Callable[..., Station]
 MakeImage = Callable[..., FirmwareImage]
-KNOWN = {"vendor": "Acme", "model": "One", "firmware_version": "1.0", "ocpp_version": "2.0.1", "online": True}
+KNOWN: dict[str, Any] = {
+    "vendor": "Acme",
+    "model": "One",
+    "firmware_version": "1.0",
+    "ocpp_version": "2.0.1",
+    "online": True,
+}
 
 
 class Rollout:
@@ -240,11 +246,12 @@ def test_the_preview_names_each_exclusion(
     rollout: Rollout, make_station: MakeStation, site: Site, make_image: MakeImage, owner_actor: Any
 ) -> None:
     image = make_image(content=b"other", version="3.0", models_allowed=["One*"], from_versions=["1.*", "2.1"])
-    for identity, told in {
+    given: dict[str, dict[str, Any]] = {
         "FITS": {}, "FITS2": {"model": "One Pro", "firmware_version": "2.1"}, "HAS": {"firmware_version": "3.0"},
         "MODEL": {"model": "Two"}, "FROM": {"firmware_version": "2.0"}, "VENDOR": {"vendor": "Other"},
         "NEW": {"ocpp_version": "", "vendor": "", "online": False},
-    }.items():  # fmt: skip
+    }  # fmt: skip
+    for identity, told in given.items():
         make_station(site=site, identity=identity, **(KNOWN | told))
     with tenant_scope(rollout.tenant.pk):
         found = campaigns.preview(

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.x509.oid import NameOID
 
 from stations.models import FirmwareImage, FirmwarePublication, FirmwareUpdate, Station
 from stations.services.files import campaigns, images, publications, updates
 from tenants.errors import Conflict, Invalid
 from tenants.models import Fact, Tenant
+from tests.objects import create_image, signed_by_maker
 from tests.servers import Role
-from tests.stations.files.conftest import create_image
 from tests.stations.ocpp.charger import BOOT, VERSIONS, Charger
 from tests.stations.ocpp.conftest import Plug, applied, rows
 from tests.stations.ocpp.test_access import eventually
@@ -84,39 +79,12 @@ async def accept(wire: Charger, call: list[Any]) -> None:
     await wire.answer(call, {} if "requestId" not in call[3] else {"status": "Accepted"})
 
 
-def signature(content: bytes, scheme: str) -> tuple[str, str]:
-    """(signature in base64, certificate in PEM) by a maker of firmware."""
-    key: Any = (
-        ec.generate_private_key(ec.SECP256R1())
-        if scheme == "ECDSA"
-        else rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    )
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Acme Firmware")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(7)
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=30))
-        .sign(key, hashes.SHA256())
-    )
-    if scheme == "ECDSA":
-        raw = key.sign(content, ec.ECDSA(hashes.SHA256()))
-    elif scheme == "RSA-PSS":
-        raw = key.sign(content, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
-    else:
-        raw = key.sign(content, padding.PKCS1v15(), hashes.SHA256())
-    return base64.b64encode(raw).decode(), certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("signed", [False, True])
 async def test_an_update_from_the_order_to_the_boot_that_proves_it(
     plug: Plug, gateway: Role, tenant: Tenant, station: Station, owner_actor: Any, version: str, signed: bool
 ) -> None:
-    text, pem = signature(CONTENT, "ECDSA") if signed else ("", "")
+    text, pem = signed_by_maker(CONTENT, "ECDSA") if signed else ("", "")
     image = await rows_of(tenant, content=CONTENT, signature=text, certificate=pem)
     async with plug(station, version) as wire, httpx.AsyncClient() as http:
         await wire.ok("BootNotification", booted(version, "1.2.3"))
@@ -195,7 +163,7 @@ async def test_a_failure_is_kept_in_words_and_tried_again_as_often_as_allowed(
 async def test_a_bad_signature_is_not_tried_again(
     plug: Plug, tenant: Tenant, station: Station, owner_actor: Any
 ) -> None:
-    text, pem = signature(CONTENT, "RSA-PSS")
+    text, pem = signed_by_maker(CONTENT, "RSA-PSS")
     image = await rows_of(tenant, content=CONTENT, signature=text, certificate=pem)
     async with plug(station, "2.1") as wire:
         await wire.ok("BootNotification", booted("2.1", "1.2.3"))
@@ -212,7 +180,7 @@ async def test_a_bad_signature_is_not_tried_again(
 async def test_a_station_without_the_security_extension_gets_it_unsigned_with_a_note(
     plug: Plug, tenant: Tenant, station: Station, owner_actor: Any
 ) -> None:
-    text, pem = signature(CONTENT, "ECDSA")
+    text, pem = signed_by_maker(CONTENT, "ECDSA")
     image = await rows_of(tenant, content=CONTENT, signature=text, certificate=pem)
     async with plug(station) as wire:
         await wire.ok("BootNotification", booted("1.6", "1.2.3"))
@@ -360,12 +328,12 @@ async def test_a_local_controller_publishes_and_stations_of_its_site_fetch_there
 
 @pytest.mark.parametrize("scheme", ["RSA-PSS", "RSA PKCS #1 v1.5", "ECDSA"])
 def test_a_good_signature_is_known_and_a_bad_one_refused(scheme: str) -> None:
-    text, pem = signature(CONTENT, scheme)
+    text, pem = signed_by_maker(CONTENT, scheme)
     signed = images.verified(hashlib.sha256(CONTENT).digest(), text, pem)
     assert (signed.scheme, signed.by) == (scheme, "CN=Acme Firmware")
     for digest, given, certificate in (
         (hashlib.sha256(b"other").digest(), text, pem),
-        (hashlib.sha256(CONTENT).digest(), signature(CONTENT, scheme)[0], pem),
+        (hashlib.sha256(CONTENT).digest(), signed_by_maker(CONTENT, scheme)[0], pem),
         (hashlib.sha256(CONTENT).digest(), "not base64!", pem),
         (hashlib.sha256(CONTENT).digest(), text, "no certificate"),
         (hashlib.sha256(CONTENT).digest(), text, ""),

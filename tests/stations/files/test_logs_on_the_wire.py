@@ -128,6 +128,7 @@ async def test_the_address_is_secret_everywhere_but_on_the_wire(
 
     def kept() -> str:
         command = LogRequest.objects.select_related("command").get(pk=asked.pk).command
+        assert command is not None
         frames = list(Frame.objects.filter(station=station).values_list("payload", flat=True))
         return json.dumps([command.arguments, command.request, frames])
 

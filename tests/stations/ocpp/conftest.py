@@ -14,8 +14,6 @@ from tenants.models import Tenant
 from tests.servers import Role, Roles
 from tests.stations.ocpp.charger import Charger, charger
 
-FILES_URL = "http://files.test"  # told to stations; tests put the gateway's own address in its place
-
 
 @pytest.fixture(scope="session")
 def gateway(session_roles: Roles) -> Role:

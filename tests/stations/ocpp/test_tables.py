@@ -17,7 +17,8 @@ ANSWERS_16 = {
 }  # fmt: skip
 ANSWERS_2X = {
     "Authorize", "BootNotification", "DataTransfer", "FirmwareStatusNotification", "Heartbeat",
-    "LogStatusNotification", "MeterValues", "NotifyEvent", "NotifyReport", "SecurityEventNotification",
+    "LogStatusNotification", "MeterValues", "NotifyEvent", "NotifyReport", "PublishFirmwareStatusNotification",
+    "SecurityEventNotification",
     "StatusNotification", "TransactionEvent",
 }  # fmt: skip
 SAYS = {
@@ -25,11 +26,13 @@ SAYS = {
         "ClearCache", "DataTransfer", "GetConfiguration", "Reset", "ChangeAvailability", "RemoteStartTransaction",
         "RemoteStopTransaction", "TriggerMessage", "UnlockConnector", "ChangeConfiguration",
         "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
+        "ExtendedTriggerMessage", "GetDiagnostics", "GetLog", "SignedUpdateFirmware", "UpdateFirmware",
     },
     "2.0.1": {
         "ClearCache", "DataTransfer", "GetVariables", "GetBaseReport", "Reset", "ChangeAvailability",
         "RequestStartTransaction", "RequestStopTransaction", "TriggerMessage", "UnlockConnector", "SetVariables",
         "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
+        "GetLog", "PublishFirmware", "UnpublishFirmware", "UpdateFirmware",
     },
 }  # fmt: skip
 SAYS["2.1"] = SAYS["2.0.1"]
@@ -48,6 +51,24 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     CommandKind.TRIGGER: {"message": "status", "evse": 1},
     CommandKind.CLEAR_CACHE: {},
+    CommandKind.EXTENDED_TRIGGER: {"message": "sign_certificate"},
+    CommandKind.FETCH_DIAGNOSTICS: {"location": "ftp://files.example/", "since": "2026-01-31T12:00:00Z"},
+    CommandKind.FETCH_LOG: {"location": "https://files.example/", "log": "security", "retries": 2},
+    CommandKind.UPDATE_FIRMWARE: {
+        "location": "https://files.example/fw.bin",
+        "retries": 2,
+        "retry_seconds": 60,
+    },
+    CommandKind.UPDATE_SIGNED_FIRMWARE: {
+        "location": "https://files.example/fw.bin",
+        "signature": "MEUCIQ",
+        "certificate": "-----BEGIN CERTIFICATE-----",
+    },
+    CommandKind.PUBLISH_FIRMWARE: {
+        "location": "https://files.example/fw.bin",
+        "checksum": "d41d8cd98f00b204e9800998ecf8427e",
+    },
+    CommandKind.UNPUBLISH_FIRMWARE: {"checksum": "d41d8cd98f00b204e9800998ecf8427e"},
     CommandKind.DATA_TRANSFER: {"vendor_id": "acme", "message_id": "hello", "data": "x"},
     CommandKind.INSTALL_CERTIFICATE: {"use": "csms_root", "certificate": "PEM"},
     CommandKind.DELETE_CERTIFICATE: {
