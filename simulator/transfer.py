@@ -7,6 +7,7 @@ import io
 import ssl
 import zipfile
 from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from urllib.parse import unquote, urlsplit
 
 import aioftp
@@ -62,7 +63,7 @@ async def upload(location: str, name: str, content: bytes, *, form: bool = False
         raise TransferError(str(error) or type(error).__name__) from error
 
 
-def _ftp(location: str) -> aioftp.Client:
+def _ftp(location: str) -> AbstractAsyncContextManager[aioftp.Client]:
     parts = urlsplit(location)
     if parts.scheme not in ("ftp", "ftps"):
         raise ValueError(f"{parts.scheme} is not known here")
@@ -70,7 +71,7 @@ def _ftp(location: str) -> aioftp.Client:
     context = ssl.create_default_context() if secure else None
     if context is not None:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return aioftp.Client.context(  # type: ignore[no-any-return]
+    return aioftp.Client.context(
         parts.hostname or "",
         parts.port or (990 if secure else 21),
         unquote(parts.username or "anonymous"),

@@ -22,7 +22,6 @@ def gateway(session_roles: Roles) -> Role:
         "OCPP_CALL_TIMEOUT_SECONDS": "2",
         "OCPP_PING_SECONDS": "2",
         "LOG_MAX_MB": "2",
-        "FILES_URL": FILES_URL,
     }
     return session_roles.start("gateway", env=env)
 
