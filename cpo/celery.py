@@ -28,6 +28,8 @@ SCHEDULE = {
     "stations.tasks.rate_ended": 2,
     "stations.tasks.guard_sessions": 60,
     "stations.tasks.expire_commands": 5,
+    "stations.tasks.sync_lists": 2,
+    "stations.tasks.keep_reservations": 5,
     "stations.tasks.take_offline_orphans": 10,
     "stations.tasks.advance_firmware": 3,
     "stations.tasks.give_up_logs": 15,

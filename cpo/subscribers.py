@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from fleets.services import scopes
+from stations.services import local_lists
 from tenants.services import actors, facts
 from tenants.services.facts import Handler
 
 # name -> (kinds of facts, or "*" for all; what is called with each). Names are stored with deliveries: keep them.
 # Webhooks of the tenants hear of facts as well; they are rows, not entries here.
-SUBSCRIBERS: dict[str, tuple[set[str], Handler]] = {}
+SUBSCRIBERS: dict[str, tuple[set[str], Handler]] = {
+    "stations.local_lists": (
+        {
+            "token.created",
+            "token.changed",
+            "token.deleted",
+            "token.imported",
+            "driver.changed",
+            "access.changed",
+        },
+        local_lists.hear,
+    ),
+}
 
 
 def connect() -> None:

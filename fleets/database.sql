@@ -7,7 +7,7 @@ DROP FUNCTION IF EXISTS fleets_judge(bigint, json);
 -- reading all tokens of a tenant for the sake of a few.
 CREATE FUNCTION fleets_judge(of_tenant bigint, shown json)
 RETURNS TABLE (verdict text, token_id bigint, driver_id bigint, fleet_id bigint, token_group varchar,
-               expires_at timestamptz, concurrent boolean)
+               expires_at timestamptz, concurrent boolean, language varchar, message varchar)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
@@ -19,12 +19,13 @@ BEGIN
              WHEN s.site_id = ANY (t.site_ids) OR t.site_ids = '{}' THEN 'accepted'
              ELSE 'invalid'
            END,
-           t.id, t.driver_id, t.fleet_id, coalesce(t."group", ''), t.expires_at, coalesce(t.concurrent, false)
+           t.id, t.driver_id, t.fleet_id, coalesce(t."group", ''), t.expires_at, coalesce(t.concurrent, false),
+           coalesce(t.language, ''), coalesce(t.message, '')
     FROM (SELECT n, row->>0 AS uid, (row->>1)::bigint AS site_id, (row->>2)::timestamptz AS at
           FROM json_array_elements(shown) WITH ORDINALITY AS list(row, n)) s
     LEFT JOIN LATERAL (
         SELECT k.id, k.driver_id, coalesce(k.fleet_id, d.fleet_id) AS fleet_id, k."group", k.valid_from,
-               k.expires_at, k.concurrent, k.blocked OR coalesce(d.blocked, false) AS blocked,
+               k.expires_at, k.concurrent, k.language, k.message, k.blocked OR coalesce(d.blocked, false) AS blocked,
                ARRAY (SELECT l.site_id FROM fleets_tokensite l
                       WHERE l.tenant_id = of_tenant AND l.token_id = k.id) AS site_ids
         FROM fleets_token k LEFT JOIN fleets_driver d ON d.tenant_id = of_tenant AND d.id = k.driver_id

@@ -80,6 +80,7 @@ class TokenKind(models.TextChoices):
     EMAID = "emaid", _("Plug & Charge contract")
     MAC_ADDRESS = "mac_address", _("Vehicle MAC address")
     NO_AUTHORIZATION = "no_authorization", _("No authorisation needed")
+    DIRECT_PAYMENT = "direct_payment", _("Paid at the station")
 
 
 class Verdict(models.TextChoices):
@@ -106,6 +107,8 @@ class Token(TenantModel):
     blocked = models.BooleanField(_("blocked"), default=False)
     blocked_reason = models.CharField(_("why blocked"), max_length=200, blank=True)
     concurrent = models.BooleanField(_("may charge in several places at once"), default=False)
+    language = models.CharField(_("language at the station"), max_length=8, blank=True)
+    message = models.CharField(_("text at the station"), max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from django.db.models import Q, QuerySet
+from datetime import datetime
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from fleets.models import Driver, Fleet, FleetScope, Token, Vehicle
+from fleets.models import Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
 from tenants.models import Membership
 from tenants.permissions import FLEET_SCOPED, Actor
 
@@ -61,6 +63,32 @@ def search_tokens(found: QuerySet[Token], text: str) -> QuerySet[Token]:
 def token_by_uid(tenant_id: int, uid: str) -> Token | None:
     """A token by its normal UID (see fleets.uid)."""
     return Token.objects.filter(tenant_id=tenant_id, uid=uid).first() if uid else None
+
+
+def listable(
+    tenant_id: int, site_id: int, scope: str, group: str, now: datetime
+) -> list[tuple[str, str, str, datetime | None, bool, str, str]]:
+    """Tokens for the local list of a station at this site: (uid, kind, group, expires at, blocked, language, message).
+
+    `scope`: "all" that are good there, those limited to some "site"s, or those of a "group". First those of the site,
+    then the newest; blocked ones last.
+    """
+    limits = TokenSite.objects.filter(tenant_id=tenant_id, token_id=OuterRef("pk"))
+    found = Token.objects.filter(
+        Q(valid_from=None) | Q(valid_from__lte=now),
+        Q(expires_at=None) | Q(expires_at__gt=now),
+        tenant_id=tenant_id,
+    ).annotate(
+        here=Exists(limits.filter(site_id=site_id)), limited=Exists(limits), barred=F("driver__blocked")
+    )
+    found = found.filter(here=True) if scope == "site" else found.filter(Q(here=True) | Q(limited=False))
+    if scope == "group":
+        found = found.filter(group=group)
+    rows = found.order_by("-here", "-pk").values_list(
+        "uid", "kind", "group", "expires_at", "blocked", "barred", "language", "message"
+    )
+    listed = [(*row[:4], bool(row[4] or row[5]), *row[6:]) for row in rows]
+    return sorted(listed, key=lambda row: row[4])
 
 
 def scope_of(member: Membership) -> tuple[frozenset[int] | None, frozenset[int] | None]:

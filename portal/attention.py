@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from stations import visible
-from stations.models import Connector, OrphanMessage, QuarantinedStation, SessionState
+from stations.models import Connector, ListState, LocalList, OrphanMessage, QuarantinedStation, SessionState
 from tenants.models import Tenant
 from tenants.permissions import Actor, Permission
 
@@ -35,11 +35,32 @@ class Need:
 def needs(tenant: Tenant, actor: Actor) -> list[Need]:
     """Most urgent first."""
     found = [*_faults(tenant, actor), *_offline(tenant, actor)]
+    found += _lists(tenant, actor)
     if actor.may(Permission.SESSION_REVIEW):
         found += [*_held(tenant, actor), *_orphans(tenant, actor)]
     if actor.may(Permission.STATION_EDIT) and actor.site_ids is None:
         found += list(_unknown(tenant))
     return found
+
+
+def _lists(tenant: Tenant, actor: Actor) -> Iterator[Need]:
+    failed = LocalList.objects.filter(
+        tenant_id=tenant.pk, station__in=visible.stations(tenant.pk, actor), state=ListState.FAILED
+    )
+    if count := failed.count():
+        yield Need(
+            state="warning",
+            title=ngettext(
+                "%(count)s station does not take its list of cards",
+                "%(count)s stations do not take their lists of cards",
+                count,
+            )
+            % {"count": count},
+            detail=_("While it is offline, cards made or blocked since are not known there."),
+            action=_("Look into it"),
+            url=reverse("access", args=[tenant.slug]) + "?state=list_failed",
+            since=failed.order_by("changed_at").values_list("changed_at", flat=True).first(),
+        )
 
 
 def _faults(tenant: Tenant, actor: Actor) -> Iterator[Need]:

@@ -124,8 +124,36 @@ def worst(counted: Counter[str]) -> str:
     return "unknown"
 
 
+# Stations that tell energy alone (their sessions know no peak): the mean between two registers of one session, for each
+# quarter it touches. The register of the start leads in. What no connector could give proves nothing.
 _POWER_SQL = """
+    WITH silent AS (
+        SELECT r.session_id, s.station_id, s.evse_id, s.started_at, s.meter_start_wh, r.sampled_at, r.energy_wh
+        FROM stations_reading r JOIN stations_session s ON s.tenant_id = r.tenant_id AND s.id = r.session_id
+        WHERE r.tenant_id = %(tenant)s AND r.sampled_at >= %(since)s AND r.sampled_at <= %(until)s
+          AND r.power_w IS NULL AND r.energy_wh IS NOT NULL AND coalesce((s.evidence->>'peak_w')::float8, 0) = 0
+          AND (%(sites)s::bigint[] IS NULL OR s.site_id = ANY(%(sites)s))
+    ), steps AS (
+        SELECT session_id, station_id, evse_id, sampled_at, energy_wh,
+            coalesce(lag(sampled_at) OVER series, CASE WHEN meter_start_wh IS NOT NULL THEN started_at END) AS since,
+            coalesce(lag(energy_wh) OVER series, meter_start_wh) AS before
+        FROM silent WINDOW series AS (PARTITION BY session_id ORDER BY sampled_at, energy_wh)
+    ), derived AS (
+        SELECT station_id, evse_id, since, sampled_at,
+            (energy_wh - before)::float8 * 3600 / extract(epoch FROM sampled_at - since)::float8 AS power
+        FROM steps WHERE sampled_at - since >= interval '5 seconds' AND energy_wh >= before
+    )
     SELECT bucket, sum(power) FROM (
+        SELECT bucket, sum(d.power * extract(epoch FROM least(d.sampled_at, bucket + interval '15 minutes')
+                                                        - greatest(d.since, bucket))::float8)
+                       / greatest(extract(epoch FROM least(bucket + interval '15 minutes', %(until)s) - bucket), 60)
+                       AS power
+        FROM derived d CROSS JOIN LATERAL generate_series(
+            date_bin('15 minutes', greatest(d.since, %(since)s), timestamptz '2000-01-01'), d.sampled_at,
+            interval '15 minutes') AS bucket
+        WHERE d.power <= 1000000
+        GROUP BY bucket, d.station_id, d.evse_id
+        UNION ALL
         SELECT date_bin('15 minutes', r.sampled_at, timestamptz '2000-01-01') AS bucket, avg(r.power_w) AS power
         FROM stations_reading r JOIN stations_station s ON s.tenant_id = r.tenant_id AND s.id = r.station_id
         WHERE r.tenant_id = %(tenant)s AND r.sampled_at >= %(since)s AND r.sampled_at <= %(until)s

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portal.views import me, overview, search, sites
+from portal.views import me, overview, reserve, search, sites
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -15,4 +15,7 @@ urlpatterns = [
     path("sites/<int:site_id>/power.json", sites.site_power, name="site-power"),
     path("search/", search.search, name="search"),
     path("me/", me.me, name="me"),
+    path("me/reserve/", reserve.reserve, name="me-reserve"),
+    path("me/reserve/new/", reserve.create, name="me-reserve-new"),
+    path("me/reserve/<int:reservation_id>/cancel/", reserve.cancel, name="me-reserve-cancel"),
 ]

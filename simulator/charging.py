@@ -47,6 +47,10 @@ class Charging(Metering):
 
     async def authorize(self, token: str, kind: str = "ISO14443") -> str:
         """Ask whether this token may charge; offline, the local list and the cache decide. Gives the verdict."""
+        here = self.local_auth.verdict(token, self.clock.now())
+        in_list = self.device.flag("LocalAuthListEnabled") and token in self.local_auth.entries
+        if in_list and here == ACCEPTED and self.device.flag("LocalPreAuthorize"):
+            return ACCEPTED
         if self.booted:
             with contextlib.suppress(*LOST):
                 try:
@@ -55,9 +59,9 @@ class Charging(Metering):
                     self.complaints.append(error)
                     return "Invalid"
                 verdict = self.says.verdict(answer)
-                self.local_auth.learn(token, verdict)
+                self.local_auth.learn(token, verdict, self.says.group(answer))
                 return verdict
-        known = self.local_auth.verdict(token) if self.device.flag("LocalAuthorizeOffline") else None
+        known = here if self.device.flag("LocalAuthorizeOffline") else None
         return known or (ACCEPTED if self.device.flag("AllowOfflineTxForUnknownId") else "Unknown")
 
     # -- start
@@ -78,6 +82,9 @@ class Charging(Metering):
         """
         connector = self.connectors[number]
         self.last_verdict = await self.authorize(token, kind) if authorize else ACCEPTED
+        if self.kept_from(connector, token):  # somebody else has reserved it
+            self.last_verdict = "Reserved"
+            return None
         if self.last_verdict != ACCEPTED and not self.quirks.starts_anyway:
             return None
         who = Token(token, kind)
@@ -92,6 +99,13 @@ class Charging(Metering):
             self.profiles.add(profile)
         await self._begin_charging(connector)
         return transaction
+
+    def kept_from(self, connector: Connector, token: str) -> bool:
+        """Whether the connector is reserved for another token, of another group."""
+        kept = connector.reservation
+        if kept is None or token in (kept.token, kept.parent):
+            return False
+        return not kept.parent or self.local_auth.groups.get(token) != kept.parent
 
     async def _announce(
         self, connector: Connector, token: Token | None, trigger: str, remote_start_id: int | None = None
@@ -203,7 +217,10 @@ class Charging(Metering):
         if stop and connector.transaction is not None:
             await self.stop(number, reason="Other", trigger="AbnormalCondition")
         connector.fault = code
+        kept, connector.reservation = connector.reservation, None
         await self.tell_state(connector)
+        if kept is not None and self.version != "1.6":  # H01.FR.17
+            await self.tell(self.says.reservation_status(kept.id, "Removed"))
 
     async def clear_fault(self, number: int = 1) -> None:
         self.connectors[number].fault = ""

@@ -12,6 +12,7 @@ from simulator.charging import Charging
 from simulator.clock import read_stamp
 from simulator.connector import Connector, Reservation
 from simulator.device import Setting
+from simulator.local_auth import Entry
 from simulator.profiles import Limit, Period, Profile
 
 Then = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
@@ -53,10 +54,7 @@ class Commands(Charging):
     def _may_start(self, connector: Connector, token: str) -> bool:
         transaction = connector.transaction
         busy = (transaction is not None and transaction.authorized) or connector.waiting_for_start
-        held = connector.reservation is not None and token not in (
-            connector.reservation.token,
-            connector.reservation.parent,
-        )
+        held = self.kept_from(connector, token)
         return connector.operative and not connector.fault and not busy and not held
 
     def connector_of(self, transaction_id: Any) -> int | None:
@@ -138,7 +136,26 @@ class Commands(Charging):
 
     # -- reservations
 
+    def take_list(self, version: int, full: bool, entries: list[Entry]) -> str:
+        """Failed where the message or the list would be longer than the station bears."""
+        if len(entries) > self.device.number("SendLocalListMaxLength"):
+            return "Failed"
+        return self.local_auth.update(version, full, entries, self.device.number("LocalAuthListMaxLength"))
+
     def reserve(self, number: int, reservation_id: int, token: str, expires: str, parent: str) -> str:
+        """0: any connector, where the station can (1.6 ReserveConnectorZeroSupported, 2.x NonEvseSpecific)."""
+        if not number:
+            if not self.device.flag("ReserveConnectorZeroSupported"):
+                return "Rejected"
+            held = [
+                n
+                for n, one in self.connectors.items()
+                if one.reservation and one.reservation.id == reservation_id
+            ]
+            free = [n for n, one in self.connectors.items() if one.state == "available"]
+            number = next(iter([*held, *free]), 0)
+            if not number:
+                return "Occupied"
         connector = self.connectors.get(number)
         if connector is None:
             return "Rejected"

@@ -10,6 +10,7 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from stations.models import (
+    AccessRule,
     Authorization,
     Campaign,
     Command,
@@ -24,11 +25,13 @@ from stations.models import (
     InstalledCertificate,
     JournalCursor,
     JournalHead,
+    LocalList,
     LogFile,
     LogRequest,
     OrphanMessage,
     QuarantinedStation,
     Reading,
+    Reservation,
     Session,
     SessionEvent,
     Station,
@@ -145,6 +148,28 @@ class SessionEventAdmin(Viewed):
 class AuthorizationAdmin(Viewed):
     list_display = ["at", "tenant", "station", "token_uid", "verdict"]
     list_filter = ["verdict", "tenant"]
+    search_fields = ["=token_uid", "station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(AccessRule)
+class AccessRuleAdmin(Viewed):
+    list_display = ["id", "tenant", "site", "station", "local_list", "free_charging", "reservations"]
+    list_filter = ["local_list", "reservations", "tenant"]
+    search_fields = ["site__name", "station__identity"]
+
+
+@admin.register(LocalList)
+class LocalListAdmin(Viewed):
+    list_display = ["station", "tenant", "state", "version", "told_version", "size", "synced_at", "due_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["station__identity"]
+
+
+@admin.register(Reservation)
+class ReservationAdmin(Viewed):
+    list_display = ["id", "tenant", "station", "evse", "token_uid", "state", "starts_at", "expires_at"]
+    list_filter = ["state", "by_driver", "tenant"]
     search_fields = ["=token_uid", "station__identity"]
     ordering = ["-id"]
 

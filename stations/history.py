@@ -20,6 +20,7 @@ from stations.models import (
     ConnectorStatus,
     OrphanMessage,
     Reading,
+    Reservation,
     Session,
     SessionEvent,
     Station,
@@ -48,6 +49,7 @@ def of_station(station: Station, limit: int = 80) -> list[Happening]:
         *(_station_event(event) for event in StationEvent.objects.filter(**own)[:limit]),
         *(_shown(card) for card in Authorization.objects.filter(**own).order_by("-at")[:limit]),
         *(_command(command) for command in Command.objects.filter(**own)[:limit]),
+        *_reservations(Reservation.objects.filter(**own).select_related("evse", "token")[:limit]),
     ]
     return sorted(found, key=lambda happening: happening.at, reverse=True)[:limit]
 
@@ -117,6 +119,7 @@ def of_session(session: Session, charge_at: datetime | None = None) -> list[Happ
     if session.ended_at and told and told - session.ended_at > timedelta(minutes=2):
         late = _("The station told of the end later, when it was connected again.")
         found.append(Happening(told, "info", _("The end arrived here"), late))
+    found += _reservations(session.reservations.filter(tenant_id=session.tenant_id))
     if charge_at:
         found.append(Happening(charge_at, "rated", _("Price calculated"), icon="receipt"))
     found += [
@@ -135,6 +138,20 @@ def of_session(session: Session, charge_at: datetime | None = None) -> list[Happ
         at = told or session.started_at
         found.append(Happening(at, "held", _("Held for review"), flags.reason(session.held_reason)))
     return sorted(found, key=lambda happening: happening.at)
+
+
+def _reservations(rows: Any) -> Iterator[Happening]:
+    for row in rows:
+        who = str(row.token) if row.token else row.token_uid
+        until = timezone.localtime(row.expires_at).strftime("%H:%M")
+        asked = _("Reserved for %(who)s until %(until)s, asked by %(by)s") % {
+            "who": who, "until": until, "by": row.asked_by,
+        }  # fmt: skip
+        where = _("Connector %(number)s") % {"number": row.evse.number} if row.evse else ""
+        yield Happening(row.created_at, "reserved", asked, where, icon="bookmark")
+        if row.ended_at:
+            text = _("Reservation for %(who)s: %(end)s") % {"who": who, "end": row.get_state_display()}
+            yield Happening(row.ended_at, row.look, text, flags.reason(row.reason), icon="bookmark")
 
 
 def _session_events(events: list[SessionEvent]) -> Iterator[Happening]:

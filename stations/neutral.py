@@ -59,6 +59,8 @@ class AuthorizeAnswer:
     verdict: Verdict
     group: str = ""
     expires_at: datetime | None = None
+    language: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class StartRequest:
     raw_timestamp: str
     received_at: datetime
     payload: dict[str, Any]
+    reservation: int | None = None  # the number we gave
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ class TransactionEvent:
     charging_state: str = ""
     stopped_reason: str = ""
     remote_start_id: int | None = None
+    reservation: int | None = None  # the number we gave
     samples: tuple[Sample, ...] = ()
 
 
@@ -131,6 +135,8 @@ class TransactionAnswer:
     verdict: Verdict | None = None
     group: str = ""
     expires_at: datetime | None = None
+    language: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +278,44 @@ class PublicationNotice:
     number: int | None = None
     locations: tuple[str, ...] = ()
     info: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListAnswered:
+    """What a station made of a local list. `outcome`: taken | mismatch | refused | unsupported."""
+
+    station_id: int
+    command_id: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListVersionTold:
+    """The version of a station's local list; 0: empty, below: it has none."""
+
+    station_id: int
+    command_id: int
+    received_at: datetime
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationAnswered:
+    """`outcome`: held | occupied | faulted | unavailable | refused | cancelled | unknown (nothing to cancel)."""
+
+    station_id: int
+    command_id: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationTold:
+    """2.x: a reservation ended at the station by itself. `outcome`: expired | removed | no_transaction."""
+
+    station_id: int
+    number: int
+    outcome: str
+    received_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

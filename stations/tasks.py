@@ -11,7 +11,14 @@ from django.conf import settings
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from stations.services import commands, connections, guardian, rating
+from stations.services import (
+    commands,
+    connections,
+    guardian,
+    local_lists,
+    rating,
+    reservations,
+)
 from stations.services.files import campaigns, logs, store, tickets
 from tenants.context import tenant_scope
 from tenants.models import Tenant
@@ -48,6 +55,22 @@ def guard_sessions() -> int:
 def expire_commands() -> int:
     """Commands that were not delivered in time, or whose gateway died, come to their end."""
     return _for_each_tenant("expire", lambda tenant_id: commands.expire(tenant_id=tenant_id))
+
+
+@shared_task
+def sync_lists() -> int:
+    """Local authorisation lists come in step with the tokens."""
+    now = timezone.now()
+    return _for_each_tenant("lists", lambda tenant_id: local_lists.sweep(tenant_id=tenant_id, now=now))
+
+
+@shared_task
+def keep_reservations() -> int:
+    """Stations are asked for reservations that begin; those that are over end."""
+    now = timezone.now()
+    return _for_each_tenant(
+        "reservations", lambda tenant_id: reservations.sweep(tenant_id=tenant_id, now=now)
+    )
 
 
 @shared_task

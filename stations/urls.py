@@ -3,6 +3,7 @@
 from django.urls import path
 
 from stations.views import (
+    access,
     commands,
     configuration,
     files,
@@ -11,6 +12,7 @@ from stations.views import (
     lists,
     onboarding,
     orphans,
+    reservations,
     review,
     sessions,
     station,
@@ -33,6 +35,18 @@ urlpatterns = [
     path(
         "stations/<int:station_id>/commands/<int:command_id>/cancel/", commands.cancel, name="command-cancel"
     ),
+    path("stations/<int:station_id>/access/", access.station_access, name="station-access"),
+    path("stations/<int:station_id>/access/rules/", access.station_rules, name="station-access-rules"),
+    path("stations/<int:station_id>/access/send/", access.send_list, name="local-list-send"),
+    path("stations/<int:station_id>/access/check/", access.check_list, name="local-list-check"),
+    path("stations/<int:station_id>/access/reserve/", access.reserve, name="station-reserve"),
+    path("access/", access.overview, name="access"),
+    path("access/rules/", access.company_rules, name="access-rules"),
+    path("sites/<int:site_id>/access/", access.site_rules, name="site-access-rules"),
+    path("reservations/", reservations.reservations, name="reservations"),
+    path("reservations/<int:reservation_id>/", reservations.reservation, name="reservation"),
+    path("reservations/<int:reservation_id>/cancel/", reservations.cancel, name="reservation-cancel"),
+    path("reservations/<int:reservation_id>/extend/", reservations.extend, name="reservation-extend"),
     path("stations/<int:station_id>/frames/", frames.frames, name="station-frames"),
     path("stations/<int:station_id>/frames.jsonl", frames.export, name="station-frames-export"),
     path("stations/<int:station_id>/files/", files.files, name="station-files"),

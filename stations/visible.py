@@ -14,6 +14,7 @@ from stations.models import (
     FirmwareUpdate,
     LogFile,
     LogRequest,
+    Reservation,
     Session,
     SessionState,
     Station,
@@ -104,6 +105,11 @@ def publications(tenant_id: int, actor: Actor) -> QuerySet[FirmwarePublication]:
 
 def _at_sites(rows: QuerySet[Row], actor: Actor) -> QuerySet[Row]:
     return rows if actor.site_ids is None else rows.filter(station__site_id__in=actor.site_ids)
+
+
+def reservations(tenant_id: int, actor: Actor) -> QuerySet[Reservation]:
+    found = Reservation.objects.filter(tenant_id=tenant_id)
+    return found if actor.site_ids is None else found.filter(site_id__in=actor.site_ids)
 
 
 def matching(text: str) -> Q:

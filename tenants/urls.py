@@ -3,6 +3,7 @@
 from django.urls import path
 
 from tenants import views
+from tenants.views import webhooks
 
 urlpatterns = [
     path("theme.css", views.theme, name="theme"),
@@ -14,4 +15,15 @@ urlpatterns = [
     path("audit/", views.audit, name="audit"),
     path("api-keys/", views.api_keys, name="api-keys"),
     path("api-keys/<int:key_id>/revoke/", views.api_key_revoke, name="api-key-revoke"),
+    path("webhooks/", webhooks.webhooks, name="webhooks"),
+    path("webhooks/<int:webhook_id>/", webhooks.webhook, name="webhook"),
+    path("webhooks/<int:webhook_id>/try/", webhooks.webhook_try, name="webhook-try"),
+    path("webhooks/<int:webhook_id>/switch/", webhooks.webhook_switch, name="webhook-switch"),
+    path("webhooks/<int:webhook_id>/secret/", webhooks.webhook_secret, name="webhook-secret"),
+    path("webhooks/<int:webhook_id>/delete/", webhooks.webhook_delete, name="webhook-delete"),
+    path(
+        "webhooks/<int:webhook_id>/deliveries/<int:delivery_id>/repeat/",
+        webhooks.webhook_repeat,
+        name="webhook-repeat",
+    ),
 ]

@@ -18,7 +18,16 @@ from cryptography.x509.oid import NameOID
 
 from billing.models import Tariff
 from fleets.models import Driver, Fleet, Token, Vehicle
-from stations.models import Command, Connector, ConnectorStatus, Evse, FirmwareImage, Session, Station
+from stations.models import (
+    Command,
+    Connector,
+    ConnectorStatus,
+    Evse,
+    FirmwareImage,
+    Reservation,
+    Session,
+    Station,
+)
 from stations.services.files import images, store
 from stations.services.stations import password_hash
 from tenants.context import tenant_scope
@@ -100,6 +109,18 @@ def create_command(tenant: Tenant, station: Station, *, note: str = "") -> Comma
             origin_label="Olga",
             expires_at=datetime.now(UTC) + timedelta(minutes=5),
         )
+
+
+def create_reservation(tenant: Tenant, station: Station, **values: Any) -> Reservation:
+    """Of the station's first EVSE, tomorrow for half an hour."""
+    begin = datetime.now(UTC) + timedelta(days=1)
+    with tenant_scope(tenant.pk):
+        evse = Evse.objects.filter(tenant=tenant, station=station).order_by("number")[0]
+        defaults = {
+            "site_id": station.site_id, "evse": evse, "token_uid": "CARD", "starts_at": begin,
+            "expires_at": begin + timedelta(minutes=30), "asked_by": "Olga",
+        }  # fmt: skip
+        return Reservation.objects.create(tenant=tenant, station=station, **(defaults | values))
 
 
 def create_fleet(tenant: Tenant, **values: Any) -> Fleet:

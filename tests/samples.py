@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +19,7 @@ from django.core.files.storage import default_storage
 from billing.models import Charge, SiteTariff, Tariff
 from fleets.models import Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
 from stations.models import (
+    AccessRule,
     Authorization,
     Campaign,
     Command,
@@ -31,11 +32,13 @@ from stations.models import (
     InstalledCertificate,
     JournalCursor,
     JournalHead,
+    LocalList,
     LogFile,
     LogRequest,
     OrphanMessage,
     QuarantinedStation,
     Reading,
+    Reservation,
     Session,
     SessionEvent,
     Station,
@@ -91,6 +94,8 @@ class World:
     publication: FirmwarePublication
     log: LogRequest
     log_file: LogFile
+    reservation: Reservation
+    delivery: FactDelivery
 
 
 SAMPLES: dict[str, Callable[[World], Any]] = {
@@ -118,6 +123,8 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "publication_id": lambda world: world.publication.pk,
     "log_id": lambda world: world.log.pk,
     "log_file_id": lambda world: world.log_file.pk,
+    "reservation_id": lambda world: world.reservation.pk,
+    "delivery_id": lambda world: world.delivery.pk,
 }
 
 # Of REST writes, by method and route below /api/v1/. Nothing listed: {}.
@@ -150,6 +157,18 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("POST", "campaigns/preview"): lambda world: {"image_id": world.image.pk},
     ("PATCH", "campaigns/<int:campaign_id>"): lambda world: {"state": "paused"},
     ("POST", "publications"): lambda world: {"image_id": world.image.pk, "station_id": world.station.pk},
+    ("PATCH", "access-rules"): lambda world: {"no_show_limit": 2},
+    ("PATCH", "sites/<int:site_id>/access-rules"): lambda world: {"reserve_minutes": 20},
+    ("PATCH", "stations/<int:station_id>/access-rules"): lambda world: {"local_list": True},
+    ("POST", "reservations"): lambda world: {
+        "station_id": world.station.pk,
+        "evse": 1,
+        "token_uid": "04AB12CD",
+        "minutes": 15,
+    },
+    ("PATCH", "reservations/<int:reservation_id>"): lambda world: {
+        "expires_at": (world.reservation.expires_at + timedelta(minutes=5)).isoformat()
+    },
     ("POST", "quarantine/<int:quarantined_id>/adopt"): lambda world: {"site_id": world.site.pk},
     ("PATCH", "orphans/<int:orphan_id>"): lambda world: {"resolution": "Looked at"},
     ("POST", "orphans/<int:orphan_id>/apply"): lambda world: {"session_id": world.session.pk},
@@ -179,6 +198,12 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
     "firmware/<int:image_id>/sign/": lambda world: objects.signature(b"firmware"),
     "firmware/<int:image_id>/publish/": lambda world: {"station": world.station.pk},
     "campaigns/<int:campaign_id>/turn/": lambda world: {"verb": "pause"},
+    "stations/<int:station_id>/access/reserve/": lambda world: {
+        "place": "evse:1",
+        "token_uid": "04AB12CD",
+        "minutes": 15,
+    },
+    "me/reserve/new/": lambda world: {"station": world.station.pk, "evse": 1, "minutes": 15},
     "stations/<int:station_id>/orphans/<int:orphan_id>/apply/": lambda world: {
         "session_id": world.session.pk
     },
@@ -202,14 +227,16 @@ def build() -> World:
     tariff = objects.create_tariff(tenant, name=f"Tariff {marker}")
     of_site = objects.create_tariff(tenant, name=f"Site's {marker}")
     fleet = objects.create_fleet(tenant, name=f"Fleet {marker}")
-    driver = objects.create_driver(tenant, name=f"Driver {marker}")
+    driver = objects.create_driver(tenant, name=f"Driver {marker}", user=owner)
     token = objects.create_token(tenant, uid=f"04{marker}", visual_number=marker, group=marker)
     session = objects.create_session(tenant, station, transaction_id=marker, state="held", token=token)
     member = people.join(people.make_user(f"Mia {marker}"), tenant, "operator")
     with tenant_scope(tenant.pk):
         _links(tenant, member, site, fleet, token, marker)
         _history(tenant, station, session, of_site, marker)
-        rows = _rows(tenant, site, station, marker) | _files(tenant, site, station, marker)
+        rows = _rows(tenant, site, station, driver, marker)
+        rows |= _files(tenant, site, station, marker)
+        rows["delivery"] = _delivery(tenant, rows["webhook"], site, marker)
         vehicle = Vehicle.objects.create(tenant=tenant, plate=marker, fleet=None)
     return World(
         tenant=tenant,
@@ -229,7 +256,7 @@ def build() -> World:
     )
 
 
-def _rows(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str, Any]:
+def _rows(tenant: Tenant, site: Site, station: Station, driver: Driver, marker: str) -> dict[str, Any]:
     now = datetime.now(UTC)
     money = {"excl_tax": Decimal("5.90"), "tax": Decimal("1.12"), "incl_tax": Decimal("7.02")}
     return {
@@ -269,6 +296,9 @@ def _rows(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str
             tenant=tenant, name=marker, prefix=secrets.token_hex(5), key_hash="0" * 64
         ),
         "webhook": Webhook.objects.create(tenant=tenant, url=f"https://hooks.example.com/{marker}"),
+        "reservation": objects.create_reservation(
+            tenant, station, driver=driver, by_driver=True, asked_by=marker
+        ),
     }
 
 
@@ -305,6 +335,16 @@ def _files(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[st
     }  # fmt: skip
 
 
+def _delivery(tenant: Tenant, hook: Webhook, site: Site, marker: str) -> FactDelivery:
+    """A fact that the webhook was told of."""
+    fact = Fact.objects.create(
+        tenant=tenant, kind="site.seen", subject_type="site", subject_id=site.pk, payload={"name": marker}
+    )
+    return FactDelivery.objects.create(
+        tenant=tenant, fact=fact, subscriber=f"webhook:{hook.pk}", done_at=fact.created_at
+    )
+
+
 def _links(tenant: Tenant, member: Membership, site: Site, fleet: Fleet, token: Token, marker: str) -> None:
     """Rows that no address names."""
     MembershipSite.objects.create(tenant=tenant, membership=member, site=site)
@@ -313,8 +353,6 @@ def _links(tenant: Tenant, member: Membership, site: Site, fleet: Fleet, token: 
     JournalHead.objects.create(tenant=tenant, gateway="g")
     JournalCursor.objects.create(tenant=tenant, gateway="g")
     IdempotencyRecord.objects.create(tenant=tenant, caller="key:1", key=marker, request_hash="0" * 64)
-    fact = Fact.objects.create(tenant=tenant, kind="site.seen", subject_type="site", subject_id=site.pk)
-    FactDelivery.objects.create(tenant=tenant, fact=fact, subscriber="tests")
     now = datetime.now(UTC)
     GatewayProcess.objects.create(name=f"g-{marker}", started_at=now, alive_at=now)
 
@@ -378,6 +416,9 @@ def _history(tenant: Tenant, station: Station, session: Session, tariff: Tariff,
     )
     SiteTariff.objects.create(tenant=tenant, site=station.site, tariff=tariff)
     Authorization.objects.create(**own, token_uid=marker, verdict="accepted", at=now)
+    LocalList.objects.create(**own, problem=marker)
+    AccessRule.objects.create(tenant=tenant, list_group=marker)
+    AccessRule.objects.create(tenant=tenant, station=station, local_list=True)
     AuditRecord.objects.create(
         tenant=tenant, actor_kind="user", actor_label="Olga", action="site.edit", object_label=marker
     )

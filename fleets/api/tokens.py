@@ -40,6 +40,8 @@ class TokenOut(Out):
             "blocked",
             "blocked_reason",
             "concurrent",
+            "language",
+            "message",
             "site_ids",
             "created_at",
         ]
@@ -58,6 +60,18 @@ class TokenIn(In):
     valid_from = serializers.DateTimeField(allow_null=True, required=False)
     expires_at = serializers.DateTimeField(allow_null=True, required=False)
     concurrent = serializers.BooleanField(required=False)
+    language = serializers.CharField(
+        max_length=8,
+        allow_blank=True,
+        required=False,
+        help_text="RFC 5646, such as de; for what the station says",
+    )
+    message = serializers.CharField(
+        max_length=200,
+        allow_blank=True,
+        required=False,
+        help_text="What the station shows when it is used (OCPP 2)",
+    )
     site_ids = serializers.ListField(
         child=serializers.IntegerField(), max_length=500, required=False, help_text="Empty: good at all sites"
     )

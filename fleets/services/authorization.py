@@ -33,6 +33,9 @@ class Judgement:
     group: str = ""
     expires_at: datetime | None = None
     concurrent: bool = False
+    language: str = ""  # for what the station says to the driver
+    message: str = ""
+    master: bool = False  # a master pass: it ends sessions and starts none
 
 
 _JUDGE = "SELECT * FROM fleets_judge(%(tenant)s, %(rows)s::json)"  # fleets/database.sql

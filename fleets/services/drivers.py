@@ -13,7 +13,7 @@ from fleets.services.scopes import require_fleet
 from tenants.context import current_alias
 from tenants.errors import Conflict, Invalid
 from tenants.permissions import Actor, Permission
-from tenants.services import audit
+from tenants.services import audit, facts
 
 FIELDS = ("name", "email", "phone", "fleet", "user", "blocked")
 
@@ -45,6 +45,13 @@ def update_driver(*, driver: Driver, actor: Actor, **values: Any) -> Driver:
             action="driver.edit",
             subject=driver,
             detail={"changed": changed},
+        )
+        facts.publish(
+            tenant_id=driver.tenant_id,
+            kind="driver.changed",
+            subject_type="driver",
+            subject_id=driver.pk,
+            payload={"blocked": driver.blocked},
         )
     return driver
 

@@ -25,6 +25,8 @@ FIELDS = (
     "valid_from",
     "expires_at",
     "concurrent",
+    "language",
+    "message",
 )
 
 

@@ -67,6 +67,18 @@ class TokenForm(PortalForm):
         label=_("Expires"), required=False, widget=forms.DateTimeInput(attrs=_MOMENT, format="%Y-%m-%dT%H:%M")
     )
     concurrent = forms.BooleanField(label=_("May charge in several places at once"), required=False)
+    language = forms.CharField(
+        label=_("Language at the station"),
+        max_length=8,
+        required=False,
+        help_text=_("Such as de. Stations with OCPP 2 speak to the driver in it."),
+    )
+    message = forms.CharField(
+        label=_("Text at the station"),
+        max_length=200,
+        required=False,
+        help_text=_("Shown when the token is used, by stations with OCPP 2."),
+    )
     sites = forms.ModelMultipleChoiceField(
         label=_("Only at these sites"),
         queryset=Site.objects.none(),

@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 
 from fleets.models import Driver, Token
+from portal.views import reserve
 from stations.models import Session
 from tenants.pages import PageRequest, listing, page
 from tenants.permissions import Permission
@@ -18,5 +19,11 @@ def me(request: PageRequest) -> HttpResponse:
         "station", "site"
     )
     tokens = Token.objects.filter(tenant_id=request.tenant.pk, driver__in=drivers)
-    context = {"drivers": drivers, "tokens": tokens, "listing": listing(request, sessions, size=20)}
+    reservations = [one for one in reserve.own(request) if one.live]
+    context = {
+        "reservations": reservations,
+        "drivers": drivers,
+        "tokens": tokens,
+        "listing": listing(request, sessions, size=20),
+    }
     return render(request, "portal/me.html", context)

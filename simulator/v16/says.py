@@ -58,6 +58,9 @@ class Says16:
     def verdict(self, answer: Any) -> str:
         return str(answer.id_tag_info["status"])
 
+    def group(self, answer: Any) -> str:
+        return str(answer.id_tag_info.get("parent_id_tag") or "")
+
     def new_transaction_id(self, station: SimulatedStation) -> None:
         return None
 

@@ -8,6 +8,7 @@ from ocpp.routing import on
 from ocpp.v16 import call_result
 from ocpp.v16.enums import Action
 
+from simulator.local_auth import Entry
 from simulator.profiles import read_profile
 from simulator.v16.core import Answers
 
@@ -82,13 +83,21 @@ class Smart(Answers):
         update_type: str,
         local_authorization_list: list[dict[str, Any]] | None = None,
     ) -> Any:
-        entries = [
-            (entry["id_tag"], entry["id_tag_info"]["status"] if entry.get("id_tag_info") else None)
-            for entry in local_authorization_list or []
-        ]
-        status = self.station.local_auth.update(list_version, update_type == "Full", entries)
-        return call_result.SendLocalList(status)
+        entries = [_entry(entry) for entry in local_authorization_list or []]
+        if not self.station.device.flag("LocalAuthListEnabled"):
+            return call_result.SendLocalList("NotSupported")
+        return call_result.SendLocalList(self.station.take_list(list_version, update_type == "Full", entries))
 
     @on(Action.get_local_list_version)
     def on_get_local_list_version(self) -> Any:
+        """-1: no lists here (5.10); 0: the list is empty."""
+        if not self.station.device.flag("LocalAuthListEnabled"):
+            return call_result.GetLocalListVersion(-1)
         return call_result.GetLocalListVersion(self.station.local_auth.version)
+
+
+def _entry(told: dict[str, Any]) -> Entry:
+    info = told.get("id_tag_info") or {}
+    return Entry(
+        told["id_tag"], info.get("status"), info.get("expiry_date", ""), info.get("parent_id_tag", "")
+    )

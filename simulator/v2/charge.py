@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ocpp.routing import on
 from ocpp.v201.enums import Action
 
+from simulator.local_auth import Entry
 from simulator.profiles import Profile, read_profile
 
 if TYPE_CHECKING:
@@ -141,9 +142,8 @@ class Charge(Answers):
         **_: Any,
     ) -> Any:
         station = self.station
-        number = evse_id or station.connector_for_start(None, id_token["id_token"]) or 0
         parent = group_id_token["id_token"] if group_id_token else ""
-        status = station.reserve(number, id, id_token["id_token"], expiry_date_time, parent)
+        status = station.reserve(evse_id or 0, id, id_token["id_token"], expiry_date_time, parent)
         self.then(station.tell_changed_states)
         return self.call_result.ReserveNow(status=status)
 
@@ -161,19 +161,18 @@ class Charge(Answers):
         local_authorization_list: list[dict[str, Any]] | None = None,
         **_: Any,
     ) -> Any:
-        entries = [
-            (
-                entry["id_token"]["id_token"],
-                entry["id_token_info"]["status"] if entry.get("id_token_info") else None,
-            )
-            for entry in local_authorization_list or []
-        ]
-        status = self.station.local_auth.update(version_number, update_type == "Full", entries)
+        entries = [_entry(entry) for entry in local_authorization_list or []]
+        if not self.station.device.flag("LocalAuthListEnabled"):  # D01.FR.13
+            return self.call_result.SendLocalList(status="Failed")
+        status = self.station.take_list(version_number, update_type == "Full", entries)
         return self.call_result.SendLocalList(status=status)
 
     @on(Action.get_local_list_version)
     def on_get_local_list_version(self, **_: Any) -> Any:
-        return self.call_result.GetLocalListVersion(version_number=self.station.local_auth.version)
+        """0: no list is in use, or it is empty (D02.FR.02, FR.03)."""
+        held = self.station.local_auth
+        used = self.station.device.flag("LocalAuthListEnabled") and held.entries
+        return self.call_result.GetLocalListVersion(version_number=held.version if used else 0)
 
     @on(Action.cost_updated)
     def on_cost_updated(self, total_cost: float, transaction_id: str, **_: Any) -> Any:
@@ -182,6 +181,14 @@ class Charge(Answers):
         if transaction is not None:
             transaction.total_cost = total_cost
         return self.call_result.CostUpdated()
+
+
+def _entry(told: dict[str, Any]) -> Entry:
+    info = told.get("id_token_info") or {}
+    group = (info.get("group_id_token") or {}).get("id_token", "")
+    return Entry(
+        told["id_token"]["id_token"], info.get("status"), info.get("cache_expiry_date_time", ""), group
+    )
 
 
 def _asked_for(profile: Profile, evse_id: int | None, criterion: dict[str, Any]) -> bool:

@@ -56,6 +56,9 @@ class Says2:
     def verdict(self, answer: Any) -> str:
         return str(answer.id_token_info["status"])
 
+    def group(self, answer: Any) -> str:
+        return str((answer.id_token_info.get("group_id_token") or {}).get("id_token", ""))
+
     def new_transaction_id(self, station: SimulatedStation) -> str:
         # The same for the same seed and moment, yet another one when a seeded simulation is run again later.
         chance = Random(f"{station.rng.getrandbits(64)}:{station.clock.stamp()}")

@@ -1,7 +1,21 @@
-"""REST of the chargers: stations, commands, configuration, frames, events, quarantine, orphans, sessions."""
+"""REST of the chargers: stations, commands, configuration, frames, events, quarantine, orphans, sessions,
+access rules, local lists, reservations."""
 
 from django.urls import path
 
+from stations.api.access import (
+    CompanyRules,
+    ListCheck,
+    ListEntries,
+    ListList,
+    ListOne,
+    ListSync,
+    ReservationCancel,
+    ReservationList,
+    ReservationOne,
+    SiteRules,
+    StationRules,
+)
 from stations.api.commands import CommandCancel, CommandList, CommandOne, StationCommands
 from stations.api.events import ConnectionList, EventList
 from stations.api.firmware import (
@@ -52,6 +66,17 @@ urlpatterns = [
     path("stations/<int:station_id>/frames.jsonl", FrameExport.as_view(), name="station-frames-export"),
     path("stations/<int:station_id>/events", EventList.as_view(), name="station-events"),
     path("stations/<int:station_id>/connections", ConnectionList.as_view(), name="station-connections"),
+    path("stations/<int:station_id>/access-rules", StationRules.as_view(), name="station-access-rules"),
+    path("stations/<int:station_id>/local-list", ListOne.as_view(), name="station-local-list"),
+    path("stations/<int:station_id>/local-list/entries", ListEntries.as_view(), name="local-list-entries"),
+    path("stations/<int:station_id>/local-list/send", ListSync.as_view(), name="local-list-send"),
+    path("stations/<int:station_id>/local-list/check", ListCheck.as_view(), name="local-list-check"),
+    path("sites/<int:site_id>/access-rules", SiteRules.as_view(), name="site-access-rules"),
+    path("access-rules", CompanyRules.as_view(), name="access-rules"),
+    path("local-lists", ListList.as_view(), name="local-lists"),
+    path("reservations", ReservationList.as_view(), name="reservations"),
+    path("reservations/<int:reservation_id>", ReservationOne.as_view(), name="reservation"),
+    path("reservations/<int:reservation_id>/cancel", ReservationCancel.as_view(), name="reservation-cancel"),
     path("commands", CommandList.as_view(), name="commands"),
     path("commands/<int:command_id>", CommandOne.as_view(), name="command"),
     path("commands/<int:command_id>/cancel", CommandCancel.as_view(), name="command-cancel"),

@@ -1,5 +1,14 @@
 """What happens at a charger."""
 
+from stations.models.access import (
+    LIVE_RESERVATIONS,
+    AccessRule,
+    ListScope,
+    ListState,
+    LocalList,
+    Reservation,
+    ReservationState,
+)
 from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
 from stations.models.firmware import (
@@ -45,10 +54,12 @@ from stations.models.transfer import (
 )
 
 __all__ = [
+    "LIVE_RESERVATIONS",
     "ONLY_IN",
     "OPEN_LOGS",
     "OPEN_UPDATES",
     "UNDER_WAY",
+    "AccessRule",
     "Authorization",
     "Blocker",
     "Campaign",
@@ -70,6 +81,9 @@ __all__ = [
     "InstalledCertificate",
     "JournalCursor",
     "JournalHead",
+    "ListScope",
+    "ListState",
+    "LocalList",
     "LogFile",
     "LogKind",
     "LogRequest",
@@ -81,6 +95,8 @@ __all__ = [
     "QuarantinedStation",
     "Reading",
     "Registration",
+    "Reservation",
+    "ReservationState",
     "Session",
     "SessionEvent",
     "SessionState",

@@ -11,14 +11,26 @@ from stations.neutral import (
     CertificateTaken,
     EventReport,
     FirmwareNotice,
+    ListAnswered,
+    ListVersionTold,
     LogAnswered,
     LogNotice,
     MeterReport,
     PublicationNotice,
+    ReservationAnswered,
+    ReservationTold,
     StatusReport,
     VariablesTold,
 )
-from stations.services import connectors, devices, events, readings, trust
+from stations.services import (
+    connectors,
+    devices,
+    events,
+    local_lists,
+    readings,
+    reservations,
+    trust,
+)
 from stations.services.files import logs, publications, updates
 
 # In this order; each verb gets all reports of its kind in the order told.
@@ -31,6 +43,10 @@ RECORDERS: dict[type, Callable[..., Any]] = {
     LogNotice: logs.record_notices,
     FirmwareNotice: updates.record_notices,
     PublicationNotice: publications.record_notices,
+    ListAnswered: local_lists.answered,
+    ListVersionTold: local_lists.told_version,
+    ReservationAnswered: reservations.answered,
+    ReservationTold: reservations.told,
     CertificatesTold: trust.record_listing,
     CertificateTaken: trust.record_taken,
     CertificateGone: trust.record_gone,

@@ -26,7 +26,7 @@ VERDICT = {
 }
 TOKEN_KIND = {
     "Central": TokenKind.CENTRAL,
-    "DirectPayment": TokenKind.NO_AUTHORIZATION,
+    "DirectPayment": TokenKind.DIRECT_PAYMENT,
     "eMAID": TokenKind.EMAID,
     "EVCCID": TokenKind.MAC_ADDRESS,
     "ISO14443": TokenKind.ISO14443,
@@ -36,6 +36,17 @@ TOKEN_KIND = {
     "MacAddress": TokenKind.MAC_ADDRESS,
     "NoAuthorization": TokenKind.NO_AUTHORIZATION,
     "VIN": TokenKind.MAC_ADDRESS,
+}
+TOKEN_TYPE: dict[str, str] = {
+    TokenKind.ISO14443: "ISO14443",
+    TokenKind.ISO15693: "ISO15693",
+    TokenKind.KEY_CODE: "KeyCode",
+    TokenKind.LOCAL: "Local",
+    TokenKind.CENTRAL: "Central",
+    TokenKind.EMAID: "eMAID",
+    TokenKind.MAC_ADDRESS: "MacAddress",
+    TokenKind.NO_AUTHORIZATION: "NoAuthorization",
+    TokenKind.DIRECT_PAYMENT: "DirectPayment",
 }
 WORD = 50  # characters: no term of the specification is longer, and what words stations use is kept in memory
 DEFAULT_MEASURAND = "Energy.Active.Import.Register"
@@ -112,11 +123,31 @@ def token_2x(told: dict[str, Any] | None, group: str = "") -> TokenShown | None:
     )
 
 
+def id_token(uid: str, kind: str = "") -> dict[str, Any]:
+    """2.x IdTokenType; a token of no known kind is one of ours."""
+    return {"idToken": uid, "type": TOKEN_TYPE.get(kind or TokenKind.CENTRAL, "Central")}
+
+
+def group_2x(group: str | None) -> dict[str, Any] | None:
+    return id_token(group) if group else None
+
+
 def evse_2x(arguments: dict[str, Any]) -> dict[str, Any] | None:
     """EVSEType of a command's arguments; None where the whole station is meant."""
     if not isinstance(arguments.get("evse"), int):
         return None
     return optional(id=arguments["evse"], connectorId=arguments.get("connector"))
+
+
+def moment(arguments: dict[str, Any], name: str) -> str:
+    """A time of a command's arguments, ISO 8601 with a zone, as the wire has it. Invalid otherwise."""
+    try:
+        at = datetime.fromisoformat(wanted(arguments, name, str))
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise Invalid(fields={name: "Write a time with its zone, such as 2026-01-31T12:00:00Z."})
+    return stamp(at)
 
 
 def connector_16(arguments: dict[str, Any]) -> int | None:

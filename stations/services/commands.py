@@ -36,6 +36,7 @@ NEEDS = {
 # What opens a door inside an address: a password before the host, or the secret of a file's address of ours.
 _OPENS = re.compile(r"(://[^/@:\s]+:)[^/@\s]+(?=@)|(/files/)[0-9a-f]{32}")
 SECRET_NAMES = ("password", "authorizationkey", "secret")
+MOST_SHOWN = 20
 OPEN = (CommandState.QUEUED, CommandState.SENT)
 
 
@@ -77,6 +78,16 @@ def masked(arguments: Any) -> Any:
         return _OPENS.sub(lambda found: f"{found[1] or found[2]}***", address)
 
     return _with_secrets(arguments, lambda value: "***", partly)
+
+
+def brief(arguments: Any) -> Any:
+    """For what is kept beside the frame, which holds it all: of a long list its length."""
+    if not isinstance(arguments, dict):
+        return arguments
+    return {
+        name: f"{len(value)} entries" if isinstance(value, list) and len(value) > MOST_SHOWN else value
+        for name, value in arguments.items()
+    }
 
 
 def sealed(arguments: Any) -> Any:
@@ -132,7 +143,7 @@ def request_command(
     )
     audit.record(
         tenant_id=tenant_id, actor=actor, action=f"command.{kind}", subject=station, site_id=station.site_id,
-        detail={"command": command.pk, "arguments": masked(arguments)},
+        detail={"command": command.pk, "arguments": brief(masked(arguments))},
     )  # fmt: skip
     with connections[current_alias()].cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"{tenant_id}:{station_id}"])
@@ -208,7 +219,7 @@ def settle(
         return None
     command.state, command.answer, command.detail = state, answer[:60], detail[:400]
     command.response, command.settled_at = masked(response), timezone.now()
-    command.arguments = masked(command.arguments)
+    command.arguments = brief(masked(command.arguments))
     command.save(update_fields=["state", "answer", "detail", "response", "settled_at", "arguments"])
     _settled(command)
     return command

@@ -26,6 +26,7 @@ HOLDING: dict[str, str] = {
     "late_stop": "A stop arrived after the session had been priced, with other figures.",
 }
 REFUSED_TOKEN = "Energy was delivered to a token that is not accepted here."
+NOBODY = "It charged without identification, which is not allowed here."
 NOTICEABLE_WH = Decimal(100)  # below it a refused token got nothing worth a review
 
 
@@ -36,5 +37,5 @@ def reason(flags: Iterable[str], *, verdict: str, energy_wh: Decimal) -> str:
         if flag in present:
             return text
     if verdict != Verdict.ACCEPTED and energy_wh > NOTICEABLE_WH:
-        return REFUSED_TOKEN
+        return NOBODY if "no_identification" in present else REFUSED_TOKEN
     return ""

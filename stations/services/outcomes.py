@@ -9,7 +9,7 @@ from typing import cast
 
 from django.db import transaction
 
-from stations.models import Command
+from stations.models import Command, CommandKind
 
 log = logging.getLogger("voltyard.commands")
 
@@ -22,6 +22,10 @@ FOLLOWERS: dict[str, str] = {
     "update_signed_firmware": "stations.services.files.updates.follow",
     "publish_firmware": "stations.services.files.publications.follow",
     "unpublish_firmware": "stations.services.files.publications.follow_withdrawal",
+    CommandKind.SEND_LIST: "stations.services.local_lists.follow",
+    CommandKind.READ_LIST_VERSION: "stations.services.local_lists.follow",
+    CommandKind.RESERVE: "stations.services.reservations.follow",
+    CommandKind.CANCEL_RESERVATION: "stations.services.reservations.follow",
 }
 
 

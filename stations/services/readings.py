@@ -191,7 +191,7 @@ def record(*, tenant_id: int, reports: Sequence[MeterReport]) -> Progress:
                 if before is None or before.sampled_at <= reading.sampled_at:
                     latest[place.connector_id] = reading
     store(tenant_id, kept)
-    _set_power(tenant_id, latest)
+    set_power(tenant_id, latest)
     return Progress(tenant_id, entered)
 
 
@@ -261,7 +261,8 @@ FROM w JOIN held USING (id) WHERE c.tenant_id = %(tenant)s AND c.id = w.id AND c
 """
 
 
-def _set_power(tenant_id: int, latest: dict[int, Row]) -> None:
+def set_power(tenant_id: int, latest: dict[int, Row]) -> None:
+    """The newest power of each connector, by its id."""
     if latest:
         listed = [
             [key, row.mean_w if row.measured.power_w is None else row.measured.power_w, row.sampled_at]

@@ -12,6 +12,7 @@ from fleets.services.authorization import Judgement, Shown
 from fleets.uid import normal_uid
 from stations.neutral import StartAnswer, StartRequest, StopAnswer, StopRequest
 from stations.services import (
+    access,
     chronicle,
     clock,
     guardian,
@@ -20,6 +21,7 @@ from stations.services import (
     places,
     readings,
     remote,
+    reservations,
     sheets,
     tokens,
 )
@@ -31,6 +33,9 @@ from tenants import rows
 from tenants.rows import Ask
 
 TOKEN_REFUSED = "token_refused"
+OFFLINE_TOKEN = (
+    "offline_token"  # charged while nobody could be asked, with a card that nobody knows (2.x C15)
+)
 CONNECTOR_UNKNOWN = "connector_unknown"
 
 
@@ -43,6 +48,7 @@ def start(*, tenant_id: int, requests: Sequence[StartRequest]) -> list[StartAnsw
     with rows.at_once():
         sheets.save(tenant_id, replaced)
         chronicle.write(tenant_id, [_told_start(one) for one in fresh])
+        reservations.use(tenant_id, [_use(one) for one in fresh])
         chronicle.announce(tenant_id, replaced, started=[one.sheet for one in fresh if one.sheet is not None])
     return [
         StartAnswer(one.number, one.judgement.verdict, one.judgement.group, one.judgement.expires_at)
@@ -131,7 +137,7 @@ def _open(
     on their EVSEs."""
     unknown = {(one.place.station_id, one.key): one for one in reversed(starts) if not one.number}
     fresh = [one for one in starts if unknown.get((one.place.station_id, one.key)) is one]
-    judged, prices, asked = rows.together(
+    found, prices, asked = rows.together(
         tenant_id,
         authorization.judge(
             [Shown(one.uid, one.place.site_id, one.at, one.request.token.kind) for one in starts]
@@ -143,6 +149,14 @@ def _open(
                 for one in fresh
             ]
         ),
+    )
+    judged = access.admitted(
+        tenant_id,
+        [
+            (one.place.station_id, one.request.token, one_found)
+            for one, one_found in zip(starts, found, strict=True)
+        ],
+        starts=[True] * len(starts),
     )
     _judge(starts, judged, uses)
     made = []
@@ -178,7 +192,8 @@ def _sheet(one: _Start) -> Sheet:
         sheet.evidence.begin(at, milli(request.meter_start_wh))
     sheet.evidence.note(*one.clock_flags)
     if judged.verdict != Verdict.ACCEPTED:
-        sheet.evidence.note(TOKEN_REFUSED)
+        late = request.received_at - one.at > tokens.QUEUED
+        sheet.evidence.note(OFFLINE_TOKEN if late and judged.token_id is None else TOKEN_REFUSED)
     if request.connector != one.place.evse_number:
         sheet.evidence.note(CONNECTOR_UNKNOWN)
     sheet.conclude()
@@ -193,6 +208,14 @@ def _replaced(fresh: list[_Start], others: dict[int, list[Sheet]]) -> list[Sheet
         for sheet in others.get(one.place.evse_id, ())
         if one.sheet is not None and sheet.id < one.sheet.id and guardian.replace_older(sheet, one.at)
     ]
+
+
+def _use(one: _Start) -> reservations.Use:
+    assert one.sheet is not None
+    number = one.request.reservation
+    return reservations.Use(
+        one.sheet.station_id, one.sheet.evse_id, one.sheet.id, number, one.uid, one.judgement.group, one.at
+    )
 
 
 def _told_start(one: _Start) -> Told:

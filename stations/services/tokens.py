@@ -11,11 +11,14 @@ from fleets.services import authorization
 from fleets.services.authorization import Judgement, Shown
 from fleets.uid import normal_uid
 from stations.neutral import AuthorizeAnswer, AuthorizeRequest
+from stations.services import access, master_passes
 from tenants import rows
 from tenants.rows import Ask
 
 # A session told this late (offline queue) does not overlap with what runs now.
 LATE = timedelta(hours=1)
+# One told this late began while the station could ask nobody.
+QUEUED = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +70,30 @@ def authorize(*, tenant_id: int, requests: Sequence[AuthorizeRequest]) -> list[A
         return []
     uids = [normal_uid(request.token.uid)[:255] for request in requests]
     judgements, uses = rows.together(tenant_id, _judged_at(uids, requests), running(uids))
+    judgements = access.admitted(
+        tenant_id,
+        [
+            (request.station_id, request.token, judged)
+            for request, judged in zip(requests, judgements, strict=True)
+        ],
+        starts=[False] * len(requests),
+    )
     answers, notes = [], []
     for uid, request, judged in zip(uids, requests, judgements, strict=True):
         stations = {use.station_id for use in uses.get(uid, ())}
         verdict = concurrent(judged, bool(stations) and request.station_id not in stations)
-        answers.append(AuthorizeAnswer(verdict.verdict, verdict.group, verdict.expires_at))
+        answers.append(answer_of(verdict))
         notes.append([request.station_id, uid, judged.token_id, verdict.verdict, request.received_at])
     rows.run(_NOTE, tenant_id, notes)
+    master_passes.end_sessions(
+        tenant_id,
+        [request for request, judged in zip(requests, judgements, strict=True) if judged.master],
+    )
     return answers
+
+
+def answer_of(judged: Judgement) -> AuthorizeAnswer:
+    return AuthorizeAnswer(judged.verdict, judged.group, judged.expires_at, judged.language, judged.message)
 
 
 def _judged_at(uids: Sequence[str], requests: Sequence[AuthorizeRequest]) -> rows.Lookup[list[Judgement]]:

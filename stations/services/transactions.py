@@ -11,16 +11,28 @@ from fleets.services import authorization
 from fleets.services.authorization import Judgement, Shown
 from fleets.uid import normal_uid
 from stations.neutral import TokenShown, TransactionAnswer, TransactionEvent
-from stations.services import chronicle, clock, guardian, places, readings, remote, sheets, tokens
+from stations.services import (
+    access,
+    chronicle,
+    clock,
+    guardian,
+    places,
+    readings,
+    remote,
+    reservations,
+    sheets,
+    tokens,
+)
 from stations.services.chronicle import Told, content_hash
 from stations.services.places import Place
-from stations.services.sessions import TOKEN_REFUSED
+from stations.services.sessions import OFFLINE_TOKEN, TOKEN_REFUSED
 from stations.services.sheet import Sheet, new
 from tenants import rows
 
 REUSE_GAP_MS = 1000  # a start in the same second as the end is the same session told oddly
 MOST_SEQ_NO = 2**31 - 1
 EVSE_UNKNOWN = "evse_unknown"
+NO_IDENTIFICATION = "no_identification"
 _RANK = {"started": 0, "updated": 1, "ended": 2}
 _ASKED_RANK = 3  # the token of the remote start: for a station that never shows one
 Key = tuple[int, str]
@@ -49,6 +61,8 @@ def record(*, tenant_id: int, events: Sequence[TransactionEvent]) -> list[Transa
         readings.store(tenant_id, kept)
         sheets.save(tenant_id, touched)
         _link_commands(tenant_id, events, known, asked)
+        reservations.use(tenant_id, _uses(told, shown, judged))
+        readings.set_power(tenant_id, _powers(told, kept))
     replaced = _replaced(tenant_id, fresh)
     with rows.at_once():
         sheets.save(tenant_id, replaced)
@@ -56,7 +70,7 @@ def record(*, tenant_id: int, events: Sequence[TransactionEvent]) -> list[Transa
     return [
         TransactionAnswer()
         if j is None or event.token is None
-        else TransactionAnswer(j.verdict, j.group, j.expires_at)
+        else TransactionAnswer(j.verdict, j.group, j.expires_at, j.language, j.message)
         for j, event in zip(judged, events, strict=True)
     ]
 
@@ -203,10 +217,47 @@ def _take_token(sheet: Sheet, event: TransactionEvent, judged: Judgement, at: in
             judged.fleet_id,
             judged.verdict.value,
         )
-        notes = set(sheet.evidence.notes) - {TOKEN_REFUSED}
+        notes = set(sheet.evidence.notes) - {TOKEN_REFUSED, OFFLINE_TOKEN, NO_IDENTIFICATION}
         if judged.verdict != Verdict.ACCEPTED:
-            notes.add(TOKEN_REFUSED)
+            notes.add(_refusal(event, judged))
         sheet.evidence.notes = sorted(notes)
+
+
+def _refusal(event: TransactionEvent, judged: Judgement) -> str:
+    """What is odd about a session that began although its token was not accepted."""
+    if event.token is not None and event.token.kind in access.ANONYMOUS:
+        return NO_IDENTIFICATION
+    return OFFLINE_TOKEN if event.offline and judged.token_id is None else TOKEN_REFUSED
+
+
+def _uses(
+    told: Sequence[Told], events: Sequence[TransactionEvent], judged: Sequence[Judgement | None]
+) -> list[reservations.Use]:
+    """Which of the events may be the use of a reservation: those that name one, or show who charges."""
+    return [
+        reservations.Use(
+            one.sheet.station_id, one.sheet.evse_id, one.sheet.id, event.reservation,
+            normal_uid(event.token.uid)[:255] if event.token else "", verdict.group if verdict else "",
+            one.occurred_at,
+        )
+        for one, event, verdict in zip(told, events, judged, strict=True)
+        if event.reservation is not None or (event.token is not None and event.kind != "ended")
+    ]  # fmt: skip
+
+
+def _powers(told: Sequence[Told], kept: Sequence[readings.Row]) -> dict[int, readings.Row]:
+    """The newest power of each connector that delivers, as its transaction tells it."""
+    connectors = {
+        one.sheet.id: one.sheet.connector_id for one in told if one.sheet.is_active and one.sheet.connector_id
+    }
+    latest: dict[int, readings.Row] = {}
+    for row in kept:
+        connector = connectors.get(row.session_id or 0)
+        if connector is None or (row.measured.power_w is None and row.mean_w is None):
+            continue
+        if connector not in latest or latest[connector].sampled_at <= row.sampled_at:
+            latest[connector] = row
+    return latest
 
 
 def _judge(
@@ -224,7 +275,15 @@ def _judge(
         uids.append(normal_uid(event.token.uid)[:255])
         shown.append(Shown(uids[-1], known[_key(event)].site_id, at, event.token.kind))
     verdicts: dict[int, Judgement] = {}
-    uses, judgements = rows.together(tenant_id, tokens.running(uids), authorization.judge(shown))
+    uses, found = rows.together(tenant_id, tokens.running(uids), authorization.judge(shown))
+    judgements = access.admitted(
+        tenant_id,
+        [
+            (known[_key(events[n])].station_id, events[n].token, one)
+            for n, one in zip(showing, found, strict=True)
+        ],
+        starts=[events[n].kind != "ended" and "Stop" not in events[n].trigger for n in showing],
+    )
     for n, uid, judged in zip(showing, uids, judgements, strict=True):
         event, sheet = events[n], known[_key(events[n])]
         use = tokens.Use(sheet.station_id, sheet.evse_id)

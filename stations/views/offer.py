@@ -21,6 +21,7 @@ from stations.models import (
 )
 from stations.services.commands import NEEDS
 from stations.views.command_form import CommandForm, NoForm, evse_field, is_v2
+from stations.views.offer_access import NumberForm
 from stations.views.offer_files import ExtendedTriggerForm, TriggerForm
 from stations.views.offer_security import DeleteForm, HandOverForm, InstallForm, ListForm
 from tenants.permissions import Actor, Permission
@@ -243,11 +244,42 @@ OFFERS: dict[str, Offer] = {
         Offer(CommandKind.WRITE_CONFIGURATION, WriteForm, "edit", _("Changes one setting of the station.")),
         Offer(CommandKind.DATA_TRANSFER, VendorForm, "send", _("A message in the vendor's own words.")),
         Offer(
+            CommandKind.RESERVE,
+            NoForm,
+            "bookmark",
+            _("Keeps a connector for one card. The access tab shows who has what, and when."),
+            group="access",
+            page="station-access",
+        ),
+        Offer(
+            CommandKind.CANCEL_RESERVATION,
+            NumberForm,
+            "ban",
+            _("Frees a reservation by its number, were it one that is unknown here."),
+            group="access",
+        ),
+        Offer(
+            CommandKind.SEND_LIST,
+            NoForm,
+            "list-check",
+            _("The cards that the station lets charge while it is offline, kept in step by the access tab."),
+            group="access",
+            page="station-access",
+        ),
+        Offer(
+            CommandKind.READ_LIST_VERSION,
+            NoForm,
+            "help-circle",
+            _("Compares the station's own list with the one that it should have."),
+            group="access",
+        ),
+        Offer(
             CommandKind.CLEAR_CACHE,
             NoForm,
             "eraser",
             _("The station forgets which cards it has seen; it asks again."),
             True,
+            group="access",
         ),
         Offer(
             CommandKind.SET_AVAILABILITY,

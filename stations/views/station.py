@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from stations import visible
-from stations.models import Connector, Reading, Session, SessionState, Station
+from stations.models import LIVE_RESERVATIONS, Connector, Reading, Reservation, Session, SessionState, Station
 from stations.views.common import get_station
 from stations.views.offer import quick_commands
 from tenants.pages import PageRequest, listing, page
@@ -74,6 +75,7 @@ def _tiles(request: PageRequest, station: Station, connectors: Sequence[Connecto
             tenant_id=station.tenant_id, station=station, state=SessionState.ACTIVE
         ).select_related("driver", "token")
     }
+    kept = _reservations(station)
     tiles = []
     for connector in connectors:
         session = running.get(connector.evse_id)
@@ -83,11 +85,24 @@ def _tiles(request: PageRequest, station: Station, connectors: Sequence[Connecto
             {
                 "connector": connector,
                 "session": session,
+                "reservation": kept.get(connector.evse_id),
                 "curve": _recent_power(station, session) if session else [],
                 "may_stop": request.actor.may(Permission.STATION_COMMAND, site_id=station.site_id),
             }
         )
     return tiles
+
+
+def _reservations(station: Station) -> dict[int, Reservation]:
+    """The present or next reservation of each EVSE within the day."""
+    soon = timezone.now() + timedelta(hours=24)
+    found = Reservation.objects.filter(
+        tenant_id=station.tenant_id, station=station, state__in=LIVE_RESERVATIONS, starts_at__lt=soon
+    ).select_related("driver", "token")
+    kept: dict[int, Reservation] = {}
+    for one in found.exclude(evse=None).order_by("starts_at"):
+        kept.setdefault(one.evse_id, one)  # type: ignore[arg-type]
+    return kept
 
 
 def _recent_power(station: Station, session: Session) -> list[float]:

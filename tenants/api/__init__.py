@@ -7,7 +7,14 @@ from tenants.api.audit import AuditList
 from tenants.api.keys import KeyList, KeyOne
 from tenants.api.members import MemberList, MemberOne
 from tenants.api.sites import SiteList, SiteOne
-from tenants.api.webhooks import WebhookList, WebhookOne, WebhookSecret
+from tenants.api.webhooks import (
+    DeliveryList,
+    DeliveryRepeat,
+    WebhookList,
+    WebhookOne,
+    WebhookSecret,
+    WebhookTest,
+)
 
 urlpatterns = [
     path("me", Account.as_view(), name="api-me"),
@@ -20,5 +27,12 @@ urlpatterns = [
     path("webhooks", WebhookList.as_view(), name="webhooks"),
     path("webhooks/<int:webhook_id>", WebhookOne.as_view(), name="webhook"),
     path("webhooks/<int:webhook_id>/secret", WebhookSecret.as_view(), name="webhook-secret"),
+    path("webhooks/<int:webhook_id>/test", WebhookTest.as_view(), name="webhook-test"),
+    path("webhooks/<int:webhook_id>/deliveries", DeliveryList.as_view(), name="webhook-deliveries"),
+    path(
+        "webhooks/<int:webhook_id>/deliveries/<int:delivery_id>/repeat",
+        DeliveryRepeat.as_view(),
+        name="webhook-delivery-repeat",
+    ),
     path("audit", AuditList.as_view(), name="api-audit"),
 ]

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tenants.models import Webhook
+from tenants.models import FactDelivery, Webhook
 from tenants.permissions import Permission
 from tenants.rest import In, Out, TenantView, Verb
 from tenants.services import webhooks
@@ -95,3 +95,62 @@ class WebhookSecret(WebhookView):
         hook = self.one(self.rows(), pk=webhook_id)
         webhooks.renew_secret(hook=hook, actor=self.actor)
         return self.answer(hook)
+
+
+class DeliveryOut(Out):
+    fact_kind = serializers.CharField(source="fact.kind")
+    fact_created_at = serializers.DateTimeField(source="fact.created_at")
+    payload = serializers.JSONField(source="fact.payload")
+
+    class Meta:
+        model = FactDelivery
+        fields = [
+            "id",
+            "fact_id",
+            "fact_kind",
+            "fact_created_at",
+            "payload",
+            "attempts",
+            "next_attempt_at",
+            "done_at",
+            "last_error",
+        ]
+
+
+class WebhookTest(WebhookView):
+    """A fact of kind `webhook.test`, sent to this webhook alone."""
+
+    verbs = {
+        "POST": Verb(Permission.KEY_EDIT, takes=In, gives=DeliveryOut, status=202, says="Try a webhook out")
+    }
+
+    def post(self, request: Request, webhook_id: int) -> Response:
+        self.given()
+        return self.answer(webhooks.try_out(hook=self.one(self.rows(), pk=webhook_id), actor=self.actor))
+
+
+class DeliveryList(TenantView):
+    """What was sent to a webhook, or waits for it. `done_at` with a `last_error`: given up."""
+
+    verbs = {"GET": Verb(Permission.KEY_EDIT, gives=DeliveryOut, many=True, says="List deliveries")}
+
+    def rows(self) -> QuerySet[FactDelivery]:
+        hooks = Webhook.objects.filter(tenant_id=self.tenant_id)
+        return webhooks.deliveries(hook=self.one(hooks, pk=self.kwargs["webhook_id"]))
+
+    def get(self, request: Request, webhook_id: int) -> Response:
+        return self.page()
+
+
+class DeliveryRepeat(WebhookView):
+    """Send a fact once more, at once."""
+
+    verbs = {
+        "POST": Verb(Permission.KEY_EDIT, takes=In, gives=DeliveryOut, status=202, says="Repeat a delivery")
+    }
+
+    def post(self, request: Request, webhook_id: int, delivery_id: int) -> Response:
+        self.given()
+        hook = self.one(self.rows(), pk=webhook_id)
+        delivery = self.one(webhooks.deliveries(hook=hook), pk=delivery_id)
+        return self.answer(webhooks.repeat(hook=hook, delivery=delivery, actor=self.actor))

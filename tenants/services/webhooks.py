@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from tenants import secrets
 from tenants.context import tenant_scope
-from tenants.errors import Invalid
+from tenants.errors import Conflict, Invalid
 from tenants.models import Fact, FactDelivery, Tenant, Webhook
 from tenants.permissions import Actor, Permission
-from tenants.services import audit, outbound
+from tenants.services import audit, facts, outbound
 from tenants.services.dispatch import WEBHOOK, next_attempt
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,42 @@ def renew_secret(*, hook: Webhook, actor: Actor) -> str:
     hook.save(update_fields=["secret"])
     audit.record(tenant_id=hook.tenant_id, actor=actor, action="webhook.secret", subject=hook)
     return hook.secret
+
+
+def try_out(*, hook: Webhook, actor: Actor) -> FactDelivery:
+    """Send a fact of kind `webhook.test` to this webhook alone. Conflict for one that is switched off."""
+    actor.require(Permission.KEY_EDIT)
+    if not hook.active:
+        raise Conflict("The webhook is switched off. Switch it on first.")
+    fact = facts.publish(
+        tenant_id=hook.tenant_id, kind="webhook.test", subject_type="webhook", subject_id=hook.pk,
+        payload={"asked_by": actor.label},
+    )  # fmt: skip
+    # With a delivery of its own from the start it is spread to nobody else.
+    return FactDelivery.objects.create(tenant_id=hook.tenant_id, fact=fact, subscriber=f"{WEBHOOK}{hook.pk}")
+
+
+def deliveries(*, hook: Webhook) -> QuerySet[FactDelivery]:
+    """What was sent to this webhook, or waits for it, newest first."""
+    return (
+        FactDelivery.objects.filter(tenant_id=hook.tenant_id, subscriber=f"{WEBHOOK}{hook.pk}")
+        .select_related("fact")
+        .order_by("-pk")
+    )
+
+
+def repeat(*, hook: Webhook, delivery: FactDelivery, actor: Actor) -> FactDelivery:
+    """Send a fact once more, at once. Conflict for a webhook that is switched off."""
+    actor.require(Permission.KEY_EDIT)
+    if not hook.active:
+        raise Conflict("The webhook is switched off. Switch it on first.")
+    delivery.done_at, delivery.attempts, delivery.next_attempt_at = None, 0, timezone.now()
+    delivery.save(update_fields=["done_at", "attempts", "next_attempt_at"])
+    audit.record(
+        tenant_id=hook.tenant_id, actor=actor, action="webhook.repeat", subject=hook,
+        detail={"delivery": delivery.pk, "fact": delivery.fact_id},
+    )  # fmt: skip
+    return delivery
 
 
 def delete_webhook(*, hook: Webhook, actor: Actor) -> None:

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from tenants import tasks
 from tenants.context import tenant_scope
-from tenants.errors import Forbidden, Invalid
+from tenants.errors import Conflict, Forbidden, Invalid
 from tenants.models import AuditRecord, FactDelivery, Role, Tenant, Webhook
 from tenants.permissions import system
 from tenants.services import dispatch, facts, outbound, webhooks
@@ -336,3 +336,27 @@ def test_only_who_may_edit_keys_edits_webhooks(tenant: Tenant, make_actor: Any) 
         webhooks.create_webhook(
             tenant_id=tenant.pk, actor=make_actor(Role.OPERATOR), url="https://example.com"
         )
+
+
+def test_a_test_goes_to_this_webhook_alone_and_can_be_repeated(tenant: Tenant, receiver: Receiver) -> None:
+    with serving(Receiver()) as other:
+        hook, _secret = create(tenant, receiver.url)
+        create(tenant, other.url)
+        with tenant_scope(tenant.pk):
+            delivery = webhooks.try_out(hook=hook, actor=ACTOR)
+        deliver(tenant)
+        with tenant_scope(tenant.pk):
+            delivery.refresh_from_db()
+            assert (delivery.done_at is not None, delivery.last_error) == (True, "")
+            webhooks.repeat(hook=hook, delivery=delivery, actor=ACTOR)
+        deliver(tenant)
+        assert [json.loads(body)["kind"] for _headers, body in receiver.got] == ["webhook.test"] * 2
+        assert other.got == []
+
+
+def test_one_that_is_switched_off_is_not_tried(tenant: Tenant, receiver: Receiver) -> None:
+    hook, _secret = create(tenant, receiver.url)
+    with tenant_scope(tenant.pk):
+        webhooks.update_webhook(hook=hook, actor=ACTOR, active=False)
+        with pytest.raises(Conflict):
+            webhooks.try_out(hook=hook, actor=ACTOR)

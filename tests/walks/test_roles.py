@@ -61,7 +61,12 @@ PROBES: dict[Permission, list[tuple[str, str]]] = {
     P.MONEY_VIEW: [("GET", "charges"), ("GET", "charges/<int:charge_id>")],
     P.MEMBER_VIEW: [("GET", "members"), ("GET", "members/<int:member_id>")],
     P.MEMBER_EDIT: [("POST", "members"), ("PATCH", "members/<int:member_id>")],
-    P.KEY_EDIT: [("GET", "api-keys"), ("POST", "webhooks"), ("DELETE", "api-keys/<int:key_id>")],
+    P.KEY_EDIT: [
+        ("GET", "api-keys"),
+        ("POST", "webhooks"),
+        ("GET", "webhooks/<int:webhook_id>/deliveries"),
+        ("DELETE", "api-keys/<int:key_id>"),
+    ],
     P.AUDIT_VIEW: [("GET", "audit")],
 }
 WITHOUT_REST = {

@@ -18,7 +18,16 @@ from tests.walks.addresses import FORM, PORTAL, Address, addresses
 
 PAGES = [address for address in addresses() if address.is_portal]
 # What belongs to one site, and to one fleet. Other objects belong to the whole company.
-OF_SITE = {"site_id", "station_id", "session_id", "command_id", "orphan_id", "log_id", "log_file_id"}
+OF_SITE = {
+    "site_id",
+    "station_id",
+    "session_id",
+    "command_id",
+    "orphan_id",
+    "reservation_id",
+    "log_id",
+    "log_file_id",
+}
 OF_FLEET = {"fleet_id", "driver_id", "vehicle_id", "token_id", "session_id"}
 # Pages that show something of the whole company to everybody who may open them.
 COMPANY_WIDE = {
@@ -80,6 +89,7 @@ def facility_manager() -> Limited:
             tenant=world.tenant, station=station, request=log, kind="diagnostics", name=marker, storage_name="x",
             size_bytes=1, sha256="0" * 64, content_type="text/plain", protocol="https", received_at=at,
         )  # fmt: skip
+    reservation = objects.create_reservation(world.tenant, station, token_uid=marker)
     user = people.make_user("Frida Facility")
     people.join(user, world.tenant, Role.FACILITY_MANAGER, [world.site])
     foreign = {
@@ -90,6 +100,7 @@ def facility_manager() -> Limited:
         "orphan_id": orphan.pk,
         "log_id": log.pk,
         "log_file_id": file.pk,
+        "reservation_id": reservation.pk,
     }
     return Limited(world, _logged_in(user), foreign, marker)
 

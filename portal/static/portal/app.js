@@ -127,6 +127,11 @@
       const text = minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
       if (element.textContent !== text) { element.textContent = text; }
     });
+    $$("[data-left]").forEach(function (element) {
+      const minutes = Math.max(0, Math.ceil((Date.parse(element.dataset.left) - now) / 60000));
+      const text = minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
+      if (element.textContent !== text) { element.textContent = text; }
+    });
   }
   refreshTimes();
   setInterval(refreshTimes, 15000);

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from stations.ocpp.v16 import charging, configuration, core, diagnostics, firmware, security, trigger
+from stations.ocpp.v16 import (
+    charging,
+    configuration,
+    core,
+    diagnostics,
+    firmware,
+    local_list,
+    reservation,
+    security,
+    trigger,
+)
 from stations.ocpp.version import Version, table
 
 VERSION = Version(
     "1.6",
     "ocpp1.6",
     answers=table(core.ANSWERS, charging.ANSWERS, diagnostics.ANSWERS, firmware.ANSWERS),
-    says=table(core.SAYS, charging.SAYS, configuration.SAYS, firmware.SAYS, security.SAYS, trigger.SAYS),
+    says=table(
+        core.SAYS,
+        charging.SAYS,
+        configuration.SAYS,
+        firmware.SAYS,
+        trigger.SAYS,
+        local_list.SAYS,
+        reservation.SAYS,
+        security.SAYS,
+    ),
     errors_unreadable=False,
 )

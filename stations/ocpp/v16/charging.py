@@ -50,6 +50,7 @@ def _start(asked: Asked) -> StartRequest:
         raw_timestamp=told["timestamp"],
         received_at=asked.received_at,
         payload=told,
+        reservation=told.get("reservationId"),
     )
 
 

@@ -8,22 +8,32 @@ from stations.ocpp.v201 import (
     charging,
     diagnostics,
     firmware,
+    local_list,
     provisioning,
+    reservation,
     trigger,
 )
 from stations.ocpp.version import Version, table
 
 ANSWERS = table(
-    provisioning.ANSWERS, charging.ANSWERS, availability.ANSWERS, diagnostics.ANSWERS, firmware.ANSWERS
+    provisioning.ANSWERS,
+    charging.ANSWERS,
+    availability.ANSWERS,
+    diagnostics.ANSWERS,
+    firmware.ANSWERS,
+    reservation.ANSWERS,
 )
 SAYS = table(
     provisioning.SAYS,
     charging.SAYS,
-    availability.SAYS,
-    certificates.SAYS,
-    diagnostics.SAYS,
     firmware.SAYS,
     trigger.SAYS,
+    availability.SAYS,
+    diagnostics.SAYS,
+    local_list.SAYS,
+    reservation.SAYS,
+    certificates.SAYS,
 )
+
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fleets.models import TokenKind
 from stations.models import CommandKind
 from stations.neutral import (
     AuthorizeRequest,
@@ -34,10 +33,19 @@ def token_info(answer: Any) -> Payload:
     """IdTokenInfoType (2.28)."""
     info: Payload = {"status": wire.VERDICT[answer.verdict]}
     if answer.group:
-        info["groupIdToken"] = {"idToken": answer.group, "type": "Central"}
+        info["groupIdToken"] = wire.group_2x(answer.group)
     if answer.expires_at is not None:
         info["cacheExpiryDateTime"] = wire.stamp(answer.expires_at)
-    return info
+    return info | spoken(answer.language, answer.message)
+
+
+def spoken(language: str, message: str) -> Payload:
+    """What the station is to say to the driver, and in which language (C03.FR.01, C14)."""
+    said: Payload = {"language1": language} if language else {}
+    if message:
+        content = {"format": "UTF8", "content": message}
+        said["personalMessage"] = content | ({"language": language} if language else {})
+    return said
 
 
 def _authorize(asked: Asked) -> AuthorizeRequest:
@@ -64,6 +72,7 @@ def _event(asked: Asked) -> TransactionEvent:
         charging_state=CHARGING_STATE.get(info.get("chargingState", ""), ""),
         stopped_reason=info.get("stoppedReason", ""),
         remote_start_id=info.get("remoteStartId"),
+        reservation=told.get("reservationId"),
         samples=wire.samples_2x(told.get("meterValue", ())),
     )
 
@@ -83,22 +92,10 @@ def _meter_values(asked: Asked) -> list[MeterReport]:
     ]
 
 
-_TOKEN_TYPE = {
-    TokenKind.ISO14443: "ISO14443",
-    TokenKind.ISO15693: "ISO15693",
-    TokenKind.KEY_CODE: "KeyCode",
-    TokenKind.LOCAL: "Local",
-    TokenKind.CENTRAL: "Central",
-    TokenKind.EMAID: "eMAID",
-    TokenKind.MAC_ADDRESS: "MacAddress",
-    TokenKind.NO_AUTHORIZATION: "NoAuthorization",
-}
-
-
 def _say_start(arguments: Payload, command_id: int) -> Payload:
-    kind = _TOKEN_TYPE.get(arguments.get("token_kind") or TokenKind.CENTRAL, "Central")
     return optional(
-        idToken={"idToken": wanted(arguments, "token_uid", str), "type": kind},
+        idToken=wire.id_token(wanted(arguments, "token_uid", str), arguments.get("token_kind", "")),
+        groupIdToken=wire.group_2x(arguments.get("token_group")),
         remoteStartId=command_id % 2_147_483_647,
         evseId=arguments.get("evse"),
         chargingProfile=arguments.get("charging_profile"),
@@ -114,14 +111,14 @@ ANSWERS: dict[str, Journal | Ask] = {
         sessions.authorize,
         _authorize,
         lambda answer, asked: {"idTokenInfo": token_info(answer)},
-        cases="C01 C02 C03 C04 C05 C06 C09 C10",
+        cases="C01 C02 C03 C04 C06 C09 C10 C12 C14 C16",
     ),
     "MeterValues": Journal(shared.nothing, _meter_values, cases="J01"),
     "TransactionEvent": Ask(
         record_events,
         _event,
         _event_recorded,
-        cases="E01 E02 E03 E04 E05 E06 E07 E08 E09 E10 E11 E12 E13 E15 J02",
+        cases="C02 C05 C13 C15 H03 E01 E02 E03 E04 E05 E06 E07 E08 E09 E10 E11 E12 E13 E15 J02",
     ),
 }
 

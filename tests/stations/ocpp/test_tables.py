@@ -20,17 +20,20 @@ ANSWERS_2X = {
     "LogStatusNotification", "MeterValues", "NotifyEvent", "NotifyReport", "PublishFirmwareStatusNotification",
     "SecurityEventNotification",
     "StatusNotification", "TransactionEvent",
+    "ReservationStatusUpdate",
 }  # fmt: skip
 SAYS = {
     "1.6": {
         "ClearCache", "DataTransfer", "GetConfiguration", "Reset", "ChangeAvailability", "RemoteStartTransaction",
-        "RemoteStopTransaction", "TriggerMessage", "UnlockConnector", "ChangeConfiguration",
+        "RemoteStopTransaction", "TriggerMessage", "UnlockConnector", "ChangeConfiguration", "SendLocalList",
+        "GetLocalListVersion", "ReserveNow", "CancelReservation",
         "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
         "ExtendedTriggerMessage", "GetDiagnostics", "GetLog", "SignedUpdateFirmware", "UpdateFirmware",
     },
     "2.0.1": {
         "ClearCache", "DataTransfer", "GetVariables", "GetBaseReport", "Reset", "ChangeAvailability",
         "RequestStartTransaction", "RequestStopTransaction", "TriggerMessage", "UnlockConnector", "SetVariables",
+        "SendLocalList", "GetLocalListVersion", "ReserveNow", "CancelReservation",
         "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
         "GetLog", "PublishFirmware", "UnpublishFirmware", "UpdateFirmware",
     },
@@ -69,6 +72,33 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "checksum": "d41d8cd98f00b204e9800998ecf8427e",
     },
     CommandKind.UNPUBLISH_FIRMWARE: {"checksum": "d41d8cd98f00b204e9800998ecf8427e"},
+    CommandKind.SEND_LIST: {
+        "version": 3,
+        "full": True,
+        "entries": [
+            {
+                "uid": "04A2B3",
+                "kind": "iso14443",
+                "verdict": "accepted",
+                "group": "STAFF",
+                "expires_at": "2040-01-31T12:00:00+00:00",
+                "language": "de",
+                "message": "Guten Tag",
+            },
+            {"uid": "04A2B4", "verdict": None},
+        ],
+    },
+    CommandKind.READ_LIST_VERSION: {},
+    CommandKind.RESERVE: {
+        "reservation_id": 7,
+        "evse": 1,
+        "standard": "IEC_62196_T2",
+        "token_uid": "04A2B3",
+        "token_kind": "iso14443",
+        "token_group": "STAFF",
+        "expires_at": "2040-01-31T12:00:00+00:00",
+    },
+    CommandKind.CANCEL_RESERVATION: {"reservation_id": 7},
     CommandKind.DATA_TRANSFER: {"vendor_id": "acme", "message_id": "hello", "data": "x"},
     CommandKind.INSTALL_CERTIFICATE: {"use": "csms_root", "certificate": "PEM"},
     CommandKind.DELETE_CERTIFICATE: {
