@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import logging
 import ssl
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
+from typing import Any
 
 import aioftp
 from django.conf import settings
@@ -34,12 +34,12 @@ class Ticket(aioftp.User):
     """Who logged in with a ticket. Its folder is empty to look at."""
 
     def __init__(self, login: str) -> None:
-        super().__init__(login, base_path=PurePosixPath("/"), home_path=PurePosixPath("/"))
+        super().__init__(login, base_path=Path("/"), home_path=PurePosixPath("/"))
         self.ticket: tickets.Found | None = None
         self.purpose = ""
 
 
-class Tickets(aioftp.AbstractUserManager):  # type: ignore[misc]
+class Tickets(aioftp.AbstractUserManager):
     def __init__(self, threads: Threads) -> None:
         super().__init__()
         self._threads = threads
@@ -77,7 +77,7 @@ class _Writing:
         await self._receiving.write(data)
 
 
-class Door(aioftp.Server):  # type: ignore[misc]
+class Door(aioftp.Server):
     """Only what a station needs: USER, PASS, TYPE, PASV, EPSV, PWD, CWD, STOR, RETR, QUIT."""
 
     def __init__(
@@ -188,8 +188,8 @@ class Door(aioftp.Server):  # type: ignore[misc]
                 try:
                     async with stream:
                         with await self._threads.run(lambda: path.open("rb")) as file:
-                            reader = cast(io.BufferedReader, file)
-                            while data := await self._threads.run(lambda: reader.read(128 * 1024)):
+                            read = partial(file.read, 128 * 1024)
+                            while data := await self._threads.run(read):
                                 await stream.write(data)
                                 sent += len(data)
                 finally:

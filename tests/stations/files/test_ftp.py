@@ -75,7 +75,7 @@ def opened(door: Role, user: str, password: str, *, secure: bool = False) -> FTP
     client.login(user, password)
     if secure:
         client.prot_p()
-    return client  # type: ignore[no-any-return]
+    return client
 
 
 def credentials(location: str) -> tuple[str, str]:

@@ -33,10 +33,11 @@ class Street:
         self.campaign: Campaign
 
     async def connect(self, station: Station, version: str, **options: Any) -> SimulatedStation:
+        password = station.password  # type: ignore[attr-defined]
         simulated = SimulatedStation(
             url=f"{self.gateway.ws_url}/ocpp/{self.tenant.slug}", identity=station.identity,
-            password=station.password, version=version, speed=200, seed=1, back_off=(0.05, 0.5), **options,
-        )  # type: ignore[attr-defined]  # fmt: skip
+            password=password, version=version, speed=200, seed=1, back_off=(0.05, 0.5), **options,
+        )  # fmt: skip
         self.stations[station.identity] = await self.stack.enter_async_context(simulated)
         return simulated
 
