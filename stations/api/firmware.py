@@ -358,7 +358,7 @@ class ExcludedOut(serializers.Serializer[Any]):
     why = serializers.CharField()
 
 
-class PreviewOut(serializers.Serializer[Any]):
+class CampaignPreviewOut(serializers.Serializer[Any]):
     waves = serializers.ListField(child=serializers.IntegerField())
     offline = serializers.IntegerField()
     busy = serializers.IntegerField()
@@ -425,7 +425,9 @@ class CampaignPreview(CampaignView):
     """Which stations a campaign would reach, in which wave, and which not and why. Changes nothing."""
 
     verbs = {
-        "POST": Verb(Permission.STATION_VIEW, takes=ChoiceIn, gives=PreviewOut, says="Preview a campaign")
+        "POST": Verb(
+            Permission.STATION_VIEW, takes=ChoiceIn, gives=CampaignPreviewOut, says="Preview a campaign"
+        )
     }
 
     def post(self, request: Request) -> Response:
