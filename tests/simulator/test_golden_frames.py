@@ -21,7 +21,8 @@ FILES = sorted(GOLDEN.glob("*/*.json"))
 FROM_STATION = {
     *("Authorize", "BootNotification", "DiagnosticsStatusNotification", "FirmwareStatusNotification"),
     *("Heartbeat", "LogStatusNotification", "MeterValues", "NotifyEvent", "NotifyPeriodicEventStream"),
-    *("NotifyReport", "OpenPeriodicEventStream", "SecurityEventNotification", "StartTransaction"),
+    *("NotifyReport", "OpenPeriodicEventStream", "ReservationStatusUpdate", "SecurityEventNotification"),
+    "StartTransaction",
     *("StatusNotification", "StopTransaction", "TransactionEvent"),
 }
 # What issue 2 lists: in and out, per version.
@@ -112,6 +113,7 @@ async def live_a_day(csms: ScriptedCsms, station: SimulatedStation) -> None:
     if station.version == "1.6":
         await station.tell(station.says.log_status("Uploading", None))
     else:
+        await station.tell(station.says.reservation_status(7, "Expired"))
         await station.notify_event("ElectricalFeed", "Problem", "true", number=1)
         await csms.last.ask("GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"})
     if station.version == "2.1":
