@@ -34,6 +34,7 @@ SCHEDULE = {
     "stations.tasks.advance_firmware": 3,
     "stations.tasks.give_up_logs": 15,
     "stations.tasks.drop_files": 3600,
+    "stations.tasks.end_profiles": 30,
     "stations.tasks.ensure_partitions": 3600,
     "stations.tasks.drop_frames": 3600,
 }

@@ -47,6 +47,7 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 Permission.STATION_VIEW,
                 "w",
                 ("campaign",),
+                ("station", "quarantine", "connect", "command", "orphan", "der"),
             ),
             Entry("sessions", gettext_lazy("Sessions"), "bolt", Permission.SESSION_VIEW, "c", ("session",)),
             Entry(

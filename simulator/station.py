@@ -18,6 +18,7 @@ from websockets.exceptions import WebSocketException
 from simulator.clock import Clock
 from simulator.connector import Connector
 from simulator.device import Device
+from simulator.grid import Grid
 from simulator.link import Link, LinkError, host_of
 from simulator.local_auth import LocalAuth
 from simulator.outbox import Outbox
@@ -86,6 +87,7 @@ class SimulatedStation(Reports):
         self.device = Device(connectors, kind, **(settings or {}))
         self._describe()
         self.outbox, self.profiles, self.local_auth = Outbox(), Profiles(), LocalAuth()
+        self.grid = Grid()
         self.link = Link(self)
         self.booted, self.greeted, self.registration, self.operative = False, False, "", True
         self._told_station: dict[int, bool] = {0: True}

@@ -13,9 +13,12 @@ from stations.models import (
     AccessRule,
     Authorization,
     Campaign,
+    ChargingProfile,
     Command,
+    CompositeTold,
     Connection,
     Connector,
+    DerControl,
     Evse,
     FileTicket,
     FirmwareImage,
@@ -29,11 +32,13 @@ from stations.models import (
     LogFile,
     LogRequest,
     OrphanMessage,
+    PowerConstraint,
     QuarantinedStation,
     Reading,
     Reservation,
     Session,
     SessionEvent,
+    SessionPower,
     Station,
     StationEvent,
     TrustAnchor,
@@ -202,6 +207,70 @@ class ReadingAdmin(Bulk):
     list_filter = ["context"]
     search_fields = ["=session_id"]
     ordering = ["-sampled_at"]
+
+
+@admin.register(ChargingProfile)
+class ChargingProfileAdmin(Viewed):
+    list_display = [
+        "id",
+        "number",
+        "station",
+        "tenant",
+        "purpose",
+        "evse_number",
+        "state",
+        "label",
+        "created_at",
+    ]
+    list_filter = ["state", "purpose", "source", "tenant"]
+    search_fields = ["station__identity", "=transaction_id"]
+
+
+@admin.register(PowerConstraint)
+class PowerConstraintAdmin(Viewed):
+    list_display = [
+        "id",
+        "site",
+        "station",
+        "tenant",
+        "source",
+        "told_by",
+        "starts_at",
+        "ends_at",
+        "cleared_at",
+    ]
+    list_filter = ["source", "told_by", "tenant"]
+    search_fields = ["reference", "station__identity"]
+
+
+@admin.register(CompositeTold)
+class CompositeToldAdmin(Viewed):
+    list_display = ["station", "tenant", "evse_number", "unit", "told_at"]
+    list_filter = ["tenant"]
+    search_fields = ["station__identity"]
+
+
+@admin.register(SessionPower)
+class SessionPowerAdmin(Viewed):
+    list_display = ["id", "session", "station", "tenant", "energy_wh", "departure_at", "needs_at", "priority"]
+    list_filter = ["priority", "tenant"]
+    search_fields = ["station__identity", "=session__transaction_id"]
+
+
+@admin.register(DerControl)
+class DerControlAdmin(Viewed):
+    list_display = [
+        "control_id",
+        "kind",
+        "station",
+        "tenant",
+        "state",
+        "is_default",
+        "priority",
+        "created_at",
+    ]
+    list_filter = ["state", "kind", "tenant"]
+    search_fields = ["station__identity", "control_id"]
 
 
 class GatewayRows(Viewed):

@@ -78,6 +78,11 @@ _ICONS = {
     "security": "shield-lock",
     "log": "list-details",
     "vendor": "message-2",
+    "limit": "gauge",
+    "needs": "car",
+    "priority": "arrow-big-up-line",
+    "der": "wave-sine",
+    "der_alarm": "wave-sine",
 }
 
 

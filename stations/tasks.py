@@ -16,6 +16,7 @@ from stations.services import (
     connections,
     guardian,
     local_lists,
+    profiles,
     rating,
     reservations,
 )
@@ -55,6 +56,12 @@ def guard_sessions() -> int:
 def expire_commands() -> int:
     """Commands that were not delivered in time, or whose gateway died, come to their end."""
     return _for_each_tenant("expire", lambda tenant_id: commands.expire(tenant_id=tenant_id))
+
+
+@shared_task
+def end_profiles() -> int:
+    """Charging profiles whose time or session is over come to their end."""
+    return _for_each_tenant("profiles", lambda tenant_id: profiles.sweep(tenant_id=tenant_id))
 
 
 @shared_task

@@ -6,9 +6,11 @@ from stations.views import (
     access,
     commands,
     configuration,
+    der,
     files,
     firmware,
     frames,
+    limits,
     lists,
     onboarding,
     orphans,
@@ -17,6 +19,7 @@ from stations.views import (
     sessions,
     station,
     timeline,
+    wish,
 )
 
 urlpatterns = [
@@ -83,6 +86,17 @@ urlpatterns = [
     path(
         "stations/<int:station_id>/orphans/<int:orphan_id>/resolve/", orphans.resolve, name="orphan-resolve"
     ),
+    path("stations/<int:station_id>/limits/", limits.station_limits, name="station-limits"),
+    path("stations/<int:station_id>/limits/preview/", limits.preview, name="limits-preview"),
+    path("stations/<int:station_id>/limits/ask/", limits.ask, name="limits-ask"),
+    path("stations/<int:station_id>/limits/set/<slug:limit_how>/", limits.set_limit, name="limits-set"),
+    path("stations/<int:station_id>/limits/<int:profile_id>/clear/", limits.clear, name="profile-clear"),
+    path("stations/<int:station_id>/limits/<int:profile_id>/update/", limits.update, name="profile-update"),
+    path("stations/<int:station_id>/grid/", der.station_der, name="station-der"),
+    path("stations/<int:station_id>/grid/read/", der.read, name="der-read"),
+    path("stations/<int:station_id>/grid/new/<slug:der_kind>/", der.new, name="der-new"),
+    path("stations/<int:station_id>/grid/<int:der_id>/clear/", der.clear, name="der-clear"),
+    path("grid/curve/", der.drawn, name="der-drawn"),
     path("stations/<int:station_id>/edit/", onboarding.edit, name="station-edit"),
     path("stations/<int:station_id>/password/", onboarding.password, name="station-password"),
     path("stations/<int:station_id>/archive/", onboarding.archive, name="station-archive"),
@@ -93,5 +107,7 @@ urlpatterns = [
     path("sessions/<int:session_id>/now/", sessions.now, name="session-now"),
     path("sessions/<int:session_id>/release/", review.release, name="session-release"),
     path("sessions/<int:session_id>/void/", review.void, name="session-void"),
+    path("sessions/<int:running_id>/priority/", wish.switch_priority, name="session-priority"),
+    path("sessions/<int:running_id>/transfer/", wish.allow_transfer, name="session-transfer"),
     path("sessions/<int:session_id>/curve.json", sessions.curve, name="session-curve"),
 ]

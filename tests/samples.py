@@ -22,8 +22,12 @@ from stations.models import (
     AccessRule,
     Authorization,
     Campaign,
+    ChargingProfile,
     Command,
+    CompositeTold,
     Connection,
+    DerControl,
+    Evse,
     FileTicket,
     FirmwareImage,
     FirmwarePublication,
@@ -36,11 +40,13 @@ from stations.models import (
     LogFile,
     LogRequest,
     OrphanMessage,
+    PowerConstraint,
     QuarantinedStation,
     Reading,
     Reservation,
     Session,
     SessionEvent,
+    SessionPower,
     Station,
     StationEvent,
     TrustAnchor,
@@ -94,6 +100,10 @@ class World:
     publication: FirmwarePublication
     log: LogRequest
     log_file: LogFile
+    profile: ChargingProfile
+    constraint: PowerConstraint
+    der: DerControl
+    running: Session
     reservation: Reservation
     delivery: FactDelivery
 
@@ -123,6 +133,12 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "publication_id": lambda world: world.publication.pk,
     "log_id": lambda world: world.log.pk,
     "log_file_id": lambda world: world.log_file.pk,
+    "profile_id": lambda world: world.profile.pk,
+    "constraint_id": lambda world: world.constraint.pk,
+    "der_id": lambda world: world.der.pk,
+    "limit_how": lambda world: "now",
+    "der_kind": lambda world: "volt_var",
+    "running_id": lambda world: world.running.pk,
     "reservation_id": lambda world: world.reservation.pk,
     "delivery_id": lambda world: world.delivery.pk,
 }
@@ -157,6 +173,31 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("POST", "campaigns/preview"): lambda world: {"image_id": world.image.pk},
     ("PATCH", "campaigns/<int:campaign_id>"): lambda world: {"state": "paused"},
     ("POST", "publications"): lambda world: {"image_id": world.image.pk, "station_id": world.station.pk},
+    ("POST", "stations/<int:station_id>/limits"): lambda world: {"evse": 0, "amps": 10},
+    ("POST", "stations/<int:station_id>/limits/daily"): lambda world: {
+        "evse": 1,
+        "power_w": 5000,
+        "begins": "17:00",
+        "ends": "20:00",
+    },
+    ("POST", "stations/<int:station_id>/limits/dynamic"): lambda world: {
+        "evse": 2,
+        "values": {"limit": 7000},
+    },
+    ("POST", "stations/<int:station_id>/charging-profiles"): lambda world: {
+        "evse": 1,
+        "purpose": "default",
+        "kind": "relative",
+        "periods": [{"start_s": 0, "limit": 10}],
+    },
+    ("POST", "stations/<int:station_id>/der-controls"): lambda world: {
+        "kind": "gradients",
+        "settings": {"gradient": 20, "soft_gradient": 2},
+    },
+    ("POST", "charging-profiles/<int:profile_id>/update"): lambda world: {"values": {"limit": 6000}},
+    ("POST", "constraints"): lambda world: {"site_id": world.site.pk, "power_w": 4200},
+    ("POST", "sessions/<int:running_id>/priority"): lambda world: {"active": True},
+    ("POST", "sessions/<int:running_id>/energy-transfer"): lambda world: {"transfers": ["AC_BPT"]},
     ("PATCH", "access-rules"): lambda world: {"no_show_limit": 2},
     ("PATCH", "sites/<int:site_id>/access-rules"): lambda world: {"reserve_minutes": 20},
     ("PATCH", "stations/<int:station_id>/access-rules"): lambda world: {"local_list": True},
@@ -192,6 +233,20 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
 
 # Of pages that take only a filled form, by route below the company.
 FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
+    "stations/<int:station_id>/limits/set/<slug:limit_how>/": lambda world: {
+        "evse": 1,
+        "value": "7.4",
+        "unit": "kW",
+    },
+    "stations/<int:station_id>/limits/<int:profile_id>/update/": lambda world: {"value": "6"},
+    "stations/<int:station_id>/grid/new/<slug:der_kind>/": lambda world: {
+        "points": "92, 44\n98, 0",
+        "y_unit": "pct_max_var",
+        "priority": "0",
+    },
+    "sites/<int:site_id>/limits/": lambda world: {"source": "grid_operator", "power_kw": "4.2"},
+    "sessions/<int:running_id>/priority/": lambda world: {"active": "yes"},
+    "sessions/<int:running_id>/transfer/": lambda world: {"transfers": "AC_BPT"},
     "stations/<int:station_id>/commands/send/": lambda world: {"kind": "clear_cache"},
     "stations/<int:station_id>/files/fetch/": lambda world: {"kind": "diagnostics", "hours": "24"},
     "stations/<int:station_id>/files/update/": lambda world: {"image_id": world.image.pk, "when": "idle"},
@@ -224,12 +279,14 @@ def build() -> World:
         "ocpp_version": "2.0.1",
     }
     station = objects.create_station(tenant, site, identity=f"CP-{marker}", **known)
+    station = objects.create_station(tenant, site, identity=f"CP-{marker}", evses=2)
     tariff = objects.create_tariff(tenant, name=f"Tariff {marker}")
     of_site = objects.create_tariff(tenant, name=f"Site's {marker}")
     fleet = objects.create_fleet(tenant, name=f"Fleet {marker}")
     driver = objects.create_driver(tenant, name=f"Driver {marker}", user=owner)
     token = objects.create_token(tenant, uid=f"04{marker}", visual_number=marker, group=marker)
     session = objects.create_session(tenant, station, transaction_id=marker, state="held", token=token)
+    running = _running(tenant, station, marker)
     member = people.join(people.make_user(f"Mia {marker}"), tenant, "operator")
     with tenant_scope(tenant.pk):
         _links(tenant, member, site, fleet, token, marker)
@@ -251,8 +308,24 @@ def build() -> World:
         vehicle=vehicle,
         token=token,
         session=session,
+        running=running,
         member=member,
         **rows,
+    )
+
+
+def _running(tenant: Tenant, station: Station, marker: str) -> Session:
+    """At the second EVSE."""
+    with tenant_scope(tenant.pk):
+        evse = Evse.objects.get(tenant=tenant, station=station, number=2)
+    return objects.create_session(
+        tenant,
+        station,
+        evse=evse,
+        connector=None,
+        transaction_id=f"running-{marker}",
+        transaction_number=None,
+        started_at=datetime.now(UTC) + timedelta(minutes=5),  # after what the orphan is about
     )
 
 
@@ -294,6 +367,36 @@ def _rows(tenant: Tenant, site: Site, station: Station, driver: Driver, marker: 
         ),
         "key": ApiKey.objects.create(
             tenant=tenant, name=marker, prefix=secrets.token_hex(5), key_hash="0" * 64
+        ),
+        "profile": ChargingProfile.objects.create(
+            tenant=tenant,
+            station=station,
+            evse_number=1,
+            number=77,
+            purpose="default",
+            kind="dynamic",
+            label=marker,
+            periods=[{"start_s": 0, "limit": 8000.0}],
+            state="accepted",
+            unit="W",
+        ),
+        "constraint": PowerConstraint.objects.create(
+            tenant=tenant,
+            site=site,
+            source="grid_operator",
+            periods=[{"start_s": 0, "limit": 4200.0}],
+            starts_at=now,
+            told_by="api",
+            reference=marker,
+        ),
+        "der": DerControl.objects.create(
+            tenant=tenant,
+            station=station,
+            control_id=marker,
+            kind="gradients",
+            state="active",
+            settings={"gradient": 20, "soft_gradient": 2},
+            settled_at=now,
         ),
         "webhook": Webhook.objects.create(tenant=tenant, url=f"https://hooks.example.com/{marker}"),
         "reservation": objects.create_reservation(
@@ -413,6 +516,18 @@ def _history(tenant: Tenant, station: Station, session: Session, tariff: Tariff,
         received_at=now,
         content_hash=marker,
         payload={},
+    )
+    CompositeTold.objects.create(
+        **own,
+        evse_number=1,
+        unit="A",
+        starts_at=now,
+        duration_s=3600,
+        told_at=now,
+        periods=[{"start_s": 0, "limit": 16}],
+    )
+    SessionPower.objects.create(
+        **own, evse_number=1, session=session, needs_at=now, energy_wh=22_000, transfer=marker[:20]
     )
     SiteTariff.objects.create(tenant=tenant, site=station.site, tariff=tariff)
     Authorization.objects.create(**own, token_uid=marker, verdict="accepted", at=now)

@@ -12,6 +12,7 @@ import ocpp.v201.enums
 
 from simulator.v2.charge import Charge
 from simulator.v2.manage import Manage
+from simulator.v2.power import Power
 from simulator.v2.variables import Variables
 from simulator.wire import Wire
 
@@ -31,17 +32,10 @@ REFUSALS_201: dict[str, dict[str, Any]] = {
     "SetNetworkProfile": {"status": "Rejected"},
 }
 REFUSALS_21 = REFUSALS_201 | {
-    "AFRRSignal": {"status": "Rejected"},
     "ChangeTransactionTariff": {"status": "NotSupported"},
-    "ClearDERControl": {"status": "NotSupported"},
-    "GetDERControl": {"status": "NotSupported"},
     "GetTariffs": {"status": "NoTariff"},
-    "NotifyAllowedEnergyTransfer": {"status": "Rejected"},
     "RequestBatterySwap": {"status": "Rejected"},
-    "SetDERControl": {"status": "NotSupported"},
     "SetDefaultTariff": {"status": "Rejected"},
-    "UpdateDynamicSchedule": {"status": "Rejected"},
-    "UsePriorityCharging": {"status": "NoProfile"},
 }
 
 
@@ -60,7 +54,7 @@ class Wire201(Charge, Manage, Variables, Refusing, ocpp.v201.ChargePoint):
     refusals = REFUSALS_201
 
 
-class Wire21(Charge, Manage, Variables, Refusing, ocpp.v21.ChargePoint):
+class Wire21(Charge, Manage, Power, Variables, Refusing, ocpp.v21.ChargePoint):
     actions = ocpp.v21.enums.Action
     call_result = ocpp.v21.call_result
     refusals = REFUSALS_21

@@ -17,6 +17,7 @@ from stations.api.access import (
     StationRules,
 )
 from stations.api.commands import CommandCancel, CommandList, CommandOne, StationCommands
+from stations.api.der import DerClear, DerOne, StationDer
 from stations.api.events import ConnectionList, EventList
 from stations.api.firmware import (
     CampaignList,
@@ -35,6 +36,21 @@ from stations.api.firmware import (
     UpdateOne,
 )
 from stations.api.frames import FrameExport, FrameList
+from stations.api.limits import (
+    ConstraintClear,
+    ConstraintList,
+    ConstraintOne,
+    ProfileClear,
+    ProfileOne,
+    ProfileUpdate,
+    SessionPriority,
+    SessionTransfer,
+    SessionWish,
+    StationDaily,
+    StationDynamic,
+    StationLimits,
+    StationProfiles,
+)
 from stations.api.logs import (
     LogFileContent,
     LogFileList,
@@ -66,6 +82,19 @@ urlpatterns = [
     path("stations/<int:station_id>/frames.jsonl", FrameExport.as_view(), name="station-frames-export"),
     path("stations/<int:station_id>/events", EventList.as_view(), name="station-events"),
     path("stations/<int:station_id>/connections", ConnectionList.as_view(), name="station-connections"),
+    path("stations/<int:station_id>/limits", StationLimits.as_view(), name="station-limits"),
+    path("stations/<int:station_id>/limits/daily", StationDaily.as_view(), name="station-limits-daily"),
+    path("stations/<int:station_id>/limits/dynamic", StationDynamic.as_view(), name="station-limits-dynamic"),
+    path("stations/<int:station_id>/charging-profiles", StationProfiles.as_view(), name="station-profiles"),
+    path("stations/<int:station_id>/der-controls", StationDer.as_view(), name="station-der"),
+    path("charging-profiles/<int:profile_id>", ProfileOne.as_view(), name="profile"),
+    path("charging-profiles/<int:profile_id>/clear", ProfileClear.as_view(), name="profile-clear"),
+    path("charging-profiles/<int:profile_id>/update", ProfileUpdate.as_view(), name="profile-update"),
+    path("der-controls/<int:der_id>", DerOne.as_view(), name="der-control"),
+    path("der-controls/<int:der_id>/clear", DerClear.as_view(), name="der-control-clear"),
+    path("constraints", ConstraintList.as_view(), name="constraints"),
+    path("constraints/<int:constraint_id>", ConstraintOne.as_view(), name="constraint"),
+    path("constraints/<int:constraint_id>/clear", ConstraintClear.as_view(), name="constraint-clear"),
     path("stations/<int:station_id>/access-rules", StationRules.as_view(), name="station-access-rules"),
     path("stations/<int:station_id>/local-list", ListOne.as_view(), name="station-local-list"),
     path("stations/<int:station_id>/local-list/entries", ListEntries.as_view(), name="local-list-entries"),
@@ -111,6 +140,9 @@ urlpatterns = [
     path("sessions/<int:session_id>", SessionOne.as_view(), name="session"),
     path("sessions/<int:session_id>/release", SessionRelease.as_view(), name="session-release"),
     path("sessions/<int:session_id>/void", SessionVoid.as_view(), name="session-void"),
+    path("sessions/<int:session_id>/wish", SessionWish.as_view(), name="session-wish"),
+    path("sessions/<int:running_id>/priority", SessionPriority.as_view(), name="session-priority"),
+    path("sessions/<int:running_id>/energy-transfer", SessionTransfer.as_view(), name="session-transfer"),
     path("sessions/<int:session_id>/readings", SessionReadings.as_view(), name="session-readings"),
     path("sessions/<int:session_id>/events", SessionEvents.as_view(), name="session-events"),
 ]

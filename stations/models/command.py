@@ -29,6 +29,17 @@ class CommandKind(models.TextChoices):
     UPDATE_SIGNED_FIRMWARE = "update_signed_firmware", _("Update signed firmware")
     PUBLISH_FIRMWARE = "publish_firmware", _("Publish firmware")
     UNPUBLISH_FIRMWARE = "unpublish_firmware", _("Withdraw published firmware")
+    SET_PROFILE = "set_charging_profile", _("Set a charging profile")
+    CLEAR_PROFILE = "clear_charging_profile", _("Clear charging profiles")
+    READ_PROFILES = "read_charging_profiles", _("Read charging profiles")
+    READ_COMPOSITE = "read_composite_schedule", _("Ask what limits hold")
+    UPDATE_DYNAMIC = "update_dynamic_schedule", _("Change a dynamic limit")
+    USE_PRIORITY = "use_priority_charging", _("Priority charging")
+    ALLOW_TRANSFER = "allow_energy_transfer", _("Allow ways of energy transfer")
+    AFRR_SIGNAL = "afrr_signal", _("Frequency restoration signal")
+    SET_DER = "set_der_control", _("Set a grid control")
+    READ_DER = "read_der_controls", _("Read grid controls")
+    CLEAR_DER = "clear_der_control", _("Clear grid controls")
     SEND_LIST = "send_local_list", _("Send the local list")
     READ_LIST_VERSION = "read_list_version", _("Ask for the local list's version")
     RESERVE = "reserve", _("Reserve")
@@ -47,6 +58,14 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     CommandKind.UPDATE_SIGNED_FIRMWARE: ("1.6",),
     CommandKind.PUBLISH_FIRMWARE: ("2.0.1", "2.1"),
     CommandKind.UNPUBLISH_FIRMWARE: ("2.0.1", "2.1"),
+    CommandKind.READ_PROFILES: ("2.0.1", "2.1"),
+    CommandKind.UPDATE_DYNAMIC: ("2.1",),
+    CommandKind.USE_PRIORITY: ("2.1",),
+    CommandKind.ALLOW_TRANSFER: ("2.1",),
+    CommandKind.AFRR_SIGNAL: ("2.1",),
+    CommandKind.SET_DER: ("2.1",),
+    CommandKind.READ_DER: ("2.1",),
+    CommandKind.CLEAR_DER: ("2.1",),
 }
 
 

@@ -23,6 +23,7 @@ from stations.services.commands import NEEDS
 from stations.views.command_form import CommandForm, NoForm, evse_field, is_v2
 from stations.views.offer_access import NumberForm
 from stations.views.offer_files import ExtendedTriggerForm, TriggerForm
+from stations.views.offer_power import PriorityForm, SignalForm, TransferForm
 from stations.views.offer_security import DeleteForm, HandOverForm, InstallForm, ListForm
 from tenants.permissions import Actor, Permission
 
@@ -34,6 +35,28 @@ class StartForm(CommandForm):
         max_length=36,
         help_text=_("UID of the card that the session is charged to, such as 04A2B6C9."),
     )
+
+    limit_a = forms.FloatField(
+        label=_("Limit (A per phase)"),
+        required=False,
+        min_value=0,
+        max_value=1000,
+        help_text=_("For this session alone, from its start."),
+    )
+
+    def arguments(self) -> dict[str, Any]:
+        given = super().arguments()
+        limit = given.pop("limit_a", None)
+        if limit is not None:
+            given["charging_profile"] = {
+                "evse": given["evse"],
+                "purpose": "transaction",
+                "kind": "relative",
+                "unit": "A",
+                "stack_level": 2,
+                "periods": [{"start_s": 0, "limit": limit}],
+            }
+        return given
 
 
 class StopForm(CommandForm):
@@ -272,6 +295,91 @@ OFFERS: dict[str, Offer] = {
             "help-circle",
             _("Compares the station's own list with the one that it should have."),
             group="access",
+        ),
+        Offer(
+            CommandKind.SET_PROFILE,
+            NoForm,
+            "gauge",
+            _("Limits a connector or the station, now or daily."),
+            group="charging",
+            page="station-limits",
+        ),
+        Offer(
+            CommandKind.CLEAR_PROFILE,
+            NoForm,
+            "eraser",
+            _("Takes limits out of the station."),
+            group="charging",
+            page="station-limits",
+        ),
+        Offer(
+            CommandKind.READ_COMPOSITE,
+            NoForm,
+            "chart-line",
+            _("The station says what it keeps to; differences show."),
+            group="charging",
+            page="station-limits",
+        ),
+        Offer(
+            CommandKind.READ_PROFILES,
+            NoForm,
+            "list-details",
+            _("The station tells which profiles it holds."),
+            group="charging",
+            page="station-limits",
+        ),
+        Offer(
+            CommandKind.UPDATE_DYNAMIC,
+            NoForm,
+            "adjustments-horizontal",
+            _("A limit that follows a number, while a session runs."),
+            group="charging",
+            page="station-limits",
+        ),
+        Offer(
+            CommandKind.USE_PRIORITY,
+            PriorityForm,
+            "arrow-big-up-line",
+            _("A session charges first."),
+            group="charging",
+        ),
+        Offer(
+            CommandKind.ALLOW_TRANSFER,
+            TransferForm,
+            "arrows-exchange",
+            _("How a session may transfer energy, such as back to the grid."),
+            group="charging",
+        ),
+        Offer(
+            CommandKind.AFRR_SIGNAL,
+            SignalForm,
+            "activity",
+            _("Passes on the grid operator's signal for frequency restoration."),
+            group="charging",
+        ),
+        Offer(
+            CommandKind.SET_DER,
+            NoForm,
+            "wave-sine",
+            _("What the station does for voltage and frequency of the grid."),
+            group="charging",
+            page="station-der",
+        ),
+        Offer(
+            CommandKind.READ_DER,
+            NoForm,
+            "list-details",
+            _("The station tells which grid controls it holds."),
+            group="charging",
+            page="station-der",
+        ),
+        Offer(
+            CommandKind.CLEAR_DER,
+            NoForm,
+            "eraser",
+            _("Takes grid controls out of the station."),
+            group="charging",
+            page="station-der",
         ),
         Offer(
             CommandKind.CLEAR_CACHE,

@@ -17,6 +17,7 @@ from billing.services import rating
 from stations import flags, history
 from stations.models import Reading, Session, SessionState
 from stations.services import curve as curves
+from stations.views import wish
 from stations.views.common import get_session
 from tenants.pages import PageRequest, page
 from tenants.permissions import Permission
@@ -55,6 +56,7 @@ def _render(request: PageRequest, session_id: int, template: str) -> HttpRespons
         "so_far": _price_so_far(found) if found.state == SessionState.ACTIVE else None,
         "stop_reason": history.trigger_text(found.stop_reason),
         "held_reason": held,
+        "wish": wish.card(found, request.actor),
         "flags": flags.texts(found.flags, beside=held),
     }
     with timezone.override(ZoneInfo(found.site.time_zone)):

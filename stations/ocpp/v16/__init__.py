@@ -11,6 +11,7 @@ from stations.ocpp.v16 import (
     local_list,
     reservation,
     security,
+    smart,
     trigger,
 )
 from stations.ocpp.version import Version, table
@@ -28,6 +29,7 @@ VERSION = Version(
         local_list.SAYS,
         reservation.SAYS,
         security.SAYS,
+        smart.SAYS,
     ),
     errors_unreadable=False,
 )

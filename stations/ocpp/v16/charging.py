@@ -15,7 +15,7 @@ from stations.neutral import (
     StopRequest,
     TokenShown,
 )
-from stations.ocpp import shared, wire
+from stations.ocpp import profiles, shared, wire
 from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
 from stations.ocpp.wire import optional, wanted
 from stations.services import sessions
@@ -94,7 +94,7 @@ def _say_start(arguments: Payload, command_id: int) -> Payload:
     return optional(
         connectorId=wire.connector_16(arguments),
         idTag=wanted(arguments, "token_uid", str),
-        chargingProfile=arguments.get("charging_profile"),
+        chargingProfile=profiles.of_start(arguments, command_id, profiles.say_16),
     )
 
 

@@ -11,6 +11,7 @@ from stations.ocpp.v201 import (
     local_list,
     provisioning,
     reservation,
+    smart,
     trigger,
 )
 from stations.ocpp.version import Version, table
@@ -22,6 +23,8 @@ ANSWERS = table(
     diagnostics.ANSWERS,
     firmware.ANSWERS,
     reservation.ANSWERS,
+    reservation.ANSWERS,
+    smart.ANSWERS,
 )
 SAYS = table(
     provisioning.SAYS,
@@ -33,6 +36,7 @@ SAYS = table(
     local_list.SAYS,
     reservation.SAYS,
     certificates.SAYS,
+    smart.SAYS,
 )
 
 

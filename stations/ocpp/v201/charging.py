@@ -13,7 +13,7 @@ from stations.neutral import (
     TransactionAnswer,
     TransactionEvent,
 )
-from stations.ocpp import shared, wire
+from stations.ocpp import profiles, shared, wire
 from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
 from stations.ocpp.wire import optional, wanted
 from stations.services import sessions, transactions
@@ -98,7 +98,7 @@ def _say_start(arguments: Payload, command_id: int) -> Payload:
         groupIdToken=wire.group_2x(arguments.get("token_group")),
         remoteStartId=command_id % 2_147_483_647,
         evseId=arguments.get("evse"),
-        chargingProfile=arguments.get("charging_profile"),
+        chargingProfile=profiles.of_start(arguments, command_id, profiles.say_201),
     )
 
 
@@ -124,7 +124,7 @@ ANSWERS: dict[str, Journal | Ask] = {
 
 SAYS: dict[str, Say] = {
     CommandKind.CLEAR_CACHE: Say("ClearCache", lambda arguments, command_id: {}, cases="C11"),
-    CommandKind.START: Say("RequestStartTransaction", _say_start, cases="F01 F02"),
+    CommandKind.START: Say("RequestStartTransaction", _say_start, cases="F01 F02 K05"),
     CommandKind.STOP: Say(
         "RequestStopTransaction",
         lambda arguments, command_id: {"transactionId": str(wanted(arguments, "transaction_id", (str, int)))},

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from stations.ocpp import v201
-from stations.ocpp.v21 import certificates, streams
+from stations.ocpp.v21 import certificates, der, smart, streams
 from stations.ocpp.version import Version, table
 
 VERSION = Version(
     "2.1",
     "ocpp2.1",
-    answers=v201.ANSWERS | table(),
-    says=v201.SAYS | table(certificates.SAYS),
+    answers=v201.ANSWERS | table(der.ANSWERS, smart.ANSWERS),
+    says=v201.SAYS | table(der.SAYS, smart.SAYS, certificates.SAYS),
     sends=table(streams.SENDS),
 )
