@@ -23,7 +23,6 @@ ANSWERS = table(
     diagnostics.ANSWERS,
     firmware.ANSWERS,
     reservation.ANSWERS,
-    reservation.ANSWERS,
     smart.ANSWERS,
 )
 SAYS = table(
