@@ -67,6 +67,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("FTP_PASSIVE_PORTS", "text", "", "Ports for the data of FTP, such as 50000-50100; open them in the firewall. Empty: any."),
     Setting("FTP_PASSIVE_ADDRESS", "text", "", "Public IPv4 address told for data connections, where the server stands behind NAT."),
     Setting("FTPS_CERTIFICATE", "text", "", "Path of the PEM file with certificate chain and key of FTPS."),
+    Setting("COST_UPDATE_SECONDS", "seconds", "60", "A station that shows the running cost is told a changed one at most this often."),
+    Setting("WEB_PAYMENT_PROVIDER", "text", "", "Who takes payments behind the QR codes of stations: a name of `stations/payments.py`. Empty: nobody; `trial` pays without money (demo and test only)."),
     Setting("LOG_FORMAT", "text", "json", "json (one event a line) or text."),
     Setting("LOG_LEVEL", "text", "INFO", "Least severe level that is logged: DEBUG, INFO, WARNING, ERROR."),
     Setting("API_REQUESTS_PER_MINUTE", "count", "3000", "Most REST requests a minute that one API key may make of one process. 0: no bound."),

@@ -9,6 +9,7 @@ from stations.models.access import (
     Reservation,
     ReservationState,
 )
+from stations.models.battery import BatterySlot, BatterySwap, SwapState
 from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
 from stations.models.charging import (
     ChargingProfile,
@@ -21,7 +22,25 @@ from stations.models.charging import (
     SessionPower,
 )
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
+from stations.models.cost import (
+    LimitOrigin,
+    PrepaidAccount,
+    PrepaidEntry,
+    PrepaidKind,
+    SessionCost,
+    StationTariff,
+    TariffStanding,
+)
 from stations.models.der import DerControl, DerState, DerType
+from stations.models.display import (
+    ON_DISPLAY,
+    DisplayFormat,
+    DisplayMessage,
+    DisplayNotice,
+    DisplayPriority,
+    DisplayStanding,
+    DisplayState,
+)
 from stations.models.firmware import (
     OPEN_UPDATES,
     UNDER_WAY,
@@ -35,6 +54,14 @@ from stations.models.firmware import (
     UpdateState,
 )
 from stations.models.journal import Frame, GatewayProcess, JournalCursor, JournalHead, Reading, StationEvent
+from stations.models.payment import (
+    Settlement,
+    SettlementStatus,
+    VatCheck,
+    WebPayment,
+    WebPaymentAccess,
+    WebPaymentState,
+)
 from stations.models.session import (
     Authorization,
     OrphanMessage,
@@ -67,11 +94,14 @@ from stations.models.transfer import (
 __all__ = [
     "LIVE_RESERVATIONS",
     "ONLY_IN",
+    "ON_DISPLAY",
     "OPEN_LOGS",
     "OPEN_UPDATES",
     "UNDER_WAY",
     "AccessRule",
     "Authorization",
+    "BatterySlot",
+    "BatterySwap",
     "Blocker",
     "Campaign",
     "CampaignState",
@@ -87,6 +117,12 @@ __all__ = [
     "DerControl",
     "DerState",
     "DerType",
+    "DisplayFormat",
+    "DisplayMessage",
+    "DisplayNotice",
+    "DisplayPriority",
+    "DisplayStanding",
+    "DisplayState",
     "Evse",
     "FileTicket",
     "FirmwareImage",
@@ -97,6 +133,7 @@ __all__ = [
     "InstalledCertificate",
     "JournalCursor",
     "JournalHead",
+    "LimitOrigin",
     "LimitSource",
     "ListScope",
     "ListState",
@@ -108,6 +145,9 @@ __all__ = [
     "OrphanMessage",
     "PowerConstraint",
     "PowerType",
+    "PrepaidAccount",
+    "PrepaidEntry",
+    "PrepaidKind",
     "ProfileKind",
     "ProfileState",
     "Protocol",
@@ -119,13 +159,23 @@ __all__ = [
     "Reservation",
     "ReservationState",
     "Session",
+    "SessionCost",
     "SessionEvent",
     "SessionPower",
     "SessionState",
+    "Settlement",
+    "SettlementStatus",
     "Station",
     "StationEvent",
+    "StationTariff",
+    "SwapState",
+    "TariffStanding",
     "TicketPurpose",
     "TrustAnchor",
     "UpdateState",
     "Variable",
+    "VatCheck",
+    "WebPayment",
+    "WebPaymentAccess",
+    "WebPaymentState",
 ]
