@@ -33,6 +33,9 @@ class Quirks:
     forgets_password: bool = False  # connects without credentials (security profile 0)
     dead_contactor: bool = False  # accepts cars and cards, delivers nothing
     reset_heals: bool = False  # a fault stays until the station is reset
+    firmware_fails: Literal["", "download", "signature", "install", "silent"] = ""  # how an update ends
+    log_fails: Literal["", "upload", "lie", "silent"] = ""  # "lie": says "uploaded", sends nothing
+    log_by_form: bool = False  # uploads by POST as a form instead of PUT
     silent: bool = False  # never answers a CALL from the other side
 
 

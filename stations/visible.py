@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
-from django.db.models import Case, CharField, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, CharField, F, Model, OuterRef, Prefetch, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from stations.models import (
@@ -13,6 +13,10 @@ from stations.models import (
     Connector,
     ConnectorStatus,
     DesiredSetting,
+    FirmwarePublication,
+    FirmwareUpdate,
+    LogFile,
+    LogRequest,
     Reservation,
     Session,
     SessionState,
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
 
 OFFLINE = "offline"
+Row = TypeVar("Row", bound=Model)
 
 
 class Effective(TypedDict):
@@ -101,6 +106,26 @@ def runs(tenant_id: int, actor: Actor) -> QuerySet[ConfigurationRun]:
         return found
     own = VariableChange.objects.filter(tenant_id=tenant_id, station__site_id__in=actor.site_ids)
     return found.filter(pk__in=own.exclude(run=None).values("run_id"))
+
+
+def logs(tenant_id: int, actor: Actor) -> QuerySet[LogRequest]:
+    return _at_sites(LogRequest.objects.filter(tenant_id=tenant_id), actor)
+
+
+def log_files(tenant_id: int, actor: Actor) -> QuerySet[LogFile]:
+    return _at_sites(LogFile.objects.filter(tenant_id=tenant_id), actor)
+
+
+def updates(tenant_id: int, actor: Actor) -> QuerySet[FirmwareUpdate]:
+    return _at_sites(FirmwareUpdate.objects.filter(tenant_id=tenant_id), actor)
+
+
+def publications(tenant_id: int, actor: Actor) -> QuerySet[FirmwarePublication]:
+    return _at_sites(FirmwarePublication.objects.filter(tenant_id=tenant_id), actor)
+
+
+def _at_sites(rows: QuerySet[Row], actor: Actor) -> QuerySet[Row]:
+    return rows if actor.site_ids is None else rows.filter(station__site_id__in=actor.site_ids)
 
 
 def reservations(tenant_id: int, actor: Actor) -> QuerySet[Reservation]:

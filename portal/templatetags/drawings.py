@@ -197,6 +197,9 @@ def audit_action(action: str) -> str:
         "health": _("Recovery"),
         "exclusion": _("Exclusion from uptime"),
         "report": _("Uptime report"),
+        "firmware": _("Firmware"),
+        "campaign": _("Campaign"),
+        "log": _("Log"),
     }
     verbs = {
         "create": _("created"),
@@ -240,6 +243,14 @@ def audit_action(action: str) -> str:
         "close": _("closed"),
         "recover": _("recovery asked for"),
         "withdraw": _("withdrawn"),
+        "upload": _("uploaded"),
+        "update": _("update ordered"),
+        "cancel": _("cancelled"),
+        "retry": _("tried again"),
+        "download": _("downloaded"),
+        "start": _("started"),
+        "pause": _("paused"),
+        "resume": _("resumed"),
     }
     if action == "command.cancel":
         return _("Command taken back")

@@ -22,10 +22,8 @@ from simulator.wire import Wire
 REFUSALS_201: dict[str, dict[str, Any]] = {
     "CustomerInformation": {"status": "Rejected"},
     "GetMonitoringReport": {"status": "EmptyResultSet"},
-    "PublishFirmware": {"status": "Rejected"},
     "SetMonitoringBase": {"status": "NotSupported"},
     "SetMonitoringLevel": {"status": "Rejected"},
-    "UnpublishFirmware": {"status": "NoFirmware"},
 }
 REFUSALS_21 = REFUSALS_201 | {}
 

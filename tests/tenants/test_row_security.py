@@ -112,6 +112,7 @@ def test_every_table_admits_tenants_by_one_rule_alone() -> None:
     assert {table for table, policy in opened if policy == "resolver"} == {
         "stations_authority",
         "stations_command",
+        "stations_fileticket",
         "stations_journalcursor",
         "stations_journalhead",
         "stations_station",

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from fleets.models import FleetScope
-from stations.models import OrphanMessage
+from stations.models import LogFile, LogRequest, OrphanMessage
 from tenants.context import tenant_scope
 from tenants.models import Role
 from tests import objects, people, samples
@@ -20,11 +20,12 @@ PAGES = [address for address in addresses() if address.is_portal]
 # What belongs to one site, and to one fleet. Other objects belong to the whole company.
 OF_SITE = {
     "site_id", "station_id", "session_id", "command_id", "orphan_id", "reservation_id", "issue_id", "exclusion_id",
-    "report_id", "form",
+    "report_id", "form", "log_id", "log_file_id",
 }  # fmt: skip
 OF_FLEET = {"fleet_id", "driver_id", "vehicle_id", "token_id", "session_id"}
 # Pages that show something of the whole company to everybody who may open them.
 COMPANY_WIDE = {
+    "firmware/": "images are the company's, whatever the site",
     "tariffs/": "price lists are the company's, whatever the site",
     "issues/rules/": "rules are the company's, whatever the site",
     "tokens/new/": "names of sites, to limit a token to some of them",
@@ -76,6 +77,14 @@ def facility_manager() -> Limited:
             payload={}, received_at=datetime.now(UTC),
         )  # fmt: skip
         health = samples.health_of(world.tenant, site, station, marker)
+        at = datetime.now(UTC)
+        log = LogRequest.objects.create(
+            tenant=world.tenant, station=station, protocol="https", origin_label=marker, deadline_at=at
+        )
+        file = LogFile.objects.create(
+            tenant=world.tenant, station=station, request=log, kind="diagnostics", name=marker, storage_name="x",
+            size_bytes=1, sha256="0" * 64, content_type="text/plain", protocol="https", received_at=at,
+        )  # fmt: skip
     reservation = objects.create_reservation(world.tenant, station, token_uid=marker)
     user = people.make_user("Frida Facility")
     people.join(user, world.tenant, Role.FACILITY_MANAGER, [world.site])
@@ -88,6 +97,8 @@ def facility_manager() -> Limited:
         "issue_id": health["issue"].pk,
         "exclusion_id": health["exclusion"].pk,
         "report_id": health["report"].pk,
+        "log_id": log.pk,
+        "log_file_id": file.pk,
         "reservation_id": reservation.pk,
     }
     return Limited(world, _logged_in(user), foreign, marker)

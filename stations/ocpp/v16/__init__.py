@@ -8,6 +8,7 @@ from stations.ocpp.v16 import (
     core,
     cost,
     diagnostics,
+    firmware,
     local_list,
     reservation,
     security,
@@ -19,7 +20,7 @@ from stations.ocpp.version import Version, table
 VERSION = Version(
     "1.6",
     "ocpp1.6",
-    answers=table(core.ANSWERS, charging.ANSWERS, diagnostics.ANSWERS, security.ANSWERS),
+    answers=table(core.ANSWERS, charging.ANSWERS, diagnostics.ANSWERS, security.ANSWERS, firmware.ANSWERS),
     says=table(
         core.SAYS,
         charging.SAYS,
@@ -30,6 +31,7 @@ VERSION = Version(
         security.SAYS,
         cost.SAYS,
         smart.SAYS,
+        firmware.SAYS,
     ),
     errors_unreadable=False,
 )

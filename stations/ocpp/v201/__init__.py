@@ -10,6 +10,7 @@ from stations.ocpp.v201 import (
     customer,
     diagnostics,
     display,
+    firmware,
     local_list,
     monitoring,
     network,
@@ -18,6 +19,7 @@ from stations.ocpp.v201 import (
     reservation,
     smart,
     transactions,
+    trigger,
     variables,
 )
 from stations.ocpp.version import Version, table
@@ -38,6 +40,7 @@ ANSWERS = table(
     variables.ANSWERS,
     monitoring.ANSWERS,
     customer.ANSWERS,
+    firmware.ANSWERS,
 )
 SAYS = table(
     provisioning.SAYS,
@@ -55,6 +58,8 @@ SAYS = table(
     monitoring.SAYS,
     customer.SAYS,
     network.SAYS,
+    firmware.SAYS,
+    trigger.SAYS,
 )
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)

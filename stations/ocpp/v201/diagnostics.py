@@ -1,4 +1,4 @@
-"""Blocks A04, L and N01: notices of security, firmware and logs; block P: vendor messages."""
+"""Block A04: notices of security; block P: vendor messages."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ from stations.ocpp.version import Ask, Journal, Say, Transfer
 
 ANSWERS: dict[str, Journal | Ask | Transfer] = {
     "DataTransfer": transfer({}, "P02"),
-    "FirmwareStatusNotification": Journal(
-        shared.nothing, shared.notice("firmware", "Firmware"), cases="L01 L02"
-    ),
-    "LogStatusNotification": Journal(shared.nothing, shared.notice("log", "Log"), cases="N01"),
     "SecurityEventNotification": Journal(shared.nothing, shared.security_event, cases="A04"),
 }
 

@@ -34,7 +34,7 @@ COMMANDS: dict[str, tuple[str, dict[str, Any], str, dict[str, Any]]] = {
         "CertificateSigned", {"certificateChain": "PEM", "certificateType": "V2GCertificate"},
     ),
     "a request for one": (
-        "trigger", {"message": "sign_v2g"}, "TriggerMessage", {"requestedMessage": "SignV2GCertificate"},
+        "trigger", {"message": "sign_v2g_certificate"}, "TriggerMessage", {"requestedMessage": "SignV2GCertificate"},
     ),
 }  # fmt: skip
 
@@ -60,7 +60,7 @@ async def test_a_station_that_knows_nothing_of_it_refuses(
     plug: Plug, tenant: Tenant, station: Station, owner_actor: Any
 ) -> None:
     async with plug(station, "1.6") as wire:
-        command = await request(tenant, station, owner_actor, "trigger", message="sign_v2g")
+        command = await request(tenant, station, owner_actor, "trigger", message="sign_v2g_certificate")
         await wire.answer(await wire.next_call(), {"status": "UnknownVendorId"})
         done = await settled(tenant, command)
     assert (done.state, done.answer) == ("rejected", "UnknownVendorId")
