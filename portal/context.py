@@ -41,19 +41,17 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 "charging-pile",
                 Permission.STATION_VIEW,
                 "s",
-                ("station", "quarantine", "connect", "command", "orphan", "log"),
+                ("station", "quarantine", "connect", "command", "orphan", "der", "log"),
             ),
-            Entry(
-                "firmware",
-                gettext_lazy("Firmware"),
-                "cpu",
-                Permission.STATION_VIEW,
-                "w",
-                ("campaign",),
-                ("station", "quarantine", "connect", "command", "orphan", "der"),
-            ),
-            Entry("security", gettext_lazy("Security"), "shield", Permission.STATION_VIEW, "y"),
             Entry("sessions", gettext_lazy("Sessions"), "bolt", Permission.SESSION_VIEW, "c", ("session",)),
+            Entry(
+                "reservations",
+                gettext_lazy("Reservations"),
+                "bookmark",
+                Permission.STATION_VIEW,
+                "r",
+                ("reservation",),
+            ),
             Entry(
                 "issues",
                 gettext_lazy("Issues"),
@@ -63,23 +61,24 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 ("issue",),
                 open_count,
             ),
-            Entry(
-                "uptime", gettext_lazy("Uptime"), "chart-bar", Permission.STATION_VIEW, "u", ("exclusion",)
-            ),
-            Entry(
-                "reservations",
-                gettext_lazy("Reservations"),
-                "bookmark",
-                Permission.STATION_VIEW,
-                "r",
-                ("reservation",),
-            ),
             Entry("me", gettext_lazy("My charging"), "user", Permission.OWN_VIEW, "m"),
         ),
     ),
     (
         gettext_lazy("Equipment"),
         (
+            Entry(
+                "uptime", gettext_lazy("Uptime"), "chart-bar", Permission.STATION_VIEW, "u", ("exclusion",)
+            ),
+            Entry(
+                "firmware",
+                gettext_lazy("Firmware"),
+                "cpu",
+                Permission.STATION_VIEW,
+                "w",
+                ("campaign",),
+            ),
+            Entry("security", gettext_lazy("Security"), "shield", Permission.STATION_VIEW, "y"),
             Entry(
                 "templates",
                 gettext_lazy("Configuration"),

@@ -93,9 +93,8 @@ class AuthorizeRequest:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizeAnswer:
-    """`message`: for the driver, in `language`; `tariff`: its frozen terms (billing.services.tariffs.snapshot)."""
-
-    """`certificate`: a CertificateStatus value where a contract was to be proved; `message`: for the display."""
+    """`message`: for the driver, in `language`; `tariff`: its frozen terms (billing.services.tariffs.snapshot);
+    `certificate`: a CertificateStatus value where a contract was to be proved."""
 
     verdict: Verdict
     group: str = ""
@@ -581,6 +580,7 @@ class PublicationNotice:
     info: str = ""
 
 
+@dataclass(frozen=True, slots=True)
 class DisplayTold:
     """A message as the station says it shows it. `contents` as in models.DisplayNotice; words are models' values."""
 

@@ -109,8 +109,8 @@ def authorize(*, tenant_id: int, requests: Sequence[AuthorizeRequest]) -> list[A
 
 def answer_of(tenant_id: int, judged: Judgement, certificate: str) -> AuthorizeAnswer:
     return AuthorizeAnswer(
-        judged.verdict, judged.group, judged.expires_at, judged.language, texts.said(tenant_id, judged), certificate,
-        judged.reason.value, judged.priority,
+        judged.verdict, judged.group, judged.expires_at, judged.language, texts.said(tenant_id, judged),
+        certificate=certificate, reason=judged.reason.value, priority=judged.priority,
     )  # fmt: skip
 
 

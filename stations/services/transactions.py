@@ -79,7 +79,7 @@ def record(*, tenant_id: int, events: Sequence[TransactionEvent]) -> list[Transa
 def _answer(tenant_id: int, judged: Judgement) -> TransactionAnswer:
     return TransactionAnswer(
         judged.verdict, judged.group, judged.expires_at, judged.language, texts.said(tenant_id, judged),
-        judged.reason.value, judged.priority,
+        reason=judged.reason.value, priority=judged.priority,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('stations', '0007_access'),
+        ('stations', '0013_security'),
         ('tenants', '0002_leaner_indexes'),
     ]
 

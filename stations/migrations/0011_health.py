@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('stations', '0008_smart_charging'),
+        ('stations', '0010_firmware'),
         ('tenants', '0002_leaner_indexes'),
     ]
 

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('fleets', '0003_plug_and_charge'),
-        ('stations', '0008_smart_charging'),
+        ('stations', '0011_health'),
         ('tenants', '0002_leaner_indexes'),
     ]
 
