@@ -25,7 +25,7 @@ REQUEST = "<the request's id>"  # replaced by what was heard
 
 
 def row(
-    *cases: str, on: tuple[str, ...] = V2, kind: str, arguments: Payload, action: str, expected: Payload,
+    *cases: str, on: tuple[str, ...] = V2, kind: str, arguments: Any, action: str, expected: Any,
     answer: Payload, state: str = "accepted", then: list[tuple[str, Payload]] | None = None, name: str = "",
 ) -> Any:  # fmt: skip
     label = name or f"{'-'.join(cases)}"
