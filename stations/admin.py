@@ -486,6 +486,8 @@ class WebPaymentAccessAdmin(Viewed):
     exclude = ["secret"]
     list_display = ["station", "tenant", "digits", "validity_seconds", "created_at"]
     list_filter = ["tenant"]
+    search_fields = ["station__identity"]
+    ordering = ["-id"]
 
 
 @admin.register(StatusEntry)

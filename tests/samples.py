@@ -481,8 +481,7 @@ def build() -> World:
         "firmware_version": "1.0",
         "ocpp_version": "2.0.1",
     }
-    station = objects.create_station(tenant, site, identity=f"CP-{marker}", **known)
-    station = objects.create_station(tenant, site, identity=f"CP-{marker}", evses=2)
+    station = objects.create_station(tenant, site, identity=f"CP-{marker}", evses=2, **known)
     tariff = objects.create_tariff(tenant, name=f"Tariff {marker}")
     of_site = objects.create_tariff(tenant, name=f"Site's {marker}")
     fleet = objects.create_fleet(tenant, name=f"Fleet {marker}")
@@ -496,7 +495,6 @@ def build() -> World:
         _links(tenant, member, site, fleet, token, marker)
         _history(tenant, station, session, of_site, marker)
         rows = _rows(tenant, site, station, driver, marker) | _security(tenant, station, marker)
-        rows = _rows(tenant, site, station, driver, marker)
         rows |= _files(tenant, site, station, marker)
         rows["delivery"] = _delivery(tenant, rows["webhook"], site, marker)
         vehicle = Vehicle.objects.create(tenant=tenant, plate=marker, fleet=None)
