@@ -943,19 +943,6 @@ def _history(tenant: Tenant, station: Station, session: Session, tariff: Tariff,
     own = {"tenant": tenant, "station": station}
     StationEvent.objects.create(**own, kind="boot", text=marker, occurred_at=now, received_at=now)
     Variable.objects.create(**own, name=marker, value="60", read_at=now, source="get_configuration")
-    anchor = TrustAnchor.objects.create(
-        tenant=tenant,
-        use="csms_root",
-        name=marker,
-        serial="1a",
-        issuer_name_hash="0" * 64,
-        fingerprint=marker,
-        not_before=now,
-        not_after=now,
-    )
-    InstalledCertificate.objects.create(
-        **own, use="csms_root", hash_algorithm="SHA256", issuer_name_hash=marker, serial="1a", anchor=anchor
-    )
     Connection.objects.create(
         **own, epoch=1, gateway="g", ocpp_version="1.6", opened_at=now, close_reason=marker
     )
