@@ -213,7 +213,7 @@ def _bind_prepaid(tenant_id: int, now: datetime) -> None:
         state__in=(SessionState.ACTIVE, SessionState.ENDED, SessionState.RATED, SessionState.HELD),
     ).exclude(pk__in=bound.values("session_id"))  # fmt: skip
     for session in fresh.filter(token__isnull=False).order_by("id")[:BATCH]:
-        account = accounts.filter(token_id=session.token_id).first()
+        account = accounts.filter(token_id=session.token_id or 0).first()
         if account is None or session.started_received_at < account.created_at:
             continue
         credit = rows.alone(tenant_id, prepaid.free([session.token_uid])).get(session.token_uid)

@@ -152,12 +152,7 @@ def _with_money(
     tenant_id: int, events: Sequence[TransactionEvent], answers: list[TransactionAnswer], *, limits: bool
 ) -> list[TransactionAnswer]:
     wanted = sorted({(event.station_id, event.transaction_id[:64]) for event in events})
-    found = {
-        (row[0], row[1]): _Found(
-            *row[:5], json.loads(row[5]) if row[5] else None, *row[6:10], tuple(row[10:15])
-        )
-        for row in rows.run(_SESSIONS, tenant_id, wanted)
-    }
+    found = {(row[0], row[1]): _found(row) for row in rows.run(_SESSIONS, tenant_id, wanted)}
     if limits:
         _keep_told(tenant_id, events, found)
         starting = {key: one for key, one in found.items() if one.state == SessionState.ACTIVE}
@@ -174,6 +169,23 @@ def _with_money(
         else:
             told.append(answer)
     return told
+
+
+def _found(row: tuple[Any, ...]) -> _Found:
+    terms = json.loads(row[5]) if row[5] else None
+    return _Found(
+        row[0],
+        row[1],
+        row[2],
+        row[3],
+        row[4],
+        terms,
+        row[6],
+        row[7],
+        row[8],
+        row[9],
+        (row[10], row[11], row[12], row[13], row[14]),
+    )
 
 
 def _key(event: TransactionEvent) -> tuple[int, str]:

@@ -85,7 +85,7 @@ def _amount(request: HttpRequest) -> Decimal:
 def _context(tenant: Tenant, payment: WebPayment) -> dict[str, Any]:
     station, session = payment.station, payment.session
     terms = rows.alone(tenant.pk, tariffs.snapshot_for([(station.site_id, station.tariff_id)]))[0]
-    command = Command.objects.filter(tenant_id=tenant.pk, pk=payment.start_command_id).first()
+    command = Command.objects.filter(tenant_id=tenant.pk, pk=payment.start_command_id or 0).first()
     now = timezone.now()
     return {
         "company": tenant,

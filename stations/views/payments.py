@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from fleets import queries as holders
+from fleets.models import Token
 from stations import visible
 from stations.models import PrepaidAccount, Settlement, SettlementStatus, VatCheck, WebPayment
 from stations.services import prepaid as service
@@ -66,7 +67,9 @@ def web(request: PageRequest) -> HttpResponse:
 
 
 class OpenForm(PortalForm):
-    token = forms.ModelChoiceField(label=_("Token"), queryset=None, empty_label=_("Choose a token"))
+    token = forms.ModelChoiceField(
+        label=_("Token"), queryset=Token.objects.none(), empty_label=_("Choose a token")
+    )
     amount = forms.DecimalField(
         label=_("Paid in now"), min_value=Decimal(0), max_digits=10, decimal_places=2, required=False
     )
@@ -154,4 +157,4 @@ def _account(request: PageRequest, account_id: int) -> PrepaidAccount:
     found = _accounts(request).filter(pk=account_id).first()
     if found is None:
         raise NotFound
-    return found  # type: ignore[no-any-return]
+    return found

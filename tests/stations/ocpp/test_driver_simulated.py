@@ -108,6 +108,7 @@ async def test_prices_are_shown_while_charging_and_at_the_end(
         await read_settings(tenant, station, version)
         await own.plug_in(1)
         started = await own.start(1, card.uid)
+        assert started is not None
         await own.advance(900)
         await quiet(tenant)
         await rows(tenant, lambda: costs.sweep(tenant_id=tenant.pk, now=now()))
@@ -137,6 +138,7 @@ async def test_messages_are_shown_listed_and_go_with_their_session(
         }  # fmt: skip
         await own.plug_in(1)
         started = await own.start(1, card.uid)
+        assert started is not None
 
         def write(**values: Any) -> Any:
             contents = [{"language": "en", "format": "utf8", "text": "Free coffee"}]
@@ -211,6 +213,7 @@ async def test_a_station_of_2_1_stops_by_itself_when_the_credit_is_used_up(
         await quiet(tenant)
         await own.plug_in(1)
         started = await own.start(1, card.uid)
+        assert started is not None
         assert started.limit == {"max_cost": 3}
         await own.advance(3600)
         await own.settled()
