@@ -197,7 +197,7 @@ async def _asked(
             station_id=station.pk,
             kind=kind,
             arguments=ARGUMENTS[kind],
-            actor=actor,  # type: ignore[index]
+            actor=actor,
         )
 
     command: Command = await rows(tenant, ask)

@@ -188,11 +188,11 @@ def terms(draw: st.DrawFn) -> dict[str, Any]:
 def reckon(tariff: dict[str, Any], kwh: Decimal, charging_s: int, idle_s: int) -> Decimal:
     """The price with tax by OCPP 2.1 part 2, block I, alone: prices without tax, per kWh, per minute, once; one tax a
     part; the least and the highest price at the end. Written without a look at our own engine."""
-    used = {
+    used: dict[str, Decimal] = {
         "energy": kwh,
         "chargingTime": Decimal(charging_s) / 60,
         "idleTime": Decimal(idle_s) / 60,
-        "fixedFee": 1,
+        "fixedFee": Decimal(1),
     }
     words = {
         "energy": "priceKwh",
@@ -213,12 +213,12 @@ def reckon(tariff: dict[str, Any], kwh: Decimal, charging_s: int, idle_s: int) -
         net, gross = net + price, gross + price * rate
     for bound, wins in (("minCost", max), ("maxCost", min)):
         if bound in tariff:
-            rate = gross / net if net else None
+            share = gross / net if net else None
             limit = tariff[bound]
             if "inclTax" in limit:
                 gross = wins(gross, Decimal(str(limit["inclTax"])))
-            elif rate is not None:
-                gross = wins(gross, Decimal(str(limit["exclTax"])) * rate)
+            elif share is not None:
+                gross = wins(gross, Decimal(str(limit["exclTax"])) * share)
     return gross
 
 
