@@ -1,7 +1,7 @@
 """The Open Charge Alliance's published test cases with the central system under test, and how tests name them.
 
-`@oca("TC_B_01")` on a test (or `marks=oca(...)` on its parameter) says that it plays the case. docs/oca-test-cases.md
-is made of these marks by `python3 -m tests.oca.document`; a test holds it current.
+`@oca("TC_B_01")` on a test, or `marks=oca(...)` on a parameter of it, says that it plays the case. The page
+docs/oca-test-cases.md is made of the numbers that tests name (`python3 -m tests.oca.document`); a test holds it so.
 """
 
 from __future__ import annotations
@@ -38,19 +38,18 @@ def published() -> list[Case]:
 
 
 def played() -> dict[str, list[str]]:
-    """Number of a case -> the tests that play it, "file::test"."""
+    """Number of a case -> the tests that play it, "file::test" or, of a table of parameters, "file"."""
+    numbers = {case.number for case in published()}
     found: dict[str, list[str]] = {}
     for path in sorted(TESTS.rglob("test_*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
+        file = str(path.relative_to(TESTS.parent))
         for top in tree.body:
-            _note(top, f"{path.relative_to(TESTS.parent)}", found)
+            is_test = isinstance(top, ast.FunctionDef | ast.AsyncFunctionDef)
+            name = f"{file}::{top.name}" if is_test else file  # type: ignore[attr-defined]
+            for node in ast.walk(top):
+                if isinstance(node, ast.Constant) and node.value in numbers:
+                    places = found.setdefault(str(node.value), [])
+                    if name not in places:
+                        places.append(name)
     return found
-
-
-def _note(top: ast.stmt, file: str, found: dict[str, list[str]]) -> None:
-    name = top.name if isinstance(top, ast.FunctionDef | ast.AsyncFunctionDef) else ""
-    for node in ast.walk(top):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "oca":
-            for argument in node.args:
-                assert isinstance(argument, ast.Constant), f"{file}: name the cases in words"
-                found.setdefault(str(argument.value), []).append(f"{file}::{name}" if name else file)
