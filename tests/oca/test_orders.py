@@ -1,4 +1,4 @@
-"""Compliance cases in which the operator asks something of the station and the station answers: blocks B, E, K to O.
+"""Compliance cases in which the operator asks something of the station and the station answers: blocks K and O.
 
 Each row is a case: what the operator orders, which CALL must be heard, what the station answers and tells afterwards.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.oca.cases import oca
-from tests.oca.scene import V2, Payload, Stage, stamp
+from tests.oca.scene import V2, Payload, Stage
 
 URL = "https://files.example/fw.bin"
 PROFILE = {
@@ -32,24 +32,6 @@ def row(
     return pytest.param(
         on, kind, arguments, action, expected, answer, state, then or [], marks=oca(*cases), id=label
     )
-
-
-def log_row(*cases: str, log: str, word: str, answer: str, state: str, told: str) -> Any:
-    return row(
-        *cases, on=("1.6", *V2) if log == "security" else V2, kind="fetch_log", action="GetLog",
-        arguments={"location": "https://files.example/logs/", "log": log}, expected={"logType": word},
-        answer={"status": answer, "filename": "log.gz"}, state=state,
-        then=[("LogStatusNotification", {"status": told, "requestId": REQUEST})] if told else [],
-    )  # fmt: skip
-
-
-def firmware_row(*cases: str, told: list[str], answer: str = "Accepted", state: str = "accepted") -> Any:
-    return row(
-        *cases, kind="update_firmware", action="UpdateFirmware",
-        arguments={"location": URL, "retrieve_at": "2026-01-31T12:00:00Z", "signature": "MEUCIQ", "certificate": "PEM"},
-        expected={}, answer={"status": answer}, state=state,
-        then=[("FirmwareStatusNotification", {"status": word, "requestId": REQUEST}) for word in told],
-    )  # fmt: skip
 
 
 def message_row(*cases: str, answer: str = "Accepted", state: str = "accepted", **more: Any) -> Any:
@@ -79,50 +61,10 @@ def limits_row(*cases: str, arguments: Payload, criterion: Payload, evse: int | 
     )  # fmt: skip
 
 
-def customer_row(
-    *cases: str, report: bool, clear: bool, data: str, answer: str = "Accepted", **who: Any
-) -> Any:
-    told = {"requestId": REQUEST, "seqNo": 0, "generatedAt": stamp(), "data": data}
-    return row(
-        *cases, kind="customer_information", arguments={"report": report, "clear": clear} | who,
-        action="CustomerInformation", expected={"report": report, "clear": clear}, answer={"status": answer},
-        state="accepted" if answer == "Accepted" else "rejected",
-        then=[("NotifyCustomerInformation", told)] if answer == "Accepted" and data else [],
-    )  # fmt: skip
-
-
 VARIABLE = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "AvailabilityState"}}
 CARD = {"token_uid": "04A2B3C4"}
 
 ROWS = [
-    # B
-    row("TC_B_18", kind="read_components",
-        arguments={"criteria": ["problem"],
-                   "variables": [{"component": "EVSE", "evse": 1, "name": "AvailabilityState"}]},
-        action="GetReport", expected={"componentCriteria": ["Problem"], "componentVariable": [VARIABLE]},
-        answer={"status": "Accepted"},
-        then=[("NotifyReport", {"requestId": REQUEST, "generatedAt": stamp(), "seqNo": 0, "reportData": [
-            VARIABLE | {"variableAttribute": [{"value": "Available"}]}]})]),
-    row("TC_B_10", kind="write_configuration",
-        arguments={"variables": [{"component": "OCPPCommCtrlr", "name": "HeartbeatInterval", "value": "60"},
-                                 {"component": "OCPPCommCtrlr", "name": "OfflineThreshold", "value": "30"}]},
-        action="SetVariables", expected={"setVariableData": [
-            {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": name}, "attributeValue": value}
-            for name, value in (("HeartbeatInterval", "60"), ("OfflineThreshold", "30"))]},
-        answer={"setVariableResult": [
-            {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": name}, "attributeStatus": "Accepted"}
-            for name in ("HeartbeatInterval", "OfflineThreshold")]}),
-    *[row(case, kind="set_network_profile",
-          arguments={"slot": 1, "url": "wss://csms.example.com/ocpp", "ocpp_version": "2.0.1", "interface": "wired0",
-                     "security_profile": 2},
-          action="SetNetworkProfile", expected={"configurationSlot": 1}, answer={"status": word}, state=state)
-      for case, word, state in [("TC_B_42", "Accepted", "accepted"), ("TC_B_44", "Failed", "rejected")]],
-    # E
-    *[row(case, kind="transaction_status", arguments={} if ongoing is None else {"transaction_id": "tx-1"},
-          action="GetTransactionStatus", expected={"transactionId": None if ongoing is None else "tx-1"},
-          answer={"messagesInQueue": queued} | ({} if ongoing is None else {"ongoingIndicator": ongoing}))
-      for case, ongoing, queued in [("TC_E_29", True, True), ("TC_E_30", True, False), ("TC_E_31", False, True),
-                                    ("TC_E_33", None, True), ("TC_E_34", None, False)]],
     # K and 1.6's smart charging
     row("TC_K_01", kind="set_charging_profile", arguments={"profile": PROFILE}, action="SetChargingProfile",
         expected={"evseId": 1}, answer={"status": "Accepted"}),
@@ -172,106 +114,6 @@ ROWS = [
         action="GetCompositeSchedule", expected={"connectorId": 1, "duration": 300},
         answer={"status": "Accepted", "connectorId": 1, "scheduleStart": "2026-11-23T08:00:00Z", "chargingSchedule": {
             "chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 10}]}}),
-    # L and 1.6's firmware
-    firmware_row("TC_L_01", told=["Downloading", "Downloaded", "SignatureVerified", "Installing", "Installed"]),
-    firmware_row("TC_L_02", told=["Downloading", "Downloaded", "InstallScheduled", "Installing", "Installed"]),
-    firmware_row("TC_L_03", told=["DownloadScheduled", "Downloading", "Downloaded", "Installing", "Installed"]),
-    firmware_row("TC_L_04", answer="RevokedCertificate", state="rejected", told=[]),
-    firmware_row("TC_L_05", answer="InvalidCertificate", state="rejected", told=[]),
-    firmware_row("TC_L_06", told=["Downloading", "Downloaded", "InvalidSignature"]),
-    firmware_row("TC_L_07", told=["Downloading", "DownloadFailed"]),
-    firmware_row("TC_L_08", told=["Downloading", "Downloaded", "InstallVerificationFailed"]),
-    firmware_row("TC_L_09", told=["Downloading", "Downloaded", "Installing", "InstallationFailed"]),
-    firmware_row("TC_L_10", answer="AcceptedCanceled", told=["Downloading"]),
-    firmware_row("TC_L_11", answer="Rejected", state="rejected", told=[]),
-    firmware_row("TC_L_13", told=["Downloading", "Downloaded", "InstallScheduled"]),
-    *[row(case, on=("1.6",), kind="update_firmware",
-          arguments={"location": URL, "retrieve_at": "2026-01-31T12:00:00Z"}, action="UpdateFirmware",
-          expected={"location": URL}, answer={},
-          then=[("FirmwareStatusNotification", {"status": word}) for word in words])
-      for case, words in [("TC_044_1", ["Downloading", "Downloaded", "Installing", "Installed"]),
-                          ("TC_044_2", ["Downloading", "DownloadFailed"]),
-                          ("TC_044_3", ["Downloading", "Downloaded", "Installing", "InstallationFailed"])]],
-    *[row(case, on=("1.6",), kind="fetch_diagnostics", arguments={"location": "ftp://files.example/logs/"},
-          action="GetDiagnostics", expected={"location": "ftp://files.example/logs/"}, answer={"fileName": "log.gz"},
-          then=[("DiagnosticsStatusNotification", {"status": word}) for word in words])
-      for case, words in [("TC_045_1", ["Uploading", "Uploaded"]), ("TC_045_2", ["Uploading", "UploadFailed"])]],
-    *[row(case, on=("1.6",), kind="update_signed_firmware",
-          arguments={"location": URL, "signature": "MEUCIQ", "certificate": "PEM"}, action="SignedUpdateFirmware",
-          expected={}, answer={"status": "Accepted"},
-          then=[("SignedFirmwareStatusNotification", {"status": word, "requestId": REQUEST}) for word in words])
-      for case, words in [("TC_080", ["Downloading", "Downloaded", "SignatureVerified", "Installing", "Installed"]),
-                          ("TC_081", ["Downloading", "Downloaded", "InvalidSignature"])]],
-    *[row(case, kind="publish_firmware", arguments={"location": URL, "checksum": "d41d8cd98f00b204e9800998ecf8427e"},
-          action="PublishFirmware", expected={"checksum": "d41d8cd98f00b204e9800998ecf8427e"},
-          answer={"status": "Accepted"},
-          then=[("PublishFirmwareStatusNotification", {"status": word, "requestId": REQUEST}
-                 | ({"location": ["http://10.0.0.1/fw"]} if word == "Published" else {})) for word in words])
-      for case, words in [("TC_L_17", ["Downloading", "Downloaded", "ChecksumVerified", "Published"]),
-                          ("TC_L_19", ["Downloading", "Downloaded", "InvalidChecksum"]),
-                          ("TC_L_20", ["Downloading", "Downloaded", "ChecksumVerified", "PublishFailed"]),
-                          ("TC_L_24", ["Downloading", "DownloadFailed"])]],
-    *[row(case, kind="unpublish_firmware", arguments={"checksum": "d41d8cd98f00b204e9800998ecf8427e"},
-          action="UnpublishFirmware", expected={"checksum": "d41d8cd98f00b204e9800998ecf8427e"},
-          answer={"status": word}, state=state)
-      for case, word, state in [("TC_L_21", "Unpublished", "accepted"), ("TC_L_22", "NoFirmware", "accepted"),
-                                ("TC_L_23", "DownloadOngoing", "rejected")]],
-    # N
-    log_row("TC_N_25", log="diagnostics", word="DiagnosticsLog", answer="Accepted", state="accepted", told="Uploaded"),
-    log_row("TC_N_34", log="diagnostics", word="DiagnosticsLog", answer="Rejected", state="rejected", told=""),
-    log_row("TC_N_35", "TC_079", log="security", word="SecurityLog", answer="Accepted", state="accepted",
-            told="Uploaded"),
-    log_row("TC_N_36", log="diagnostics", word="DiagnosticsLog", answer="AcceptedCanceled", state="accepted",
-            told="AcceptedCanceled"),
-    row("TC_N_100", on=("2.1",), kind="fetch_log",
-        arguments={"location": "https://files.example/logs/", "log": "data_collector"}, action="GetLog",
-        expected={"logType": "DataCollectorLog"}, answer={"status": "Accepted"}),
-    *[row(case, kind="read_monitors", arguments=arguments, action="GetMonitoringReport", expected=expected,
-          answer={"status": "Accepted"},
-          then=[("NotifyMonitoringReport", {"requestId": REQUEST, "seqNo": 0, "generatedAt": stamp(), "monitor": [
-              {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "Power"}, "variableMonitoring": [
-                  {"id": 12, "transaction": False, "value": 22000, "type": "UpperThreshold", "severity": 5}
-                  | ({"eventNotificationType": "CustomMonitor"} if version == "2.1" else {})]}]})],
-          on=(version,), name=f"{case}-{version}")
-      for version in V2
-      for case, arguments, expected in [
-          ("TC_N_01", {"criteria": ["threshold"]},
-           {"monitoringCriteria": ["ThresholdMonitoring"], "componentVariable": None}),
-          ("TC_N_02", {"variables": [{"component": "EVSE", "evse": 1, "name": "AvailabilityState"}]},
-           {"componentVariable": [VARIABLE], "monitoringCriteria": None}),
-          ("TC_N_03", {"criteria": ["delta"],
-                       "variables": [{"component": "EVSE", "evse": 1, "name": "AvailabilityState"}]},
-           {"componentVariable": [VARIABLE], "monitoringCriteria": ["DeltaMonitoring"]}),
-          ("TC_N_60", {"criteria": ["delta", "periodic"],
-                       "variables": [{"component": "EVSE", "evse": 1, "name": "AvailabilityState"}]},
-           {"componentVariable": [VARIABLE], "monitoringCriteria": ["DeltaMonitoring", "PeriodicMonitoring"]}),
-          ("TC_N_47", {}, {"componentVariable": None, "monitoringCriteria": None})]],
-    *[row("TC_N_05", kind="set_monitoring_base", arguments={"base": base}, action="SetMonitoringBase",
-          expected={"monitoringBase": word}, answer={"status": "Accepted"}, name=f"TC_N_05-{base}")
-      for base, word in [("all", "All"), ("factory", "FactoryDefault"), ("hard_wired", "HardWiredOnly")]],
-    row("TC_N_08", kind="set_monitors", arguments={"monitors": [MONITOR]}, action="SetVariableMonitoring", expected={},
-        answer={"setMonitoringResult": [SET | {"id": 1, "status": "Accepted"}]}),
-    row("TC_N_09", kind="set_monitors",
-        arguments={"monitors": [MONITOR, MONITOR | {"kind": "delta", "value": 1}]}, action="SetVariableMonitoring",
-        expected={}, answer={"setMonitoringResult": [SET | {"id": 1, "status": "Accepted"},
-                                                     SET | {"id": 2, "status": "Accepted", "type": "Delta"}]}),
-    row("TC_N_24", kind="set_monitors", arguments={"monitors": [MONITOR | {"kind": "periodic", "value": 900}]},
-        action="SetVariableMonitoring", expected={},
-        answer={"setMonitoringResult": [SET | {"id": 3, "status": "Accepted", "type": "Periodic"}]}),
-    *[row(case, kind="set_monitoring_level", arguments={"severity": 4}, action="SetMonitoringLevel",
-          expected={"severity": 4}, answer={"status": word}, state=state)
-      for case, word, state in [("TC_N_16", "Accepted", "accepted"), ("TC_N_17", "Rejected", "rejected")]],
-    row("TC_N_44", kind="clear_monitors", arguments={"ids": [12]}, action="ClearVariableMonitoring",
-        expected={"id": [12]}, answer={"clearMonitoringResult": [{"id": 12, "status": "Rejected"}]}, state="rejected"),
-    customer_row("TC_N_27", report=True, clear=False, data="Name: Dora", **CARD),
-    customer_row("TC_N_28", report=True, clear=False, data="", **CARD),
-    customer_row("TC_N_29", report=True, clear=False, data="", answer="Rejected", **CARD),
-    customer_row("TC_N_30", report=True, clear=True, data="Name: Dora", **CARD),
-    customer_row("TC_N_31", report=True, clear=True, data="", **CARD),
-    customer_row("TC_N_32", report=False, clear=True, data="", **CARD),
-    customer_row("TC_N_62", report=False, clear=True, data="", customer_identifier="OpenChargeAlliance"),
-    row("TC_N_107", on=("2.1",), kind="read_streams", arguments={}, action="GetPeriodicEventStream", expected={},
-        answer={}),
     # O
     message_row("TC_O_01"),
     message_row("TC_O_06", transaction_id="tx-1"),
