@@ -12,20 +12,16 @@ import pytest
 from tests.oca.cases import oca
 from tests.oca.scene import V2, Payload, Stage
 
-URL = "https://files.example/fw.bin"
 PROFILE = {
     "number": 77, "purpose": "default", "kind": "absolute", "unit": "A", "stack_level": 1, "evse": 1,
     "starts_at": "2026-11-23T08:00:00Z", "periods": [{"start_s": 0, "limit": 10}],
 }  # fmt: skip
 TEXT = [{"language": "en", "format": "utf8", "text": "Half price today"}]
-MONITOR = {"component": "EVSE", "evse": 1, "name": "Power", "kind": "upper", "value": 22000, "severity": 5}
-SET = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "Power"}, "type": "UpperThreshold",
-       "severity": 5}  # fmt: skip
 REQUEST = "<the request's id>"  # replaced by what was heard
 
 
 def row(
-    *cases: str, on: tuple[str, ...] = V2, kind: str, arguments: Payload, action: str, expected: Payload,
+    *cases: str, on: tuple[str, ...] = V2, kind: str, arguments: Any, action: str, expected: Any,
     answer: Payload, state: str = "accepted", then: list[tuple[str, Payload]] | None = None, name: str = "",
 ) -> Any:  # fmt: skip
     label = name or f"{'-'.join(cases)}"
