@@ -6,7 +6,9 @@ from stations.ocpp.v201 import (
     availability,
     certificates,
     charging,
+    cost,
     diagnostics,
+    display,
     firmware,
     local_list,
     provisioning,
@@ -23,6 +25,7 @@ ANSWERS = table(
     diagnostics.ANSWERS,
     firmware.ANSWERS,
     reservation.ANSWERS,
+    display.ANSWERS,
     smart.ANSWERS,
 )
 SAYS = table(
@@ -35,8 +38,9 @@ SAYS = table(
     local_list.SAYS,
     reservation.SAYS,
     certificates.SAYS,
+    display.SAYS,
+    cost.SAYS,
     smart.SAYS,
 )
-
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)
