@@ -38,7 +38,7 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 "charging-pile",
                 Permission.STATION_VIEW,
                 "s",
-                ("station", "quarantine", "connect", "command", "orphan", "log"),
+                ("station", "quarantine", "connect", "command", "orphan", "der", "log"),
             ),
             Entry(
                 "firmware",
@@ -47,7 +47,6 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 Permission.STATION_VIEW,
                 "w",
                 ("campaign",),
-                ("station", "quarantine", "connect", "command", "orphan", "der"),
             ),
             Entry("sessions", gettext_lazy("Sessions"), "bolt", Permission.SESSION_VIEW, "c", ("session",)),
             Entry(
