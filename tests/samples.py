@@ -462,7 +462,7 @@ def _files(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[st
         tenant=tenant, vendor="Acme", version=f"3.0-{marker}", created_by="Olga"
     )
     campaign = Campaign.objects.create(tenant=tenant, name=marker, image=sent, created_by="Olga")
-    other = objects.create_station(tenant, site, identity=f"CP2-{marker}")
+    other = objects.create_station(tenant, site, identity=f"CPF-{marker}")
     update = FirmwareUpdate.objects.create(
         tenant=tenant, station=other, image=sent, campaign=campaign, origin_label=marker
     )
