@@ -294,6 +294,7 @@ class PublicationNotice:
     info: str = ""
 
 
+@dataclass(frozen=True, slots=True)
 class DisplayTold:
     """A message as the station says it shows it. `contents` as in models.DisplayNotice; words are models' values."""
 
