@@ -324,8 +324,7 @@ def build() -> World:
         "firmware_version": "1.0",
         "ocpp_version": "2.0.1",
     }
-    station = objects.create_station(tenant, site, identity=f"CP-{marker}", **known)
-    station = objects.create_station(tenant, site, identity=f"CP-{marker}", evses=2)
+    station = objects.create_station(tenant, site, identity=f"CP-{marker}", evses=2, **known)
     tariff = objects.create_tariff(tenant, name=f"Tariff {marker}")
     of_site = objects.create_tariff(tenant, name=f"Site's {marker}")
     fleet = objects.create_fleet(tenant, name=f"Fleet {marker}")
