@@ -322,7 +322,7 @@ def build() -> World:
         "vendor": "Acme",
         "model": "One",
         "firmware_version": "1.0",
-        "ocpp_version": "2.0.1",
+        "ocpp_version": "2.1",
     }
     station = objects.create_station(tenant, site, identity=f"CP-{marker}", evses=2, **known)
     tariff = objects.create_tariff(tenant, name=f"Tariff {marker}")
