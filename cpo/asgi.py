@@ -16,6 +16,7 @@ from django.urls import re_path
 http = get_asgi_application()
 
 from portal.live import LiveConsumer
+from stations.doors.http import FileDoor
 from stations.ocpp.consumer import StationConsumer
 from stations.ocpp.gateway import lifespan
 
@@ -29,15 +30,17 @@ application = ProtocolTypeRouter(
         ),
     }
 )
-_station = StationConsumer()
+_station, _files = StationConsumer(), FileDoor()
 
 
 async def gateway(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Stations, health and metrics. Routed by hand: identities hold any character, and some double their slashes."""
+    """Stations, their files, health and metrics. Routed by hand: identities hold any character, some double slashes."""
     if scope["type"] == "websocket":
         await _station(scope, receive, send)
     elif scope["type"] == "lifespan":
         await lifespan(scope, receive, send)
+    elif scope["path"].startswith("/files/"):
+        await _files(scope, receive, send)
     elif scope["path"].startswith(("/health/", "/metrics")):
         await http(scope, receive, send)
     else:

@@ -41,6 +41,13 @@ def gateway(options: Options) -> None:
     run(options.host, options.port or 9000)
 
 
+def ftp(options: Options) -> None:
+    """Files of old stations by FTP, and by FTPS on the port after. SIGTERM ends it."""
+    from stations.doors.ftp import run
+
+    run(options.host, options.port or 2121)
+
+
 def worker(options: Options) -> None:
     """Celery tasks. SIGTERM lets the running ones finish."""
     from cpo.celery import app
@@ -68,5 +75,5 @@ def beat(options: Options) -> None:
 
 
 ROLES: Mapping[str, Callable[[Options], None]] = MappingProxyType(
-    {"web": web, "gateway": gateway, "worker": worker, "beat": beat}
+    {"web": web, "gateway": gateway, "worker": worker, "beat": beat, "ftp": ftp}
 )

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from cpo import env, safety
+from cpo import env, safety, storages
 from cpo.databases import databases
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -130,7 +130,7 @@ STATICFILES_FINDERS = [
     "portal.assets.PackageFinder",
 ]
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": storages.files(env.read("FILES_STORAGE_URL")),
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
         if PRODUCTION
@@ -140,6 +140,7 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = not PRODUCTION
 WHITENOISE_AUTOREFRESH = DEBUG
 MEDIA_ROOT = DATA_DIR / "media"
+FILE_UPLOAD_PERMISSIONS = 0o600
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -192,6 +193,12 @@ SPECTACULAR_SETTINGS = {
         "ChargeState": "billing.models.ChargeState",
         "CommandKind": "stations.models.CommandKind",
         "CommandState": "stations.models.CommandState",
+        "CampaignState": "stations.models.CampaignState",
+        "FileProtocol": "stations.models.Protocol",
+        "LogKind": "stations.models.LogKind",
+        "LogState": "stations.models.LogState",
+        "PublicationState": "stations.models.PublicationState",
+        "UpdateState": "stations.models.UpdateState",
         "DerState": "stations.models.DerState",
         "DerType": "stations.models.DerType",
         "LimitSource": "stations.models.LimitSource",
@@ -221,6 +228,20 @@ OCPP_FRAME_BURST = env.read("OCPP_FRAME_BURST")
 OCPP_PING_SECONDS = env.read("OCPP_PING_SECONDS")
 OCPP_CALL_TIMEOUT_SECONDS = env.read("OCPP_CALL_TIMEOUT_SECONDS")
 OCPP_HEARTBEAT_SECONDS = env.read("OCPP_HEARTBEAT_SECONDS")
+FILES_URL = env.read("FILES_URL").rstrip("/")
+FILES_PLAIN_URL = env.read("FILES_PLAIN_URL").rstrip("/")
+FILES_ALLOW_HTTP = not PRODUCTION or bool(FILES_PLAIN_URL)
+FILES_TICKET_HOURS = env.read("FILES_TICKET_HOURS")
+FILES_TRANSFERS = env.read("FILES_TRANSFERS")
+LOG_MAX_MB = env.read("LOG_MAX_MB")
+LOG_PATIENCE_MINUTES = env.read("LOG_PATIENCE_MINUTES")
+LOG_RETENTION_DAYS = env.read("LOG_RETENTION_DAYS")
+FIRMWARE_MAX_MB = env.read("FIRMWARE_MAX_MB")
+FIRMWARE_PATIENCE_MINUTES = env.read("FIRMWARE_PATIENCE_MINUTES")
+FTP_URL, FTPS_URL = env.read("FTP_URL").rstrip("/"), env.read("FTPS_URL").rstrip("/")
+FTP_PASSIVE_PORTS = env.read("FTP_PASSIVE_PORTS")
+FTP_PASSIVE_ADDRESS = env.read("FTP_PASSIVE_ADDRESS")
+FTPS_CERTIFICATE = env.read("FTPS_CERTIFICATE")
 COST_UPDATE_SECONDS = env.read("COST_UPDATE_SECONDS")
 WEB_PAYMENT_PROVIDER = env.read("WEB_PAYMENT_PROVIDER")
 API_REQUESTS_PER_MINUTE = env.read("API_REQUESTS_PER_MINUTE")

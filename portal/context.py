@@ -38,7 +38,15 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 "charging-pile",
                 Permission.STATION_VIEW,
                 "s",
-                ("station", "quarantine", "connect", "command", "orphan", "der"),
+                ("station", "quarantine", "connect", "command", "orphan", "der", "log"),
+            ),
+            Entry(
+                "firmware",
+                gettext_lazy("Firmware"),
+                "cpu",
+                Permission.STATION_VIEW,
+                "w",
+                ("campaign",),
             ),
             Entry("sessions", gettext_lazy("Sessions"), "bolt", Permission.SESSION_VIEW, "c", ("session",)),
             Entry(

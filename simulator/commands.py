@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from simulator import transfer
 from simulator.charging import Charging
 from simulator.clock import read_stamp
 from simulator.connector import Connector, Reservation
@@ -14,6 +16,17 @@ from simulator.local_auth import Entry
 from simulator.profiles import Limit, Period, Profile
 
 Then = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+
+
+def told_firmware(firmware: dict[str, Any]) -> dict[str, Any]:
+    """FirmwareType as `update_firmware` takes it."""
+    return {
+        "location": firmware["location"],
+        "when": firmware["retrieve_date_time"],
+        "signature": firmware.get("signature") or "",
+        "certificate": firmware.get("signing_certificate") or "",
+        "install_at": firmware.get("install_date_time") or "",
+    }
 
 
 class Commands(Charging):
@@ -180,32 +193,97 @@ class Commands(Charging):
                 return "Accepted"
         return "Rejected"
 
-    # -- files: the steps are told, nothing is really transferred
+    # -- files, really moved
 
-    async def update_firmware(self, location: str, when: str, request_id: int | None) -> None:
-        """Download, install, reboot. An address with "bad" in it cannot be reached."""
-        await self.clock.sleep(max(0.0, (read_stamp(when) - self.clock.now()).total_seconds()))
-        steps = (
-            ["Downloading", "DownloadFailed"]
-            if "bad" in location
-            else ["Downloading", "Downloaded", "Installing"]
-        )
-        for step in steps:
-            await self.tell(self.says.firmware_status(step, request_id))
-            await self.clock.sleep(2)
-        if "bad" in location:
+    async def update_firmware(
+        self,
+        location: str,
+        when: str,
+        request_id: int | None,
+        signature: str = "",
+        certificate: str = "",
+        install_at: str = "",
+    ) -> None:
+        """Download, check, install, reboot; the image tells its version in its first line."""
+        await self._until(when)
+        fails = self.quirks.firmware_fails
+        if fails == "silent":
             return
-        major, minor, patch = self.firmware.split(".")
-        self.firmware = f"{major}.{minor}.{int(patch) + 1}"
+        await self._tell_firmware("Downloading", request_id)
+        try:
+            if fails == "download":
+                raise transfer.TransferError("the line broke")
+            content = await transfer.download(location)
+        except transfer.TransferError:
+            await self._tell_firmware("DownloadFailed", request_id)
+            return
+        await self._tell_firmware("Downloaded", request_id)
+        if signature and request_id is not None:
+            good = fails != "signature" and transfer.is_signed_by(content, signature, certificate)
+            await self._tell_firmware("SignatureVerified" if good else "InvalidSignature", request_id)
+            if not good:
+                return
+        if install_at:
+            await self._until(install_at)
+        await self._tell_firmware("Installing", request_id)
+        if fails == "install":
+            await self._tell_firmware("InstallationFailed", request_id)
+            return
+        major, minor, patch = (*self.firmware.split("."), "0", "0")[:3]
+        bumped = f"{major}.{minor}.{int(patch) + 1}" if patch.isdigit() else f"{self.firmware}.1"
+        self.firmware = transfer.version_in(content) or bumped
         await self.reboot(reason="FirmwareUpdate", stop_reason="Reboot")
         await self.until(lambda: self.booted and self.link.connections > self.link.left_at, 120)
-        await self.tell(self.says.firmware_status("Installed", request_id))
+        await self._tell_firmware("Installed", request_id)
 
-    async def upload_log(self, location: str, request_id: int | None) -> None:
+    async def _tell_firmware(self, step: str, request_id: int | None) -> None:
+        self.firmware_step = step
+        await self.tell(self.says.firmware_status(step, request_id))
+        if step in ("Downloading", "Downloaded", "Installing"):
+            await self.clock.sleep(2)
+
+    async def _until(self, when: str) -> None:
+        await self.clock.sleep(max(0.0, (read_stamp(when) - self.clock.now()).total_seconds()))
+
+    async def upload_log(self, location: str, request_id: int | None, name: str = "") -> None:
+        """Upload what the station logged. Its frames are its log."""
+        fails = self.quirks.log_fails
+        if fails == "silent":
+            return
         failure = "UploadFailed" if self.version == "1.6" and request_id is None else "UploadFailure"
-        for step in ("Uploading", failure if "bad" in location else "Uploaded"):
-            await self.tell(self.says.log_status(step, request_id))
-            await self.clock.sleep(1)
+        await self.tell(self.says.log_status("Uploading", request_id))
+        word = "Uploaded"
+        try:
+            if fails == "upload":
+                raise transfer.TransferError("the line broke")
+            if fails != "lie":
+                lines = [f"{self.clock.stamp()} {way} {text}" for way, text in self.frames]
+                content = transfer.packed([f"{self.model} {self.serial} {self.firmware}", *lines])
+                await transfer.upload(location, name or "station.zip", content, form=self.quirks.log_by_form)
+        except transfer.TransferError:
+            word = failure
+        await self.tell(self.says.log_status(word, request_id))
+        await self.clock.sleep(1)
+
+    # -- local controller (2.x)
+
+    async def publish_firmware(self, location: str, checksum: str, request_id: int) -> None:
+        """Fetch an image and offer it to the stations behind; nobody is behind a simulated one."""
+        tell = self.says.publication_status
+        await self.tell(tell("Downloading", request_id))
+        try:
+            content = await transfer.download(location)
+        except transfer.TransferError:
+            await self.tell(tell("DownloadFailed", request_id))
+            return
+        await self.tell(tell("Downloaded", request_id))
+        found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if found != checksum:
+            await self.tell(tell("InvalidChecksum", request_id))
+            return
+        await self.tell(tell("ChecksumVerified", request_id))
+        self.published[checksum] = f"http://{self.serial.lower()}.local/{checksum}"
+        await self.tell(tell("Published", request_id, [self.published[checksum]]))
 
     # -- triggers
 
@@ -232,6 +310,8 @@ class Commands(Charging):
                 return lambda: self._each(numbers, self.report_now)
             case "FirmwareStatusNotification":
                 return lambda: self.tell(says.firmware_status("Idle", None))
+            case "PublishFirmwareStatusNotification" if self.version != "1.6":
+                return lambda: self.tell(says.publication_status("Idle", None))
             case "DiagnosticsStatusNotification" | "LogStatusNotification":
                 return lambda: self.tell(says.log_status("Idle", None))
         return None
@@ -247,4 +327,8 @@ class Commands(Charging):
         await self.tell(self.says.status(self, self.connectors[number]))
 
     firmware: str
+    firmware_step: str = "Idle"
+    model: str
+    serial: str
+    published: dict[str, str]
     _told_station: dict[int, bool]

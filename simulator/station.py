@@ -98,6 +98,7 @@ class SimulatedStation(Paying):
         self.result_errors: deque[tuple[Any, ...]] = deque(maxlen=20)
         self.complaints: deque[Exception] = deque(maxlen=50)
         self.rulings: dict[str, Any] = {}
+        self.published: dict[str, str] = {}  # MD5 of an image that this local controller offers: where
         self.screen = Screen()
         self.streams: dict[int, dict[str, Any]] = {}
         self._waiters: list[asyncio.Future[None]] = []

@@ -14,6 +14,7 @@ from stations.models import (
     Authorization,
     BatterySlot,
     BatterySwap,
+    Campaign,
     ChargingProfile,
     Command,
     CompositeTold,
@@ -23,11 +24,17 @@ from stations.models import (
     DisplayMessage,
     DisplayNotice,
     Evse,
+    FileTicket,
+    FirmwareImage,
+    FirmwarePublication,
+    FirmwareUpdate,
     Frame,
     InstalledCertificate,
     JournalCursor,
     JournalHead,
     LocalList,
+    LogFile,
+    LogRequest,
     OrphanMessage,
     PowerConstraint,
     PrepaidAccount,
@@ -298,6 +305,75 @@ class GatewayProcessAdmin(Viewed):
     list_display = ["name", "started_at", "alive_at"]
     list_filter = ["alive_at"]
     search_fields = ["name"]
+
+
+@admin.register(LogRequest)
+class LogRequestAdmin(Viewed):
+    list_display = ["id", "kind", "station", "tenant", "protocol", "state", "station_word", "created_at"]
+    list_filter = ["state", "kind", "protocol", "tenant"]
+    search_fields = ["station__identity", "origin_label"]
+
+
+@admin.register(LogFile)
+class LogFileAdmin(Viewed):
+    list_display = ["name", "station", "tenant", "size_bytes", "content_type", "protocol", "received_at"]
+    list_filter = ["kind", "content_type", "tenant"]
+    search_fields = ["station__identity", "name", "=sha256"]
+
+
+@admin.register(FileTicket)
+class FileTicketAdmin(Viewed):
+    exclude = ["token_hash"]
+    list_display = [
+        "id",
+        "purpose",
+        "station",
+        "tenant",
+        "files_moved",
+        "bytes_moved",
+        "last_address",
+        "expires_at",
+    ]
+    list_filter = ["purpose", "tenant"]
+    search_fields = ["station__identity", "last_address"]
+
+
+@admin.register(FirmwareImage)
+class FirmwareImageAdmin(Viewed):
+    list_display = ["version", "vendor", "tenant", "size_bytes", "signed_by", "created_by", "created_at"]
+    list_filter = ["vendor", "tenant"]
+    search_fields = ["version", "vendor", "=sha256"]
+
+
+@admin.register(Campaign)
+class CampaignAdmin(Viewed):
+    list_display = ["name", "image", "tenant", "state", "wave", "waves", "created_by", "created_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["name", "image__version"]
+
+
+@admin.register(FirmwareUpdate)
+class FirmwareUpdateAdmin(Viewed):
+    list_display = [
+        "id",
+        "station",
+        "image",
+        "tenant",
+        "state",
+        "blocked_by",
+        "reason",
+        "attempts",
+        "changed_at",
+    ]
+    list_filter = ["state", "blocked_by", "tenant"]
+    search_fields = ["station__identity", "image__version", "reason"]
+
+
+@admin.register(FirmwarePublication)
+class FirmwarePublicationAdmin(Viewed):
+    list_display = ["id", "station", "image", "tenant", "state", "station_word", "created_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["station__identity", "image__version"]
 
 
 @admin.register(DisplayNotice)

@@ -1,7 +1,7 @@
 -- What the gateway may do before, or without, entering a tenant.
 
-GRANT SELECT ON tenants_tenant, stations_station, stations_command, stations_journalhead, stations_journalcursor
-    TO $prefix_resolver;
+GRANT SELECT ON tenants_tenant, stations_station, stations_command, stations_journalhead, stations_journalcursor,
+    stations_fileticket TO $prefix_resolver;
 GRANT SELECT, UPDATE (last_seen_at, online, gateway, online_changed_at) ON stations_station TO $prefix_ingest;
 GRANT SELECT, INSERT ON stations_frame TO $prefix_ingest;
 GRANT SELECT, INSERT, UPDATE ON stations_journalhead TO $prefix_ingest;
@@ -13,7 +13,7 @@ DECLARE
     entry record;
 BEGIN
     FOR entry IN SELECT * FROM (VALUES
-        ('stations_station', 'resolver', 'SELECT'), ('stations_command', 'resolver', 'SELECT'),
+        ('stations_station', 'resolver', 'SELECT'), ('stations_fileticket', 'resolver', 'SELECT'), ('stations_command', 'resolver', 'SELECT'),
         ('stations_journalhead', 'resolver', 'SELECT'), ('stations_journalcursor', 'resolver', 'SELECT'),
         ('stations_station', 'ingest', 'ALL'), ('stations_frame', 'ingest', 'ALL'),
         ('stations_journalhead', 'ingest', 'ALL'), ('stations_journalcursor', 'ingest', 'SELECT')) AS list(tbl, role, verb)
@@ -88,6 +88,15 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
     WHERE t.suspended AND s.online AND s.gateway = wanted_gateway
 $$;
 
+-- The leave to move a file, by the hash of the secret in its address, as long as its tenant and its time last.
+CREATE OR REPLACE FUNCTION stations_file_ticket(wanted text) RETURNS TABLE (tenant_id bigint, ticket_id bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT f.tenant_id, f.id FROM stations_fileticket f
+    JOIN tenants_tenant t ON t.id = f.tenant_id AND NOT t.suspended
+    JOIN stations_station s ON s.tenant_id = f.tenant_id AND s.id = f.station_id AND s.archived_at IS NULL
+    WHERE f.token_hash = wanted AND f.expires_at > now()
+$$;
+
 -- Tenants and gateways whose journal has frames that wait to be applied.
 CREATE OR REPLACE FUNCTION stations_journal_waiting()
 RETURNS TABLE (tenant_id bigint, gateway varchar)
@@ -98,6 +107,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
 $$;
 
 ALTER FUNCTION stations_find(json) OWNER TO $prefix_resolver;
+ALTER FUNCTION stations_file_ticket(text) OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_waiting_commands(text) OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_held_by(text) OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_unwelcome(text) OWNER TO $prefix_resolver;
@@ -105,12 +115,12 @@ ALTER FUNCTION stations_journal_waiting() OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_ingest_frames(text, json) OWNER TO $prefix_ingest;
 ALTER FUNCTION stations_seen(text, json) OWNER TO $prefix_ingest;
 REVOKE ALL ON FUNCTION stations_find(json), stations_waiting_commands(text), stations_held_by(text),
-    stations_unwelcome(text), stations_journal_waiting(),
+    stations_unwelcome(text), stations_journal_waiting(), stations_file_ticket(text),
     stations_ingest_frames(text, json), stations_seen(text, json) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION stations_find(json), stations_waiting_commands(text), stations_held_by(text),
-    stations_unwelcome(text), stations_journal_waiting(),
+    stations_unwelcome(text), stations_journal_waiting(), stations_file_ticket(text),
     stations_ingest_frames(text, json), stations_seen(text, json) TO $prefix_gateway;
-GRANT EXECUTE ON FUNCTION stations_find(json), stations_journal_waiting() TO $prefix_app;
+GRANT EXECUTE ON FUNCTION stations_find(json), stations_journal_waiting(), stations_file_ticket(text) TO $prefix_app;
 
 -- Partitions: frames by day, readings by month. Owned by the owner, for only it may create and drop tables.
 CREATE OR REPLACE FUNCTION stations_make_partition(parent text, lower_bound timestamptz, upper_bound timestamptz,

@@ -239,6 +239,62 @@ class VariablesTold:
 
 
 @dataclass(frozen=True, slots=True)
+class LogNotice:
+    """How an upload goes. `status`: idle | uploading | uploaded | failed | replaced; `word` as told.
+
+    `number` is that of the request; None where the version tells none: the newest open request is meant.
+    """
+
+    station_id: int
+    received_at: datetime
+    status: str
+    word: str
+    number: int | None = None
+    info: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogAnswered:
+    """The answer to a request for a log. `nothing`: there is no such log; `replaces`: another upload was dropped."""
+
+    station_id: int
+    received_at: datetime
+    command_id: int
+    file_name: str = ""
+    nothing: bool = False
+    replaces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwareNotice:
+    """How an update goes.
+
+    `status`: idle | scheduled | downloading | paused | downloaded | verified | installing | rebooting | installed |
+    download_failed | install_failed | bad_signature; `word` as told; `number` as in LogNotice.
+    """
+
+    station_id: int
+    received_at: datetime
+    status: str
+    word: str
+    number: int | None = None
+    info: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationNotice:
+    """How a local controller gets on with publishing. `status`: idle | downloading | published | failed."""
+
+    station_id: int
+    received_at: datetime
+    status: str
+    word: str
+    number: int | None = None
+    locations: tuple[str, ...] = ()
+    info: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DisplayTold:
     """A message as the station says it shows it. `contents` as in models.DisplayNotice; words are models' values."""
 

@@ -25,6 +25,7 @@ from stations.services import (
     station_tariffs,
     web_payments,
 )
+from stations.services.files import campaigns, logs, store, tickets
 from tenants.context import tenant_scope
 from tenants.models import Tenant
 
@@ -90,6 +91,26 @@ def take_offline_orphans() -> int:
     return _for_each_tenant(
         "offline", lambda tenant_id: connections.take_offline_orphans(tenant_id=tenant_id)
     )
+
+
+@shared_task
+def advance_firmware() -> int:
+    """Updates and campaigns go on: orders, waves, ends."""
+    return _for_each_tenant("firmware", lambda tenant_id: campaigns.advance(tenant_id=tenant_id))
+
+
+@shared_task
+def give_up_logs() -> int:
+    """Logs that never came."""
+    return _for_each_tenant("logs", lambda tenant_id: logs.give_up(tenant_id=tenant_id))
+
+
+@shared_task
+def drop_files() -> int:
+    """Logs past LOG_RETENTION_DAYS, tickets that are no good, and what uploads left behind that broke off."""
+    store.sweep_spool()
+    _for_each_tenant("tickets", lambda tenant_id: tickets.purge(tenant_id=tenant_id))
+    return _for_each_tenant("files", lambda tenant_id: logs.drop_old(tenant_id=tenant_id))
 
 
 def _partitions(statement: str, *values: int) -> int:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
-from django.db.models import Case, CharField, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, CharField, F, Model, OuterRef, Prefetch, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
-from stations.models import Connector, ConnectorStatus, Reservation, Session, SessionState, Station
+from stations.models import (
+    Connector,
+    ConnectorStatus,
+    FirmwarePublication,
+    FirmwareUpdate,
+    LogFile,
+    LogRequest,
+    Reservation,
+    Session,
+    SessionState,
+    Station,
+)
 from tenants.permissions import Actor
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
 
 OFFLINE = "offline"
+Row = TypeVar("Row", bound=Model)
 
 
 class Effective(TypedDict):
@@ -73,6 +85,26 @@ def sessions(tenant_id: int, actor: Actor) -> QuerySet[Session]:
     if actor.driver_ids is not None:
         found = found.filter(driver_id__in=actor.driver_ids)
     return found
+
+
+def logs(tenant_id: int, actor: Actor) -> QuerySet[LogRequest]:
+    return _at_sites(LogRequest.objects.filter(tenant_id=tenant_id), actor)
+
+
+def log_files(tenant_id: int, actor: Actor) -> QuerySet[LogFile]:
+    return _at_sites(LogFile.objects.filter(tenant_id=tenant_id), actor)
+
+
+def updates(tenant_id: int, actor: Actor) -> QuerySet[FirmwareUpdate]:
+    return _at_sites(FirmwareUpdate.objects.filter(tenant_id=tenant_id), actor)
+
+
+def publications(tenant_id: int, actor: Actor) -> QuerySet[FirmwarePublication]:
+    return _at_sites(FirmwarePublication.objects.filter(tenant_id=tenant_id), actor)
+
+
+def _at_sites(rows: QuerySet[Row], actor: Actor) -> QuerySet[Row]:
+    return rows if actor.site_ids is None else rows.filter(station__site_id__in=actor.site_ids)
 
 
 def reservations(tenant_id: int, actor: Actor) -> QuerySet[Reservation]:

@@ -3,6 +3,7 @@ not fail for the sake of another."""
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -10,13 +11,28 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.x509.oid import NameOID
 
 from billing.models import Tariff
 from fleets.models import Driver, Fleet, Token, Vehicle
-from stations.models import Command, Connector, ConnectorStatus, Evse, Reservation, Session, Station
+from stations.models import (
+    Command,
+    Connector,
+    ConnectorStatus,
+    Evse,
+    FirmwareImage,
+    Reservation,
+    Session,
+    Station,
+)
+from stations.services.files import images, store
 from stations.services.stations import password_hash
 from tenants.context import tenant_scope
 from tenants.models import Site, Tenant
+from tenants.permissions import system
 
 STATION_PASSWORD = "station-password-1234"
 ELEMENTS = [
@@ -137,6 +153,53 @@ def create_session(tenant: Tenant, station: Station, **values: Any) -> Session:
             "meter_start_wh": Decimal(1000),
         }
         return Session.objects.create(tenant=tenant, station=station, **(defaults | values))
+
+
+def create_image(tenant: Tenant, *, content: bytes = b"firmware " * 1000, **values: Any) -> FirmwareImage:
+    """An image whose file is in the storage."""
+    given = {"vendor": "Acme", "version": "2.0.0"} | values
+    signature, certificate = given.pop("signature", ""), given.pop("certificate", "")
+    spooled = store.spool(10_000_000)
+    spooled.write(content)
+    with tenant_scope(tenant.pk):
+        image = images.create(tenant_id=tenant.pk, actor=system("tests"), **given)
+        return images.attach(
+            image=image, spooled=spooled, name=f"acme-{image.version}.bin", actor=system("tests"),
+            signature=signature, certificate=certificate,
+        )  # fmt: skip
+
+
+def signed_by_maker(content: bytes, scheme: str) -> tuple[str, str]:
+    """(signature in base64, certificate in PEM) by a maker of firmware."""
+    key: Any = (
+        ec.generate_private_key(ec.SECP256R1())
+        if scheme == "ECDSA"
+        else rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    )
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Acme Firmware")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=30))
+        .sign(key, hashes.SHA256())
+    )
+    if scheme == "ECDSA":
+        raw = key.sign(content, ec.ECDSA(hashes.SHA256()))
+    elif scheme == "RSA-PSS":
+        raw = key.sign(content, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
+    else:
+        raw = key.sign(content, padding.PKCS1v15(), hashes.SHA256())
+    return base64.b64encode(raw).decode(), certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def signature(content: bytes) -> dict[str, str]:
+    """As a form or a REST call gives it."""
+    text, certificate = signed_by_maker(content, "ECDSA")
+    return {"signature": text, "certificate": certificate}
 
 
 @pytest.fixture

@@ -13,6 +13,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+
 from billing.models import Charge, SiteTariff, Tariff
 from fleets.models import Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
 from stations.models import (
@@ -20,6 +23,7 @@ from stations.models import (
     Authorization,
     BatterySlot,
     BatterySwap,
+    Campaign,
     ChargingProfile,
     Command,
     CompositeTold,
@@ -28,11 +32,17 @@ from stations.models import (
     DisplayMessage,
     DisplayNotice,
     Evse,
+    FileTicket,
+    FirmwareImage,
+    FirmwarePublication,
+    FirmwareUpdate,
     Frame,
     InstalledCertificate,
     JournalCursor,
     JournalHead,
     LocalList,
+    LogFile,
+    LogRequest,
     OrphanMessage,
     PowerConstraint,
     PrepaidAccount,
@@ -98,6 +108,13 @@ class World:
     member: Membership
     key: ApiKey
     webhook: Webhook
+    image: FirmwareImage
+    new_image: FirmwareImage
+    campaign: Campaign
+    update: FirmwareUpdate
+    publication: FirmwarePublication
+    log: LogRequest
+    log_file: LogFile
     profile: ChargingProfile
     constraint: PowerConstraint
     der: DerControl
@@ -141,6 +158,13 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "member_id": lambda world: world.member.pk,
     "key_id": lambda world: world.key.pk,
     "webhook_id": lambda world: world.webhook.pk,
+    "image_id": lambda world: world.image.pk,
+    "new_image_id": lambda world: world.new_image.pk,
+    "campaign_id": lambda world: world.campaign.pk,
+    "update_id": lambda world: world.update.pk,
+    "publication_id": lambda world: world.publication.pk,
+    "log_id": lambda world: world.log.pk,
+    "log_file_id": lambda world: world.log_file.pk,
     "profile_id": lambda world: world.profile.pk,
     "constraint_id": lambda world: world.constraint.pk,
     "der_id": lambda world: world.der.pk,
@@ -169,6 +193,18 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("POST", "stations"): lambda world: {"identity": "NEW-1", "site_id": world.site.pk},
     ("PATCH", "stations/<int:station_id>"): lambda world: {"name": "Renamed"},
     ("POST", "stations/<int:station_id>/commands"): lambda world: {"kind": "reset", "arguments": {}},
+    ("POST", "stations/<int:station_id>/logs"): lambda world: {"kind": "security"},
+    ("PATCH", "logs/<int:log_id>"): lambda world: {"state": "cancelled"},
+    ("POST", "firmware"): lambda world: {"vendor": "Acme", "version": "9.9"},
+    ("PATCH", "firmware/<int:image_id>"): lambda world: {"notes": "Better"},
+    ("PUT", "firmware/<int:new_image_id>/file"): lambda world: {"any": "bytes"},
+    ("PUT", "firmware/<int:image_id>/signature"): lambda world: objects.signature(b"firmware"),
+    ("POST", "stations/<int:station_id>/updates"): lambda world: {"image_id": world.image.pk},
+    ("PATCH", "updates/<int:update_id>"): lambda world: {"state": "cancelled"},
+    ("POST", "campaigns"): lambda world: {"name": "New campaign", "image_id": world.image.pk},
+    ("POST", "campaigns/preview"): lambda world: {"image_id": world.image.pk},
+    ("PATCH", "campaigns/<int:campaign_id>"): lambda world: {"state": "paused"},
+    ("POST", "publications"): lambda world: {"image_id": world.image.pk, "station_id": world.station.pk},
     ("POST", "stations/<int:station_id>/limits"): lambda world: {"evse": 0, "amps": 10},
     ("POST", "stations/<int:station_id>/limits/daily"): lambda world: {
         "evse": 1,
@@ -258,6 +294,11 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
     "sessions/<int:running_id>/priority/": lambda world: {"active": "yes"},
     "sessions/<int:running_id>/transfer/": lambda world: {"transfers": "AC_BPT"},
     "stations/<int:station_id>/commands/send/": lambda world: {"kind": "clear_cache"},
+    "stations/<int:station_id>/files/fetch/": lambda world: {"kind": "diagnostics", "hours": "24"},
+    "stations/<int:station_id>/files/update/": lambda world: {"image_id": world.image.pk, "when": "idle"},
+    "firmware/<int:image_id>/sign/": lambda world: objects.signature(b"firmware"),
+    "firmware/<int:image_id>/publish/": lambda world: {"station": world.station.pk},
+    "campaigns/<int:campaign_id>/turn/": lambda world: {"verb": "pause"},
     "stations/<int:station_id>/access/reserve/": lambda world: {
         "place": "evse:1",
         "token_uid": "04AB12CD",
@@ -277,7 +318,13 @@ def build() -> World:
     owner = people.make_user("Olga Owner")
     people.join(owner, tenant, "owner")
     site = objects.create_site(tenant, name=f"Site {marker}")
-    station = objects.create_station(tenant, site, identity=f"CP-{marker}", evses=2)
+    known: dict[str, Any] = {
+        "vendor": "Acme",
+        "model": "One",
+        "firmware_version": "1.0",
+        "ocpp_version": "2.1",
+    }
+    station = objects.create_station(tenant, site, identity=f"CP-{marker}", evses=2, **known)
     tariff = objects.create_tariff(tenant, name=f"Tariff {marker}")
     of_site = objects.create_tariff(tenant, name=f"Site's {marker}")
     fleet = objects.create_fleet(tenant, name=f"Fleet {marker}")
@@ -291,6 +338,7 @@ def build() -> World:
         _links(tenant, member, site, fleet, token, marker)
         _history(tenant, station, session, of_site, marker)
         rows = _rows(tenant, site, station, driver, marker)
+        rows |= _files(tenant, site, station, marker)
         rows["delivery"] = _delivery(tenant, rows["webhook"], site, marker)
         vehicle = Vehicle.objects.create(tenant=tenant, plate=marker, fleet=None)
     return World(
@@ -402,6 +450,39 @@ def _rows(tenant: Tenant, site: Site, station: Station, driver: Driver, marker: 
             tenant, station, driver=driver, by_driver=True, asked_by=marker
         ),
     }
+
+
+def _files(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str, Any]:
+    """Logs and firmware. The image is one that nobody was to get yet; the update waits at another station."""
+    now = datetime.now(UTC)
+    image = objects.create_image(tenant, version=f"2.0-{marker}", content=b"firmware")
+    sent = objects.create_image(tenant, version=f"1.9-{marker}", content=b"older")
+    new_image = FirmwareImage.objects.create(
+        tenant=tenant, vendor="Acme", version=f"3.0-{marker}", created_by="Olga"
+    )
+    campaign = Campaign.objects.create(tenant=tenant, name=marker, image=sent, created_by="Olga")
+    other = objects.create_station(tenant, site, identity=f"CPF-{marker}")
+    update = FirmwareUpdate.objects.create(
+        tenant=tenant, station=other, image=sent, campaign=campaign, origin_label=marker
+    )
+    publication = FirmwarePublication.objects.create(
+        tenant=tenant, station=station, image=sent, state="published", origin_label=marker
+    )
+    log = LogRequest.objects.create(
+        tenant=tenant, station=station, protocol="https", origin_label=marker, since=now, deadline_at=now
+    )
+    stored = default_storage.save(f"{tenant.pk}/logs/{marker}", ContentFile(marker.encode()))
+    log_file = LogFile.objects.create(
+        tenant=tenant, station=station, request=log, kind="diagnostics", name=f"{marker}.log", storage_name=stored,
+        size_bytes=len(marker), sha256="0" * 64, content_type="text/plain", protocol="https", received_at=now,
+    )  # fmt: skip
+    FileTicket.objects.create(
+        tenant=tenant, station=station, purpose="log", token_hash=marker, log_request=log, expires_at=now
+    )
+    return {
+        "image": image, "new_image": new_image, "campaign": campaign, "update": update,
+        "publication": publication, "log": log, "log_file": log_file,
+    }  # fmt: skip
 
 
 def _drivers(

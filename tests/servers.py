@@ -67,7 +67,7 @@ class Roles:
 
     def start(self, name: str, *options: str, port: int = 0, env: Mapping[str, str] | None = None) -> Role:
         """Start `serve NAME` on this worker's database and wait until it is ready. `env` adds settings."""
-        listens = name in ("web", "gateway")
+        listens = name in ("web", "gateway", "ftp")
         port = port or (ports.any_free() if listens else 0)
         command = [sys.executable, "manage.py", "serve", name, *options]
         command += ["--port", str(port)] if listens else []
@@ -102,6 +102,8 @@ def _answers(role: Role) -> bool:
     """Whether it serves; a role that answers `/health/ready` must say yes there."""
     try:
         socket.create_connection(("127.0.0.1", role.port), timeout=1).close()
+        if role.name == "ftp":
+            return True
         with urllib.request.urlopen(f"{role.url}/health/ready", timeout=5) as answer:
             return bool(answer.status == 200)
     except urllib.error.HTTPError as error:

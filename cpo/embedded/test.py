@@ -112,6 +112,7 @@ def _environment(
         mode="test", secrets=secrets, database_url=postgres.url, redis_url=redis.url, places=where
     )
     return env | {
+        "FILES_URL": "http://files.test",  # told to stations; tests put a gateway's own address in its place
         "VOLTYARD_TEST_RUN": str(run.records),
         "VOLTYARD_TEST_SERVERS": str(run.servers),
         "VOLTYARD_TEST_PROGRAMS": str(where.servers),

@@ -170,6 +170,9 @@ def audit_action(action: str) -> str:
         "charge": _("Charge"),
         "vehicle": _("Vehicle"),
         "webhook": _("Webhook"),
+        "firmware": _("Firmware"),
+        "campaign": _("Campaign"),
+        "log": _("Log"),
     }
     verbs = {
         "create": _("created"),
@@ -192,6 +195,15 @@ def audit_action(action: str) -> str:
         "release": _("released for billing"),
         "import": _("imported"),
         "secret": _("new secret"),
+        "upload": _("uploaded"),
+        "sign": _("signed"),
+        "update": _("update ordered"),
+        "cancel": _("cancelled"),
+        "retry": _("tried again"),
+        "download": _("downloaded"),
+        "start": _("started"),
+        "pause": _("paused"),
+        "resume": _("resumed"),
     }
     if action == "command.cancel":
         return _("Command taken back")

@@ -8,6 +8,7 @@ from ocpp.routing import on
 from ocpp.v16 import call_result
 from ocpp.v16.enums import Action
 
+from simulator.commands import told_firmware
 from simulator.v16.core import Answers
 
 
@@ -19,19 +20,19 @@ class Extras(Answers):
 
     @on(Action.signed_update_firmware)
     def on_signed_update_firmware(self, request_id: int, firmware: dict[str, Any], **_: Any) -> Any:
-        location, when = firmware["location"], firmware["retrieve_date_time"]
-        self.then(lambda: self.station.update_firmware(location, when, request_id))
+        self.then(lambda: self.station.update_firmware(request_id=request_id, **told_firmware(firmware)))
         return call_result.SignedUpdateFirmware("Accepted")
 
     @on(Action.get_diagnostics)
     def on_get_diagnostics(self, location: str, **_: Any) -> Any:
-        self.then(lambda: self.station.upload_log(location, None))
-        return call_result.GetDiagnostics(file_name=f"{self.station.serial}-diagnostics.zip")
+        name = f"{self.station.serial}-diagnostics.zip"
+        self.then(lambda: self.station.upload_log(location, None, name))
+        return call_result.GetDiagnostics(file_name=name)
 
     @on(Action.get_log)
     def on_get_log(self, log: dict[str, Any], log_type: str, request_id: int, **_: Any) -> Any:
-        self.then(lambda: self.station.upload_log(log["remote_location"], request_id))
         name = f"{self.station.serial}-{log_type}.zip"
+        self.then(lambda: self.station.upload_log(log["remote_location"], request_id, name))
         return call_result.GetLog("Accepted", filename=name)
 
     @on(Action.get_installed_certificate_ids)

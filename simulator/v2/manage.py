@@ -8,6 +8,7 @@ from ocpp.routing import on
 from ocpp.v21.enums import Action as Action21
 from ocpp.v201.enums import Action
 
+from simulator.commands import told_firmware
 from simulator.v2.charge import Answers
 
 
@@ -68,14 +69,24 @@ class Manage(Answers):
 
     @on(Action.update_firmware)
     def on_update_firmware(self, request_id: int, firmware: dict[str, Any], **_: Any) -> Any:
-        location, when = firmware["location"], firmware["retrieve_date_time"]
-        self.then(lambda: self.station.update_firmware(location, when, request_id))
+        self.then(lambda: self.station.update_firmware(request_id=request_id, **told_firmware(firmware)))
         return self.call_result.UpdateFirmware(status="Accepted")
 
     @on(Action.get_log)
     def on_get_log(self, log: dict[str, Any], log_type: str, request_id: int, **_: Any) -> Any:
-        self.then(lambda: self.station.upload_log(log["remote_location"], request_id))
-        return self.call_result.GetLog(status="Accepted", filename=f"{self.station.serial}-{log_type}.zip")
+        name = f"{self.station.serial}-{log_type}.zip"
+        self.then(lambda: self.station.upload_log(log["remote_location"], request_id, name))
+        return self.call_result.GetLog(status="Accepted", filename=name)
+
+    @on(Action.publish_firmware)
+    def on_publish_firmware(self, location: str, checksum: str, request_id: int, **_: Any) -> Any:
+        self.then(lambda: self.station.publish_firmware(location, checksum, request_id))
+        return self.call_result.PublishFirmware(status="Accepted")
+
+    @on(Action.unpublish_firmware)
+    def on_unpublish_firmware(self, checksum: str, **_: Any) -> Any:
+        known = self.station.published.pop(checksum, None)
+        return self.call_result.UnpublishFirmware(status="Unpublished" if known else "NoFirmware")
 
     @on(Action.set_variable_monitoring)
     def on_set_variable_monitoring(self, set_monitoring_data: list[dict[str, Any]], **_: Any) -> Any:

@@ -263,6 +263,13 @@ class Says2:
     def firmware_status(self, status: str, request_id: int | None) -> Any:
         return self.call.FirmwareStatusNotification(status=status, request_id=request_id)
 
+    def publication_status(
+        self, status: str, request_id: int | None, location: list[str] | None = None
+    ) -> Any:
+        return self.call.PublishFirmwareStatusNotification(
+            status=status, location=location, request_id=request_id
+        )
+
     def log_status(self, status: str, request_id: int | None) -> Any:
         return self.call.LogStatusNotification(status=status, request_id=request_id)
 

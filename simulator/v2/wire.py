@@ -25,11 +25,10 @@ REFUSALS_201: dict[str, dict[str, Any]] = {
     "GetInstalledCertificateIds": {"status": "NotFound"},
     "GetMonitoringReport": {"status": "EmptyResultSet"},
     "InstallCertificate": {"status": "Rejected"},
-    "PublishFirmware": {"status": "Rejected"},
+    "SetDisplayMessage": {"status": "NotSupportedMessageFormat"},
     "SetMonitoringBase": {"status": "NotSupported"},
     "SetMonitoringLevel": {"status": "Rejected"},
     "SetNetworkProfile": {"status": "Rejected"},
-    "UnpublishFirmware": {"status": "NoFirmware"},
 }
 REFUSALS_21 = REFUSALS_201 | {}
 

@@ -36,6 +36,22 @@ from stations.api.displays import (
     StationMessages,
 )
 from stations.api.events import ConnectionList, EventList
+from stations.api.firmware import (
+    CampaignList,
+    CampaignOne,
+    CampaignPreview,
+    CampaignRetry,
+    ImageContent,
+    ImageFile,
+    ImageList,
+    ImageOne,
+    ImageSignature,
+    PublicationList,
+    PublicationOne,
+    StationUpdates,
+    UpdateList,
+    UpdateOne,
+)
 from stations.api.frames import FrameExport, FrameList
 from stations.api.limits import (
     ConstraintClear,
@@ -51,6 +67,14 @@ from stations.api.limits import (
     StationDynamic,
     StationLimits,
     StationProfiles,
+)
+from stations.api.logs import (
+    LogFileContent,
+    LogFileList,
+    LogFileOne,
+    LogList,
+    LogOne,
+    StationLogs,
 )
 from stations.api.orphans import OrphanApply, OrphanList, OrphanOne, OrphanSessions
 from stations.api.payments import (
@@ -110,6 +134,26 @@ urlpatterns = [
     path("commands", CommandList.as_view(), name="commands"),
     path("commands/<int:command_id>", CommandOne.as_view(), name="command"),
     path("commands/<int:command_id>/cancel", CommandCancel.as_view(), name="command-cancel"),
+    path("stations/<int:station_id>/logs", StationLogs.as_view(), name="station-logs"),
+    path("logs", LogList.as_view(), name="logs"),
+    path("logs/<int:log_id>", LogOne.as_view(), name="log"),
+    path("log-files", LogFileList.as_view(), name="log-files"),
+    path("log-files/<int:log_file_id>", LogFileOne.as_view(), name="log-file"),
+    path("log-files/<int:log_file_id>/content", LogFileContent.as_view(), name="log-file-content"),
+    path("firmware", ImageList.as_view(), name="firmware-images"),
+    path("firmware/<int:image_id>", ImageOne.as_view(), name="firmware-image"),
+    path("firmware/<int:new_image_id>/file", ImageFile.as_view(), name="firmware-file"),
+    path("firmware/<int:image_id>/signature", ImageSignature.as_view(), name="firmware-signature"),
+    path("firmware/<int:image_id>/content", ImageContent.as_view(), name="firmware-content"),
+    path("stations/<int:station_id>/updates", StationUpdates.as_view(), name="station-updates"),
+    path("updates", UpdateList.as_view(), name="updates"),
+    path("updates/<int:update_id>", UpdateOne.as_view(), name="update"),
+    path("campaigns", CampaignList.as_view(), name="campaigns"),
+    path("campaigns/preview", CampaignPreview.as_view(), name="campaign-preview"),
+    path("campaigns/<int:campaign_id>", CampaignOne.as_view(), name="campaign"),
+    path("campaigns/<int:campaign_id>/retry", CampaignRetry.as_view(), name="campaign-retry"),
+    path("publications", PublicationList.as_view(), name="publications"),
+    path("publications/<int:publication_id>", PublicationOne.as_view(), name="publication"),
     path("quarantine", QuarantineList.as_view(), name="quarantine"),
     path("quarantine/<int:quarantined_id>", QuarantineOne.as_view(), name="quarantined"),
     path("quarantine/<int:quarantined_id>/adopt", QuarantineAdopt.as_view(), name="quarantined-adopt"),

@@ -22,6 +22,13 @@ class CommandKind(models.TextChoices):
     TRIGGER = "trigger", _("Ask for a message")
     CLEAR_CACHE = "clear_cache", _("Clear the authorisation cache")
     DATA_TRANSFER = "data_transfer", _("Vendor message")
+    EXTENDED_TRIGGER = "extended_trigger", _("Ask for a message (security extension)")
+    FETCH_DIAGNOSTICS = "fetch_diagnostics", _("Upload diagnostics")
+    FETCH_LOG = "fetch_log", _("Upload a log")
+    UPDATE_FIRMWARE = "update_firmware", _("Update firmware")
+    UPDATE_SIGNED_FIRMWARE = "update_signed_firmware", _("Update signed firmware")
+    PUBLISH_FIRMWARE = "publish_firmware", _("Publish firmware")
+    UNPUBLISH_FIRMWARE = "unpublish_firmware", _("Withdraw published firmware")
     SHOW_MESSAGE = "show_message", _("Show a message")
     READ_MESSAGES = "read_messages", _("List messages on the display")
     CLEAR_MESSAGE = "clear_message", _("Take a message off")
@@ -57,6 +64,11 @@ class CommandKind(models.TextChoices):
 # Kinds that not every version can say, with those that can; tests hold it against the versions' tables.
 ONLY_IN: dict[str, tuple[str, ...]] = {
     CommandKind.READ_REPORT: ("2.0.1", "2.1"),
+    CommandKind.EXTENDED_TRIGGER: ("1.6",),
+    CommandKind.FETCH_DIAGNOSTICS: ("1.6",),
+    CommandKind.UPDATE_SIGNED_FIRMWARE: ("1.6",),
+    CommandKind.PUBLISH_FIRMWARE: ("2.0.1", "2.1"),
+    CommandKind.UNPUBLISH_FIRMWARE: ("2.0.1", "2.1"),
     CommandKind.SHOW_MESSAGE: ("2.0.1", "2.1"),
     CommandKind.READ_MESSAGES: ("2.0.1", "2.1"),
     CommandKind.CLEAR_MESSAGE: ("2.0.1", "2.1"),

@@ -11,9 +11,13 @@ from stations.neutral import (
     CertificateTaken,
     DisplaysTold,
     EventReport,
+    FirmwareNotice,
     ListAnswered,
     ListVersionTold,
+    LogAnswered,
+    LogNotice,
     MeterReport,
+    PublicationNotice,
     ReservationAnswered,
     ReservationTold,
     StatusReport,
@@ -48,6 +52,7 @@ from stations.services import (
     swaps,
     trust,
 )
+from stations.services.files import logs, publications, updates
 
 # In this order; each verb gets all reports of its kind in the order told.
 RECORDERS: dict[type, Callable[..., Any]] = {
@@ -55,6 +60,10 @@ RECORDERS: dict[type, Callable[..., Any]] = {
     StatusReport: connectors.record_status,
     EventReport: events.record,
     VariablesTold: devices.record,
+    LogAnswered: logs.record_answers,
+    LogNotice: logs.record_notices,
+    FirmwareNotice: updates.record_notices,
+    PublicationNotice: publications.record_notices,
     ProfilesTold: profiles.record_reports,
     CompositeAnswered: profiles.record_composites,
     LimitTold: constraints.record,

@@ -21,7 +21,7 @@ def booted(answer: boot.BootAnswer, asked: Asked) -> Payload:
     }
 
 
-FAILURES = ("Failed", "Error", "Rejected", "Invalid", "Denied", "NotSupported")
+FAILURES = ("Fail", "BadMessage", "Error", "Rejected", "Invalid", "Denied", "NotSupported")
 
 
 def notice(kind: str, words: str) -> Any:

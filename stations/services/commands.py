@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -28,7 +29,13 @@ NEEDS = {
     CommandKind.INSTALL_CERTIFICATE: Permission.STATION_CONFIGURE,
     CommandKind.DELETE_CERTIFICATE: Permission.STATION_CONFIGURE,
     CommandKind.SEND_CERTIFICATE: Permission.STATION_CONFIGURE,
+    CommandKind.UPDATE_FIRMWARE: Permission.STATION_CONFIGURE,
+    CommandKind.UPDATE_SIGNED_FIRMWARE: Permission.STATION_CONFIGURE,
+    CommandKind.PUBLISH_FIRMWARE: Permission.STATION_CONFIGURE,
+    CommandKind.UNPUBLISH_FIRMWARE: Permission.STATION_CONFIGURE,
 }
+# What opens a door inside an address: a password before the host, or the secret of a file's address of ours.
+_OPENS = re.compile(r"(://[^/@:\s]+:)[^/@\s]+(?=@)|(/files/)[0-9a-f]{32}")
 # Sent by the minute to every station that charges: the session says what was shown, the audit is for what people do.
 UNAUDITED = (CommandKind.TELL_COST, CommandKind.TELL_PRICE)
 SECRET_NAMES = ("password", "authorizationkey", "secret")
@@ -41,30 +48,39 @@ def is_secret(name: str) -> bool:
     return any(word in name.lower() for word in SECRET_NAMES)
 
 
-def _with_secrets(arguments: Any, replace: Callable[[Any], Any]) -> Any:
-    """The arguments with each value that a secret-looking name goes with replaced.
+def _with_secrets(
+    arguments: Any, replace: Callable[[Any], Any], opener: Callable[[str], Any] | None = None
+) -> Any:
+    """The arguments with each value that a secret-looking name goes with replaced, and each text that opens a door.
 
     Names stand beside their values: 1.6 {"key", "value"}, 2.x {"variable": {"name"}, "attributeValue"}, ours {"name",
     "value"}.
     """
+    opener = opener or replace
     if isinstance(arguments, dict):
+        if arguments.keys() == {"sealed"}:
+            return replace(arguments)
         variable = arguments.get("variable")
         inner = variable.get("name") if isinstance(variable, dict) else None
         hides = is_secret(str(arguments.get("name") or arguments.get("key") or inner or ""))
         return {
             key: replace(value)
             if is_secret(key) or (hides and key in ("value", "attributeValue"))
-            else _with_secrets(value, replace)
+            else _with_secrets(value, replace, opener)
             for key, value in arguments.items()
         }
     if isinstance(arguments, list):
-        return [_with_secrets(part, replace) for part in arguments]
-    return arguments
+        return [_with_secrets(part, replace, opener) for part in arguments]
+    return opener(arguments) if isinstance(arguments, str) and _OPENS.search(arguments) else arguments
 
 
 def masked(arguments: Any) -> Any:
-    """For logs, frames, answers and the audit."""
-    return _with_secrets(arguments, lambda value: "***")
+    """For logs, frames, answers and the audit. Of an address only what opens it is hidden."""
+
+    def partly(address: str) -> str:
+        return _OPENS.sub(lambda found: f"{found[1] or found[2]}***", address)
+
+    return _with_secrets(arguments, lambda value: "***", partly)
 
 
 def brief(arguments: Any) -> Any:
@@ -84,11 +100,11 @@ def sealed(arguments: Any) -> Any:
 
 def unsealed(arguments: Any) -> Any:
     """For the wire."""
-
-    def opened(value: Any) -> Any:
-        return secrets.decrypt(value["sealed"]) if isinstance(value, dict) and "sealed" in value else value
-
-    return _with_secrets(arguments, opened)
+    if isinstance(arguments, dict):
+        if arguments.keys() == {"sealed"}:
+            return secrets.decrypt(arguments["sealed"])
+        return {key: unsealed(value) for key, value in arguments.items()}
+    return [unsealed(part) for part in arguments] if isinstance(arguments, list) else arguments
 
 
 def request_command(

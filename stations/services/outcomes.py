@@ -16,6 +16,12 @@ log = logging.getLogger("voltyard.commands")
 # Kind of command -> the verb that is told, "module.function", called as verb(command=...) in the transaction that ends
 # the command, whatever its end: answered, timed out, expired, cancelled. By name, for those verbs send commands.
 FOLLOWERS: dict[str, str] = {
+    "fetch_diagnostics": "stations.services.files.logs.follow",
+    "fetch_log": "stations.services.files.logs.follow",
+    "update_firmware": "stations.services.files.updates.follow",
+    "update_signed_firmware": "stations.services.files.updates.follow",
+    "publish_firmware": "stations.services.files.publications.follow",
+    "unpublish_firmware": "stations.services.files.publications.follow_withdrawal",
     CommandKind.SHOW_MESSAGE: "stations.services.displays.follow_show",
     CommandKind.CLEAR_MESSAGE: "stations.services.displays.follow_clear",
     CommandKind.TELL_COST: "stations.services.costs.follow_told",

@@ -23,6 +23,7 @@ from stations.services.commands import NEEDS
 from stations.views import offer_driver
 from stations.views.command_form import CommandForm, NoForm, evse_field, is_v2
 from stations.views.offer_access import NumberForm
+from stations.views.offer_files import ExtendedTriggerForm, TriggerForm
 from stations.views.offer_power import PriorityForm, SignalForm, TransferForm
 from stations.views.offer_security import DeleteForm, HandOverForm, InstallForm, ListForm
 from tenants.permissions import Actor, Permission
@@ -109,20 +110,6 @@ class ResetForm(CommandForm):
         choices=[
             ("no", _("When it is idle: lets cars finish where the station can")),
             ("yes", _("At once: cuts charging")),
-        ],
-    )
-
-
-class TriggerForm(CommandForm):
-    whole_station = True
-    evse = evse_field()
-    message = forms.ChoiceField(
-        label=_("Message"),
-        choices=[
-            ("status", _("Status of a connector")),
-            ("meter_values", _("Meter values")),
-            ("heartbeat", _("Heartbeat")),
-            ("boot", _("Boot notification")),
         ],
     )
 
@@ -214,6 +201,62 @@ OFFERS: dict[str, Offer] = {
             TriggerForm,
             "message-2",
             _("The station tells now what it would tell later."),
+            group="diagnose",
+        ),
+        Offer(
+            CommandKind.EXTENDED_TRIGGER,
+            ExtendedTriggerForm,
+            "message-2",
+            _("The same for stations with the security extension, and for a new certificate."),
+            group="diagnose",
+        ),
+        Offer(
+            CommandKind.FETCH_DIAGNOSTICS,
+            NoForm,
+            "file-text",
+            _("The station uploads what it logged. The Files tab follows it and keeps the file."),
+            group="diagnose",
+            page="station-files",
+        ),
+        Offer(
+            CommandKind.FETCH_LOG,
+            NoForm,
+            "file-text",
+            _("Diagnostics or security log of a span of time, kept under Files."),
+            group="diagnose",
+            page="station-files",
+        ),
+        Offer(
+            CommandKind.UPDATE_FIRMWARE,
+            NoForm,
+            "cpu",
+            _("Installs a stored image as soon as nobody charges."),
+            group="firmware",
+            page="station-files",
+        ),
+        Offer(
+            CommandKind.UPDATE_SIGNED_FIRMWARE,
+            NoForm,
+            "shield-check",
+            _("The same with the maker's signature, which the station checks."),
+            group="firmware",
+            page="station-files",
+        ),
+        Offer(
+            CommandKind.PUBLISH_FIRMWARE,
+            NoForm,
+            "upload",
+            _("A local controller offers an image to the stations behind it. Choose the image first."),
+            group="firmware",
+            page="station-publish",
+        ),
+        Offer(
+            CommandKind.UNPUBLISH_FIRMWARE,
+            NoForm,
+            "ban",
+            _("The local controller offers it no longer. Choose the image first."),
+            group="firmware",
+            page="station-publish",
         ),
         Offer(
             CommandKind.READ_CONFIGURATION,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
 from ocpp.exceptions import SecurityError
 
 from simulator import Car, SimulatedStation
+from simulator.quirks import Quirks
 from tests.simulator.conftest import Stations
 from tests.simulator.csms import ScriptedCsms
+from tests.simulator.files import files
 
 pytestmark = pytest.mark.nodb
 
@@ -348,37 +351,75 @@ async def test_the_local_list_is_kept_by_version(
     assert station.local_auth.entries == {"A": "Accepted"}
 
 
-async def test_a_firmware_update_tells_its_steps_and_boots(
-    csms: ScriptedCsms, connected: Stations, version: str
-) -> None:
-    station = await connected(version, speed=200)
-    location, now = "https://files.example/fw.bin", "2026-01-01T00:00:00Z"
+async def _order(csms: ScriptedCsms, version: str, location: str) -> None:
+    now = "2026-01-01T00:00:00Z"
     if version == "1.6":
         await csms.last.ask("UpdateFirmware", {"location": location, "retrieveDate": now})
     else:
         wanted = {"requestId": 9, "firmware": {"location": location, "retrieveDateTime": now}}
         assert (await csms.last.ask("UpdateFirmware", wanted))["status"] == "Accepted"
-    await csms.until(lambda: "Installed" in [row["status"] for row in csms.of("FirmwareStatusNotification")])
 
-    steps = [row["status"] for row in csms.of("FirmwareStatusNotification")]
-    assert steps == ["Downloading", "Downloaded", "Installing", "Installed"]
-    assert station.firmware == "3.2.2"
+
+def _steps(csms: ScriptedCsms) -> list[str]:
+    return [row["status"] for row in csms.of("FirmwareStatusNotification")]
+
+
+async def test_a_firmware_update_fetches_the_image_and_boots_with_its_version(
+    csms: ScriptedCsms, connected: Stations, version: str
+) -> None:
+    station = await connected(version, speed=200)
+    async with files() as server:
+        await _order(csms, version, f"{server.url}/fw.bin")
+        await csms.until(lambda: "Installed" in _steps(csms))
+    assert _steps(csms) == ["Downloading", "Downloaded", "Installing", "Installed"]
+    assert station.firmware == "4.0.0"
     assert len(csms.of("BootNotification")) == 2
+
+
+@pytest.mark.parametrize(
+    ("fails", "last"),
+    [("", "DownloadFailed"), ("download", "DownloadFailed"), ("install", "InstallationFailed")],
+)
+async def test_a_firmware_update_can_fail(
+    csms: ScriptedCsms, connected: Stations, version: str, fails: str, last: str
+) -> None:
+    station = await connected(version, speed=200, quirks=Quirks(firmware_fails=fails))  # type: ignore[arg-type]
+    async with files() as server:
+        await _order(csms, version, f"{server.url}/{'fw.bin' if fails else 'nothing'}")
+        await csms.until(lambda: last in _steps(csms))
+    assert station.firmware == "3.2.1"
 
 
 async def test_a_log_is_uploaded(csms: ScriptedCsms, connected: Stations, version: str) -> None:
     await connected(version, speed=200)
-    if version == "1.6":
-        answer = await csms.last.ask("GetDiagnostics", {"location": "ftp://files.example/"})
-        notification = "DiagnosticsStatusNotification"
-    else:
-        log = {"remoteLocation": "https://files.example/"}
-        answer = await csms.last.ask("GetLog", {"log": log, "logType": "DiagnosticsLog", "requestId": 3})
-        notification = "LogStatusNotification"
-    await csms.until(lambda: len(csms.of(notification)) == 2)
-
-    assert answer["fileName" if version == "1.6" else "filename"].endswith(".zip")
+    async with files() as server:
+        if version == "1.6":
+            answer = await csms.last.ask("GetDiagnostics", {"location": f"{server.url}/up/"})
+            notification = "DiagnosticsStatusNotification"
+        else:
+            log = {"remoteLocation": f"{server.url}/up/"}
+            answer = await csms.last.ask("GetLog", {"log": log, "logType": "DiagnosticsLog", "requestId": 3})
+            notification = "LogStatusNotification"
+        await csms.until(lambda: len(csms.of(notification)) == 2)
+    name = answer["fileName" if version == "1.6" else "filename"]
     assert [row["status"] for row in csms.of(notification)] == ["Uploading", "Uploaded"]
+    assert server.taken[f"/up/{name}"].startswith(b"PK")
+
+
+@pytest.mark.parametrize("version", ["2.0.1", "2.1"])
+async def test_a_local_controller_publishes_what_it_fetched(
+    csms: ScriptedCsms, connected: Stations, version: str
+) -> None:
+    await connected(version, speed=200)
+    async with files() as server:
+        md5 = hashlib.md5(server.content).hexdigest()
+        wanted = {"location": f"{server.url}/fw.bin", "checksum": md5, "requestId": 4}
+        assert (await csms.last.ask("PublishFirmware", wanted))["status"] == "Accepted"
+        await csms.until(
+            lambda: "Published" in [row["status"] for row in csms.of("PublishFirmwareStatusNotification")]
+        )
+    assert (await csms.last.ask("UnpublishFirmware", {"checksum": md5}))["status"] == "Unpublished"
+    assert (await csms.last.ask("UnpublishFirmware", {"checksum": md5}))["status"] == "NoFirmware"
 
 
 async def test_every_other_action_gets_an_answer(

@@ -106,6 +106,7 @@ def test_every_table_admits_tenants_by_one_rule_alone() -> None:
     opened = {(table, policy) for table, policy, *_rest in found if policy in ("resolver", "ingest")}
     assert {table for table, policy in opened if policy == "resolver"} == {
         "stations_command",
+        "stations_fileticket",
         "stations_journalcursor",
         "stations_journalhead",
         "stations_station",

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from fleets.models import FleetScope
-from stations.models import OrphanMessage
+from stations.models import LogFile, LogRequest, OrphanMessage
 from tenants.context import tenant_scope
 from tenants.models import Role
 from tests import objects, people, samples
@@ -18,10 +18,20 @@ from tests.walks.addresses import FORM, PORTAL, Address, addresses
 
 PAGES = [address for address in addresses() if address.is_portal]
 # What belongs to one site, and to one fleet. Other objects belong to the whole company.
-OF_SITE = {"site_id", "station_id", "session_id", "command_id", "orphan_id", "reservation_id"}
+OF_SITE = {
+    "site_id",
+    "station_id",
+    "session_id",
+    "command_id",
+    "orphan_id",
+    "reservation_id",
+    "log_id",
+    "log_file_id",
+}
 OF_FLEET = {"fleet_id", "driver_id", "vehicle_id", "token_id", "session_id"}
 # Pages that show something of the whole company to everybody who may open them.
 COMPANY_WIDE = {
+    "firmware/": "images are the company's, whatever the site",
     "tariffs/": "price lists are the company's, whatever the site",
     "tokens/new/": "names of sites, to limit a token to some of them",
 }
@@ -71,6 +81,14 @@ def facility_manager() -> Limited:
             tenant=world.tenant, station=station, action="stop", transaction_id=marker, content_hash=marker,
             payload={}, received_at=datetime.now(UTC),
         )  # fmt: skip
+        at = datetime.now(UTC)
+        log = LogRequest.objects.create(
+            tenant=world.tenant, station=station, protocol="https", origin_label=marker, deadline_at=at
+        )
+        file = LogFile.objects.create(
+            tenant=world.tenant, station=station, request=log, kind="diagnostics", name=marker, storage_name="x",
+            size_bytes=1, sha256="0" * 64, content_type="text/plain", protocol="https", received_at=at,
+        )  # fmt: skip
     reservation = objects.create_reservation(world.tenant, station, token_uid=marker)
     user = people.make_user("Frida Facility")
     people.join(user, world.tenant, Role.FACILITY_MANAGER, [world.site])
@@ -80,6 +98,8 @@ def facility_manager() -> Limited:
         "session_id": session.pk,
         "command_id": command.pk,
         "orphan_id": orphan.pk,
+        "log_id": log.pk,
+        "log_file_id": file.pk,
         "reservation_id": reservation.pk,
     }
     return Limited(world, _logged_in(user), foreign, marker)

@@ -8,6 +8,7 @@ from stations.ocpp.v16 import (
     core,
     cost,
     diagnostics,
+    firmware,
     local_list,
     reservation,
     security,
@@ -19,10 +20,11 @@ from stations.ocpp.version import Version, table
 VERSION = Version(
     "1.6",
     "ocpp1.6",
-    answers=table(core.ANSWERS, charging.ANSWERS, diagnostics.ANSWERS),
+    answers=table(core.ANSWERS, charging.ANSWERS, diagnostics.ANSWERS, firmware.ANSWERS),
     says=table(
         core.SAYS,
         charging.SAYS,
+        firmware.SAYS,
         configuration.SAYS,
         trigger.SAYS,
         local_list.SAYS,

@@ -9,10 +9,12 @@ from stations.ocpp.v201 import (
     cost,
     diagnostics,
     display,
+    firmware,
     local_list,
     provisioning,
     reservation,
     smart,
+    trigger,
 )
 from stations.ocpp.version import Version, table
 
@@ -21,6 +23,7 @@ ANSWERS = table(
     charging.ANSWERS,
     availability.ANSWERS,
     diagnostics.ANSWERS,
+    firmware.ANSWERS,
     reservation.ANSWERS,
     display.ANSWERS,
     smart.ANSWERS,
@@ -28,6 +31,8 @@ ANSWERS = table(
 SAYS = table(
     provisioning.SAYS,
     charging.SAYS,
+    firmware.SAYS,
+    trigger.SAYS,
     availability.SAYS,
     diagnostics.SAYS,
     local_list.SAYS,

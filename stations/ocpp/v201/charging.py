@@ -101,17 +101,6 @@ def _meter_values(asked: Asked) -> list[MeterReport]:
     ]
 
 
-_TRIGGERS = {
-    "boot": "BootNotification",
-    "heartbeat": "Heartbeat",
-    "status": "StatusNotification",
-    "meter_values": "MeterValues",
-    "firmware": "FirmwareStatusNotification",
-    "log": "LogStatusNotification",
-    "transaction": "TransactionEvent",
-}
-
-
 def _say_start(arguments: Payload, command_id: int) -> Payload:
     return optional(
         idToken=wire.id_token(wanted(arguments, "token_uid", str), arguments.get("token_kind", "")),
@@ -124,11 +113,6 @@ def _say_start(arguments: Payload, command_id: int) -> Payload:
 
 def _say_unlock(arguments: Payload, command_id: int) -> Payload:
     return {"evseId": wanted(arguments, "evse", int), "connectorId": arguments.get("connector") or 1}
-
-
-def _say_trigger(arguments: Payload, command_id: int) -> Payload:
-    message = wanted(arguments, "message", str)
-    return optional(requestedMessage=_TRIGGERS.get(message, message), evse=wire.evse_2x(arguments))
 
 
 ANSWERS: dict[str, Journal | Ask] = {
@@ -155,6 +139,5 @@ SAYS: dict[str, Say] = {
         lambda arguments, command_id: {"transactionId": str(wanted(arguments, "transaction_id", (str, int)))},
         cases="F03",
     ),
-    CommandKind.TRIGGER: Say("TriggerMessage", _say_trigger, cases="F06"),
     CommandKind.UNLOCK: Say("UnlockConnector", _say_unlock, frozenset({"Unlocked"}), cases="F05"),
 }

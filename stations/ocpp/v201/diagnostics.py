@@ -1,4 +1,4 @@
-"""Blocks A04, L and N: notices of security, firmware, logs and monitors; block P: vendor messages."""
+"""Blocks A04 and N: notices of security and monitors; block P: vendor messages."""
 
 from __future__ import annotations
 
@@ -31,10 +31,6 @@ def _monitor(asked: Asked) -> list[EventReport]:
 
 ANSWERS: dict[str, Journal | Ask] = {
     "DataTransfer": Journal(lambda asked: {"status": "UnknownVendorId"}, shared.vendor_message, cases="P02"),
-    "FirmwareStatusNotification": Journal(
-        shared.nothing, shared.notice("firmware", "Firmware"), cases="L01 L02"
-    ),
-    "LogStatusNotification": Journal(shared.nothing, shared.notice("log", "Log"), cases="N01"),
     "NotifyEvent": Journal(shared.nothing, _monitor, cases="N07 N08 G05"),
     "SecurityEventNotification": Journal(shared.nothing, shared.security_event, cases="A04"),
 }

@@ -18,7 +18,12 @@ from tests.stations.ocpp.charger import Charger, charger
 @pytest.fixture(scope="session")
 def gateway(session_roles: Roles) -> Role:
     """One gateway process that the tests of a worker share."""
-    return session_roles.start("gateway", env={"OCPP_CALL_TIMEOUT_SECONDS": "2", "OCPP_PING_SECONDS": "2"})
+    env = {
+        "OCPP_CALL_TIMEOUT_SECONDS": "2",
+        "OCPP_PING_SECONDS": "2",
+        "LOG_MAX_MB": "2",
+    }
+    return session_roles.start("gateway", env=env)
 
 
 Plug = Callable[..., AbstractAsyncContextManager[Charger]]

@@ -18,7 +18,8 @@ ANSWERS_16 = {
 ANSWERS_2X = {
     "Authorize", "BootNotification", "ClearedChargingLimit", "DataTransfer", "FirmwareStatusNotification", "Heartbeat",
     "NotifyChargingLimit", "NotifyEVChargingNeeds", "NotifyEVChargingSchedule", "ReportChargingProfiles",
-    "LogStatusNotification", "MeterValues", "NotifyEvent", "NotifyReport", "SecurityEventNotification",
+    "LogStatusNotification", "MeterValues", "NotifyEvent", "NotifyReport",
+    "PublishFirmwareStatusNotification", "SecurityEventNotification",
     "ReservationStatusUpdate", "StatusNotification", "TransactionEvent",
     "NotifyDisplayMessages",
 }  # fmt: skip
@@ -29,12 +30,14 @@ ANSWERS_21 = ANSWERS_2X | {
 SMART = {"SetChargingProfile", "ClearChargingProfile", "GetCompositeSchedule"}
 SAYS = {
     "1.6": SMART | {
+        "ExtendedTriggerMessage", "GetDiagnostics", "GetLog", "SignedUpdateFirmware", "UpdateFirmware",
         "ClearCache", "DataTransfer", "GetConfiguration", "Reset", "ChangeAvailability", "RemoteStartTransaction",
         "RemoteStopTransaction", "TriggerMessage", "UnlockConnector", "ChangeConfiguration", "SendLocalList",
         "GetLocalListVersion", "ReserveNow", "CancelReservation",
         "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
     },
     "2.0.1": SMART | {
+        "GetLog", "PublishFirmware", "UnpublishFirmware", "UpdateFirmware",
         "ClearCache", "DataTransfer", "GetVariables", "GetBaseReport", "Reset", "ChangeAvailability",
         "GetChargingProfiles",
         "RequestStartTransaction", "RequestStopTransaction", "TriggerMessage", "UnlockConnector", "SetVariables",
@@ -76,6 +79,24 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     CommandKind.TRIGGER: {"message": "status", "evse": 1},
     CommandKind.CLEAR_CACHE: {},
+    CommandKind.EXTENDED_TRIGGER: {"message": "sign_certificate"},
+    CommandKind.FETCH_DIAGNOSTICS: {"location": "ftp://files.example/", "since": "2026-01-31T12:00:00Z"},
+    CommandKind.FETCH_LOG: {"location": "https://files.example/", "log": "security", "retries": 2},
+    CommandKind.UPDATE_FIRMWARE: {
+        "location": "https://files.example/fw.bin",
+        "retries": 2,
+        "retry_seconds": 60,
+    },
+    CommandKind.UPDATE_SIGNED_FIRMWARE: {
+        "location": "https://files.example/fw.bin",
+        "signature": "MEUCIQ",
+        "certificate": "-----BEGIN CERTIFICATE-----",
+    },
+    CommandKind.PUBLISH_FIRMWARE: {
+        "location": "https://files.example/fw.bin",
+        "checksum": "d41d8cd98f00b204e9800998ecf8427e",
+    },
+    CommandKind.UNPUBLISH_FIRMWARE: {"checksum": "d41d8cd98f00b204e9800998ecf8427e"},
     CommandKind.SET_PROFILE: {"profile": PROFILE},
     CommandKind.CLEAR_PROFILE: {"evse": 1, "purpose": "default", "stack_level": 2},
     CommandKind.READ_PROFILES: {"evse": 1},
