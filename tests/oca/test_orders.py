@@ -1,4 +1,4 @@
-"""Compliance cases in which the operator asks something of the station and the station answers: blocks K and O.
+"""Compliance cases in which the operator asks something of the station: smart charging, firmware, logs, displays.
 
 Each row is a case: what the operator orders, which CALL must be heard, what the station answers and tells afterwards.
 """
@@ -12,6 +12,7 @@ import pytest
 from tests.oca.cases import oca
 from tests.oca.scene import V2, Payload, Stage
 
+URL = "https://files.example/fw.bin"
 PROFILE = {
     "number": 77, "purpose": "default", "kind": "absolute", "unit": "A", "stack_level": 1, "evse": 1,
     "starts_at": "2026-11-23T08:00:00Z", "periods": [{"start_s": 0, "limit": 10}],
@@ -28,6 +29,24 @@ def row(
     return pytest.param(
         on, kind, arguments, action, expected, answer, state, then or [], marks=oca(*cases), id=label
     )
+
+
+def log_row(*cases: str, log: str, word: str, answer: str, state: str, told: str) -> Any:
+    return row(
+        *cases, on=("1.6", *V2) if log == "security" else V2, kind="fetch_log", action="GetLog",
+        arguments={"location": "https://files.example/logs/", "log": log}, expected={"logType": word},
+        answer={"status": answer, "filename": "log.gz"}, state=state,
+        then=[("LogStatusNotification", {"status": told, "requestId": REQUEST})] if told else [],
+    )  # fmt: skip
+
+
+def firmware_row(*cases: str, told: list[str], answer: str = "Accepted", state: str = "accepted") -> Any:
+    return row(
+        *cases, kind="update_firmware", action="UpdateFirmware",
+        arguments={"location": URL, "retrieve_at": "2026-01-31T12:00:00Z", "signature": "MEUCIQ", "certificate": "PEM"},
+        expected={}, answer={"status": answer}, state=state,
+        then=[("FirmwareStatusNotification", {"status": word, "requestId": REQUEST}) for word in told],
+    )  # fmt: skip
 
 
 def message_row(*cases: str, answer: str = "Accepted", state: str = "accepted", **more: Any) -> Any:
@@ -57,9 +76,6 @@ def limits_row(*cases: str, arguments: Payload, criterion: Payload, evse: int | 
     )  # fmt: skip
 
 
-VARIABLE = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "AvailabilityState"}}
-CARD = {"token_uid": "04A2B3C4"}
-
 ROWS = [
     # K and 1.6's smart charging
     row("TC_K_01", kind="set_charging_profile", arguments={"profile": PROFILE}, action="SetChargingProfile",
@@ -88,11 +104,11 @@ ROWS = [
             "evseId": 1, "chargingProfilePurpose": "TxDefaultProfile", "stackLevel": 1}},
         answer={"status": "Accepted"}),
     row("TC_K_08", kind="clear_charging_profile", arguments={"number": 77}, action="ClearChargingProfile",
-        expected={"chargingProfileId": 77}, answer={"status": "Unknown"}, state="accepted"),
+        expected={"chargingProfileId": 77}, answer={"status": "Unknown"}, state="rejected"),
     limits_row("TC_K_29", arguments={"evse": 0}, criterion={}, evse=0),
     limits_row("TC_K_30", arguments={"evse": 1}, criterion={}, evse=1),
     limits_row("TC_K_31", arguments={}, criterion={}),
-    limits_row("TC_K_32", arguments={"numbers": [77]}, criterion={"chargingProfileId": [77]}),
+    limits_row("TC_K_32", arguments={"number": 77}, criterion={"chargingProfileId": [77]}),
     limits_row("TC_K_33", arguments={"evse": 1, "stack_level": 1}, criterion={"stackLevel": 1}, evse=1),
     limits_row("TC_K_34", arguments={"evse": 1, "sources": ["ems"]},
                criterion={"chargingLimitSource": ["EMS"]}, evse=1),
@@ -110,6 +126,60 @@ ROWS = [
         action="GetCompositeSchedule", expected={"connectorId": 1, "duration": 300},
         answer={"status": "Accepted", "connectorId": 1, "scheduleStart": "2026-11-23T08:00:00Z", "chargingSchedule": {
             "chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 10}]}}),
+    # L and 1.6's firmware
+    firmware_row("TC_L_01", told=["Downloading", "Downloaded", "SignatureVerified", "Installing", "Installed"]),
+    firmware_row("TC_L_02", told=["Downloading", "Downloaded", "InstallScheduled", "Installing", "Installed"]),
+    firmware_row("TC_L_03", told=["DownloadScheduled", "Downloading", "Downloaded", "Installing", "Installed"]),
+    firmware_row("TC_L_04", answer="RevokedCertificate", state="rejected", told=[]),
+    firmware_row("TC_L_05", answer="InvalidCertificate", state="rejected", told=[]),
+    firmware_row("TC_L_06", told=["Downloading", "Downloaded", "InvalidSignature"]),
+    firmware_row("TC_L_07", told=["Downloading", "DownloadFailed"]),
+    firmware_row("TC_L_08", told=["Downloading", "Downloaded", "InstallVerificationFailed"]),
+    firmware_row("TC_L_09", told=["Downloading", "Downloaded", "Installing", "InstallationFailed"]),
+    firmware_row("TC_L_10", answer="AcceptedCanceled", told=["Downloading"]),
+    firmware_row("TC_L_11", answer="Rejected", state="rejected", told=[]),
+    firmware_row("TC_L_13", told=["Downloading", "Downloaded", "InstallScheduled"]),
+    *[row(case, on=("1.6",), kind="update_firmware",
+          arguments={"location": URL, "retrieve_at": "2026-01-31T12:00:00Z"}, action="UpdateFirmware",
+          expected={"location": URL}, answer={},
+          then=[("FirmwareStatusNotification", {"status": word}) for word in words])
+      for case, words in [("TC_044_1", ["Downloading", "Downloaded", "Installing", "Installed"]),
+                          ("TC_044_2", ["Downloading", "DownloadFailed"]),
+                          ("TC_044_3", ["Downloading", "Downloaded", "Installing", "InstallationFailed"])]],
+    *[row(case, on=("1.6",), kind="fetch_diagnostics", arguments={"location": "ftp://files.example/logs/"},
+          action="GetDiagnostics", expected={"location": "ftp://files.example/logs/"}, answer={"fileName": "log.gz"},
+          then=[("DiagnosticsStatusNotification", {"status": word}) for word in words])
+      for case, words in [("TC_045_1", ["Uploading", "Uploaded"]), ("TC_045_2", ["Uploading", "UploadFailed"])]],
+    *[row(case, on=("1.6",), kind="update_signed_firmware",
+          arguments={"location": URL, "signature": "MEUCIQ", "certificate": "PEM"}, action="SignedUpdateFirmware",
+          expected={}, answer={"status": "Accepted"},
+          then=[("SignedFirmwareStatusNotification", {"status": word, "requestId": REQUEST}) for word in words])
+      for case, words in [("TC_080", ["Downloading", "Downloaded", "SignatureVerified", "Installing", "Installed"]),
+                          ("TC_081", ["Downloading", "Downloaded", "InvalidSignature"])]],
+    *[row(case, kind="publish_firmware", arguments={"location": URL, "checksum": "d41d8cd98f00b204e9800998ecf8427e"},
+          action="PublishFirmware", expected={"checksum": "d41d8cd98f00b204e9800998ecf8427e"},
+          answer={"status": "Accepted"},
+          then=[("PublishFirmwareStatusNotification", {"status": word, "requestId": REQUEST}
+                 | ({"location": ["http://10.0.0.1/fw"]} if word == "Published" else {})) for word in words])
+      for case, words in [("TC_L_17", ["Downloading", "Downloaded", "ChecksumVerified", "Published"]),
+                          ("TC_L_19", ["Downloading", "Downloaded", "InvalidChecksum"]),
+                          ("TC_L_20", ["Downloading", "Downloaded", "ChecksumVerified", "PublishFailed"]),
+                          ("TC_L_24", ["Downloading", "DownloadFailed"])]],
+    *[row(case, kind="unpublish_firmware", arguments={"checksum": "d41d8cd98f00b204e9800998ecf8427e"},
+          action="UnpublishFirmware", expected={"checksum": "d41d8cd98f00b204e9800998ecf8427e"},
+          answer={"status": word}, state=state)
+      for case, word, state in [("TC_L_21", "Unpublished", "accepted"), ("TC_L_22", "NoFirmware", "accepted"),
+                                ("TC_L_23", "DownloadOngoing", "rejected")]],
+    # N
+    log_row("TC_N_25", log="diagnostics", word="DiagnosticsLog", answer="Accepted", state="accepted", told="Uploaded"),
+    log_row("TC_N_34", log="diagnostics", word="DiagnosticsLog", answer="Rejected", state="rejected", told=""),
+    log_row("TC_N_35", "TC_079", log="security", word="SecurityLog", answer="Accepted", state="accepted",
+            told="Uploaded"),
+    log_row("TC_N_36", log="diagnostics", word="DiagnosticsLog", answer="AcceptedCanceled", state="accepted",
+            told="AcceptedCanceled"),
+    row("TC_N_100", on=("2.1",), kind="fetch_log",
+        arguments={"location": "https://files.example/logs/", "log": "data_collector"}, action="GetLog",
+        expected={"logType": "DataCollectorLog"}, answer={"status": "Accepted"}),
     # O
     message_row("TC_O_01"),
     message_row("TC_O_06", transaction_id="tx-1"),

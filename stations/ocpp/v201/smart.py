@@ -48,8 +48,17 @@ def _say_clear(arguments: Payload, command_id: int) -> Payload:
     return {"chargingProfileCriteria": criteria}
 
 
+_SOURCE_WORD = {neutral: word for word, neutral in profiles.SOURCE.items()}
+
+
 def _say_read(arguments: Payload, command_id: int) -> Payload:
-    criterion = optional(chargingProfilePurpose=_purpose(arguments), stackLevel=arguments.get("stack_level"))
+    """By number, or by what profiles share: purpose, stack level, who set them (`sources`: cso, ems, so, other)."""
+    sources = arguments.get("sources") or ()
+    criterion = optional(
+        chargingProfilePurpose=_purpose(arguments),
+        stackLevel=arguments.get("stack_level"),
+        chargingLimitSource=[_SOURCE_WORD.get(source, str(source)) for source in sources] or None,
+    )
     if arguments.get("number") is not None:
         criterion = {"chargingProfileId": [arguments["number"]]}
     return optional(requestId=command_id % 2_147_483_647, evseId=arguments.get("evse")) | {
