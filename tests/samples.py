@@ -479,7 +479,7 @@ def build() -> World:
         "vendor": "Acme",
         "model": "One",
         "firmware_version": "1.0",
-        "ocpp_version": "2.0.1",
+        "ocpp_version": "2.1",
     }
     station = objects.create_station(tenant, site, identity=f"CP-{marker}", evses=2, **known)
     tariff = objects.create_tariff(tenant, name=f"Tariff {marker}")
@@ -690,7 +690,7 @@ def _files(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[st
         tenant=tenant, vendor="Acme", version=f"3.0-{marker}", created_by="Olga"
     )
     campaign = Campaign.objects.create(tenant=tenant, name=marker, image=sent, created_by="Olga")
-    other = objects.create_station(tenant, site, identity=f"CP2-{marker}")
+    other = objects.create_station(tenant, site, identity=f"CPF-{marker}")
     update = FirmwareUpdate.objects.create(
         tenant=tenant, station=other, image=sent, campaign=campaign, origin_label=marker
     )

@@ -131,13 +131,13 @@ class StationTariffOne(BelowStation):
 # --- prepaid ---
 
 
-class EntryOut(Out):
+class PrepaidEntryOut(Out):
     class Meta:
         model = PrepaidEntry
         fields = ["id", "kind", "amount", "session_id", "label", "at"]
 
 
-class AccountOut(Out):
+class PrepaidAccountOut(Out):
     token_uid = serializers.CharField(source="token.uid")
     visual_number = serializers.CharField(source="token.visual_number")
     balance = serializers.SerializerMethodField()
@@ -164,11 +164,11 @@ class AccountOut(Out):
         return str(prepaid.reserved(account))
 
 
-class AccountDetail(AccountOut):
-    entries = EntryOut(many=True)
+class AccountDetail(PrepaidAccountOut):
+    entries = PrepaidEntryOut(many=True)
 
-    class Meta(AccountOut.Meta):
-        fields = [*AccountOut.Meta.fields, "entries"]
+    class Meta(PrepaidAccountOut.Meta):
+        fields = [*PrepaidAccountOut.Meta.fields, "entries"]
 
 
 class AccountIn(In):
@@ -198,7 +198,7 @@ class PrepaidList(PrepaidView):
     """Prepaid tokens."""
 
     verbs = {
-        "GET": Verb(Permission.TOKEN_VIEW, gives=AccountOut, many=True, says="List prepaid tokens"),
+        "GET": Verb(Permission.TOKEN_VIEW, gives=PrepaidAccountOut, many=True, says="List prepaid tokens"),
         "POST": Verb(
             Permission.TOKEN_EDIT,
             takes=AccountIn,

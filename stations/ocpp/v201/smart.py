@@ -52,7 +52,10 @@ _SOURCE_WORD = {neutral: word for word, neutral in profiles.SOURCE.items()}
 
 
 def _say_read(arguments: Payload, command_id: int) -> Payload:
-    """By number, or by what profiles share: purpose, stack level, who set them (`sources`: cso, ems, so, other)."""
+    """By number, or by what profiles share: purpose, stack level, who set them.
+
+    `sources`: operator, energy_management, grid_operator; other words go out as they are.
+    """
     sources = arguments.get("sources") or ()
     criterion = optional(
         chargingProfilePurpose=_purpose(arguments),
