@@ -200,6 +200,7 @@ SPECTACULAR_SETTINGS = {
         "PublicationState": "stations.models.PublicationState",
         "UpdateState": "stations.models.UpdateState",
         "DerState": "stations.models.DerState",
+        "DisplayState": "stations.models.DisplayState",
         "DerType": "stations.models.DerType",
         "LimitSource": "stations.models.LimitSource",
         "ProfileKind": "stations.models.ProfileKind",
