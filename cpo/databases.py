@@ -18,7 +18,9 @@ NETWORK: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-LEAST = {"gateway": 16}  # a connection for each lane of its writer, five for commands and liveness
+LEAST = {
+    "gateway": 48
+}  # a connection for each verb that stations can ask for, five for commands and liveness
 # One plan for a prepared statement, whatever its arguments: to plan costs a batch as much as to do it.
 PLANS = "-c plan_cache_mode=force_generic_plan"
 # psycopg prepares what says `prepare=True` (tenants.rows), however often the ORM says something else.

@@ -39,7 +39,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("DATABASE_URL_APP", "secret", "", "Address for the application role, if its password is not derived from SECRET_KEY."),
     Setting("DATABASE_URL_GATEWAY", "secret", "", "Address for the gateway role, if its password is not derived from SECRET_KEY."),
     Setting("DATABASE_URL_PLATFORM", "secret", "", "Address for the platform role (Django admin), if its password is not derived."),
-    Setting("DATABASE_POOL_SIZE", "count", "8", "Most connections of one process to PostgreSQL. A gateway takes at least 16."),
+    Setting("DATABASE_POOL_SIZE", "count", "8", "Most connections of one process to PostgreSQL. A gateway takes at least 48."),
     Setting("REDIS_URL", "secret", "", "Redis address for live updates and the task queue: redis://:password@host:port/0. Disposable."),
     Setting("MAP_TILE_URL", "text", "", "Tile template such as https://tiles.example/{z}/{x}/{y}.png. Empty: the offline outline of countries. The CSP admits its host."),
     Setting("MAP_ATTRIBUTION", "text", "", "Credit shown on the map for MAP_TILE_URL."),

@@ -203,6 +203,7 @@ SPECTACULAR_SETTINGS = {
         "PublicationState": "stations.models.PublicationState",
         "UpdateState": "stations.models.UpdateState",
         "DerState": "stations.models.DerState",
+        "DisplayState": "stations.models.DisplayState",
         "DerType": "stations.models.DerType",
         "DriftState": "stations.models.DriftState",
         "IssueSeverity": "stations.models.IssueSeverity",

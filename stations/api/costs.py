@@ -49,7 +49,7 @@ class CostOut(Out):
         ]
 
 
-class TariffIn(In):
+class StationTariffIn(In):
     tariff_id = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
 
 
@@ -69,7 +69,7 @@ class SessionTariff(SessionView):
     verbs = {
         "POST": Verb(
             Permission.TARIFF_EDIT,
-            takes=TariffIn,
+            takes=StationTariffIn,
             gives=CommandOut,
             status=202,
             says="Change a running session's tariff",
@@ -107,7 +107,7 @@ class StationTariffOne(BelowStation):
         "GET": Verb(Permission.TARIFF_VIEW, gives=StationTariffOut, says="Read the tariff on a station"),
         "PUT": Verb(
             Permission.STATION_COMMAND,
-            takes=TariffIn,
+            takes=StationTariffIn,
             gives=StationTariffOut,
             says="Install a tariff on a station",
         ),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from stations.models import Command, CommandState, Frame, Station, StationEvent
@@ -31,6 +31,7 @@ ACTIONS = [(version, action) for version in VERSIONS for action in sorted(BY_NAM
 SENDS = sorted(BY_NAME["2.1"].sends)
 KINDS = [(version, kind) for version in VERSIONS for kind in sorted(BY_NAME[version].says)]
 # Faults that a station never sees: the gateway's log must know none of them.
+MOST_BYTES = 200_000
 FAULTS = (
     "call not answered",
     "own answer breaks the schema",
@@ -128,6 +129,7 @@ def test_each_call_gets_one_answer_by_its_schema(
     @examples(pytestconfig, 12, 400)
     @given(payloads.valid(version, action))
     def valid(payload: dict[str, Any]) -> None:
+        assume(len(json.dumps(payload)) < MOST_BYTES)
         reply = own.call(action, payload)
         assert reply[0] == 3, (reply, payload)
         wrong = schemas.check(version, action, reply[2], response=True)
@@ -136,6 +138,7 @@ def test_each_call_gets_one_answer_by_its_schema(
     @examples(pytestconfig, 12, 400)
     @given(payloads.nearly(version, action))
     def bent(payload: dict[str, Any]) -> None:
+        assume(len(json.dumps(payload)) < MOST_BYTES)  # a larger frame ends the socket, as it should
         reply = own.call(action, payload)
         assert reply[0] in (3, 4), reply
         if reply[0] == 4:
