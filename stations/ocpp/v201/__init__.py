@@ -22,7 +22,6 @@ ANSWERS = table(
     diagnostics.ANSWERS,
     plug_and_charge.ANSWERS,
     reservation.ANSWERS,
-    reservation.ANSWERS,
     smart.ANSWERS,
 )
 SAYS = table(

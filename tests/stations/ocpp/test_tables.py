@@ -16,27 +16,41 @@ ANSWERS_16 = {
     "SignedFirmwareStatusNotification", "StartTransaction", "StatusNotification", "StopTransaction",
 }  # fmt: skip
 ANSWERS_2X = {
-    "Authorize", "BootNotification", "DataTransfer", "FirmwareStatusNotification", "Heartbeat",
+    "Authorize", "BootNotification", "ClearedChargingLimit", "DataTransfer", "FirmwareStatusNotification", "Heartbeat",
+    "NotifyChargingLimit", "NotifyEVChargingNeeds", "NotifyEVChargingSchedule", "ReportChargingProfiles",
     "LogStatusNotification", "MeterValues", "NotifyEvent", "NotifyReport", "SecurityEventNotification",
     "Get15118EVCertificate", "GetCertificateStatus", "ReservationStatusUpdate", "StatusNotification",
     "TransactionEvent",
 }  # fmt: skip
-ANSWERS_21 = ANSWERS_2X | {"GetCertificateChainStatus"}
+ANSWERS_21 = ANSWERS_2X | {
+    "NotifyDERAlarm", "NotifyDERStartStop", "NotifyPriorityCharging", "PullDynamicScheduleUpdate", "ReportDERControl",
+    "GetCertificateChainStatus",
+}  # fmt: skip
+SMART = {"SetChargingProfile", "ClearChargingProfile", "GetCompositeSchedule"}
 SAYS = {
-    "1.6": {
+    "1.6": SMART | {
         "ClearCache", "DataTransfer", "GetConfiguration", "Reset", "ChangeAvailability", "RemoteStartTransaction",
         "RemoteStopTransaction", "TriggerMessage", "UnlockConnector", "ChangeConfiguration", "SendLocalList",
         "GetLocalListVersion", "ReserveNow", "CancelReservation",
         "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
     },
-    "2.0.1": {
+    "2.0.1": SMART | {
         "ClearCache", "DataTransfer", "GetVariables", "GetBaseReport", "Reset", "ChangeAvailability",
+        "GetChargingProfiles",
         "RequestStartTransaction", "RequestStopTransaction", "TriggerMessage", "UnlockConnector", "SetVariables",
         "SendLocalList", "GetLocalListVersion", "ReserveNow", "CancelReservation",
         "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
     },
 }  # fmt: skip
-SAYS["2.1"] = SAYS["2.0.1"]
+SAYS["2.1"] = SAYS["2.0.1"] | {
+    "AFRRSignal", "NotifyAllowedEnergyTransfer", "UpdateDynamicSchedule", "UsePriorityCharging", "SetDERControl",
+    "GetDERControl", "ClearDERControl",
+}  # fmt: skip
+PROFILE = {
+    "evse": 1, "purpose": "transaction", "kind": "absolute", "unit": "A", "number": 7, "stack_level": 2,
+    "transaction_id": "12", "starts_at": "2026-11-23T08:00:00+00:00", "duration_s": 3600,
+    "periods": [{"start_s": 0, "limit": 16.04, "phases": 3}],
+}  # fmt: skip
 ARGUMENTS: dict[str, dict[str, Any]] = {
     CommandKind.RESET: {"hard": True},
     CommandKind.START: {"evse": 1, "token_uid": "04A2B3", "token_kind": "iso14443"},
@@ -52,6 +66,21 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     CommandKind.TRIGGER: {"message": "status", "evse": 1},
     CommandKind.CLEAR_CACHE: {},
+    CommandKind.SET_PROFILE: {"profile": PROFILE},
+    CommandKind.CLEAR_PROFILE: {"evse": 1, "purpose": "default", "stack_level": 2},
+    CommandKind.READ_PROFILES: {"evse": 1},
+    CommandKind.READ_COMPOSITE: {"evse": 1, "duration_s": 3600, "unit": "W"},
+    CommandKind.UPDATE_DYNAMIC: {"number": 7, "values": {"limit": 11000, "discharge_limit": -5000}},
+    CommandKind.USE_PRIORITY: {"transaction_id": "T-1", "active": True},
+    CommandKind.ALLOW_TRANSFER: {"transaction_id": "T-1", "transfers": ["AC_BPT", "AC_three_phase"]},
+    CommandKind.AFRR_SIGNAL: {"signal": -40, "at": "2026-11-23T08:00:00Z"},
+    CommandKind.SET_DER: {
+        "type": "volt_var",
+        "priority": 1,
+        "settings": {"points": [[92, 44], [98, 0], [102, 0], [108, -44]], "y_unit": "pct_max_var"},
+    },
+    CommandKind.READ_DER: {},
+    CommandKind.CLEAR_DER: {"is_default": True, "type": "volt_var"},
     CommandKind.SEND_LIST: {
         "version": 3,
         "full": True,
