@@ -31,6 +31,7 @@ class Charging(Metering):
     auto_plug: float | None
     local_auth: Any
     last_certificate = ""  # what was said of the certificate that a car showed last
+    screen: Any
 
     # -- cable and token
 
@@ -218,6 +219,7 @@ class Charging(Metering):
         if connector.inoperative_after:
             connector.operative = connector.inoperative_after = False
         self.profiles.end_transaction(connector.number)
+        self.screen.over(transaction.id)
         driver = self._drivers.pop(connector.number, None)
         if driver and driver is not asyncio.current_task():
             driver.cancel()

@@ -9,6 +9,7 @@ from stations.models.access import (
     Reservation,
     ReservationState,
 )
+from stations.models.battery import BatterySlot, BatterySwap, SwapState
 from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
 from stations.models.charging import (
     ChargingProfile,
@@ -21,8 +22,34 @@ from stations.models.charging import (
     SessionPower,
 )
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
+from stations.models.cost import (
+    LimitOrigin,
+    PrepaidAccount,
+    PrepaidEntry,
+    PrepaidKind,
+    SessionCost,
+    StationTariff,
+    TariffStanding,
+)
 from stations.models.der import DerControl, DerState, DerType
+from stations.models.display import (
+    ON_DISPLAY,
+    DisplayFormat,
+    DisplayMessage,
+    DisplayNotice,
+    DisplayPriority,
+    DisplayStanding,
+    DisplayState,
+)
 from stations.models.journal import Frame, GatewayProcess, JournalCursor, JournalHead, Reading, StationEvent
+from stations.models.payment import (
+    Settlement,
+    SettlementStatus,
+    VatCheck,
+    WebPayment,
+    WebPaymentAccess,
+    WebPaymentState,
+)
 from stations.models.plug_and_charge import (
     CertificateInstallation,
     CertificateStatus,
@@ -59,8 +86,11 @@ from stations.models.station import (
 __all__ = [
     "LIVE_RESERVATIONS",
     "ONLY_IN",
+    "ON_DISPLAY",
     "AccessRule",
     "Authorization",
+    "BatterySlot",
+    "BatterySwap",
     "CertificateInstallation",
     "CertificateStatus",
     "CertificateUse",
@@ -77,6 +107,12 @@ __all__ = [
     "DerControl",
     "DerState",
     "DerType",
+    "DisplayFormat",
+    "DisplayMessage",
+    "DisplayNotice",
+    "DisplayPriority",
+    "DisplayStanding",
+    "DisplayState",
     "Evse",
     "Frame",
     "GatewayProcess",
@@ -84,6 +120,7 @@ __all__ = [
     "IssuerCertificate",
     "JournalCursor",
     "JournalHead",
+    "LimitOrigin",
     "LimitSource",
     "ListScope",
     "ListState",
@@ -92,6 +129,9 @@ __all__ = [
     "PlugAndCharge",
     "PowerConstraint",
     "PowerType",
+    "PrepaidAccount",
+    "PrepaidEntry",
+    "PrepaidKind",
     "ProfileKind",
     "ProfileState",
     "ProviderKind",
@@ -106,12 +146,22 @@ __all__ = [
     "RevocationStatus",
     "SeenVehicle",
     "Session",
+    "SessionCost",
     "SessionEvent",
     "SessionPower",
     "SessionState",
+    "Settlement",
+    "SettlementStatus",
     "Station",
     "StationEvent",
+    "StationTariff",
+    "SwapState",
+    "TariffStanding",
     "TrustAnchor",
     "Unchecked",
     "Variable",
+    "VatCheck",
+    "WebPayment",
+    "WebPaymentAccess",
+    "WebPaymentState",
 ]

@@ -6,7 +6,9 @@ from stations.ocpp.v201 import (
     availability,
     certificates,
     charging,
+    cost,
     diagnostics,
+    display,
     local_list,
     plug_and_charge,
     provisioning,
@@ -22,6 +24,7 @@ ANSWERS = table(
     diagnostics.ANSWERS,
     plug_and_charge.ANSWERS,
     reservation.ANSWERS,
+    display.ANSWERS,
     smart.ANSWERS,
 )
 SAYS = table(
@@ -32,6 +35,8 @@ SAYS = table(
     local_list.SAYS,
     reservation.SAYS,
     certificates.SAYS,
+    display.SAYS,
+    cost.SAYS,
     smart.SAYS,
 )
 

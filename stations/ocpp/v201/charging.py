@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from fleets.models import Reason
@@ -18,9 +17,10 @@ from stations.neutral import (
     TransactionEvent,
 )
 from stations.ocpp import profiles, shared, wire
+from stations.ocpp.v201 import cost
 from stations.ocpp.version import Ask, Asked, Errand, Journal, Payload, Say
 from stations.ocpp.wire import optional, wanted
-from stations.services import sessions, transactions
+from stations.services import pricing
 from stations.services.pnc import contracts
 
 KIND = {"Started": "started", "Updated": "updated", "Ended": "ended"}
@@ -37,7 +37,7 @@ CHARGING_STATE = {
 def token_info(answer: Any) -> Payload:
     """IdTokenInfoType (2.28). What follows the status says why it is refused, and how to speak to the driver."""
     status = _FINER.get(answer.reason, wire.VERDICT[answer.verdict])
-    info: Payload = {"status": status}
+    info: Payload = {"status": "NoCredit" if getattr(answer, "no_credit", False) else status}
     if answer.group:
         info["groupIdToken"] = wire.group_2x(answer.group)
     if answer.expires_at is not None:
@@ -68,7 +68,7 @@ _CERTIFICATE = {
 }
 
 
-def _authorize(asked: Asked) -> AuthorizeRequest:
+def authorize_request(asked: Asked) -> AuthorizeRequest:
     """With a contract (C07): its certificate chain, hash data of it for OCSP, or both."""
     told = asked.payload
     chain, listed = told.get("certificate", ""), told.get("iso15118CertificateHashData", ())
@@ -87,11 +87,7 @@ def certificate_hash(told: Payload) -> CertificateHash:
     )  # fmt: skip
 
 
-def _authorized(answer: AuthorizeAnswer, asked: Asked) -> Payload:
-    return optional(idTokenInfo=token_info(answer), certificateStatus=_CERTIFICATE.get(answer.certificate))
-
-
-def _event(asked: Asked) -> TransactionEvent:
+def event(asked: Asked) -> TransactionEvent:
     told = asked.payload
     info, evse = told["transactionInfo"], told.get("evse") or {}
     return TransactionEvent(
@@ -115,12 +111,21 @@ def _event(asked: Asked) -> TransactionEvent:
     )
 
 
-def record_events(*, tenant_id: int, requests: Sequence[TransactionEvent]) -> list[TransactionAnswer]:
-    return transactions.record(tenant_id=tenant_id, events=requests)
+def event_recorded(answer: TransactionAnswer, asked: Asked) -> Payload:
+    """With the cost of a session that has ended, where it is certain already (I03)."""
+    return optional(
+        idTokenInfo=token_info(answer) if answer.verdict is not None else None,
+        totalCost=None if answer.total is None else cost.plain(answer.total),
+        updatedPersonalMessage=cost.text(answer.text) if answer.text else None,
+    )
 
 
-def _event_recorded(answer: TransactionAnswer, asked: Asked) -> Payload:
-    return {"idTokenInfo": token_info(answer)} if answer.verdict is not None else {}
+def authorized(answer: AuthorizeAnswer, asked: Asked) -> Payload:
+    """C07: what the certificate was found to be. I01: the price stands in words beside the verdict."""
+    return optional(idTokenInfo=token_info(answer), certificateStatus=_CERTIFICATE.get(answer.certificate))
+
+
+CONTRACTS = Errand(contracts.examine, contracts.late, contracts.needed)
 
 
 def _meter_values(asked: Asked) -> list[MeterReport]:
@@ -163,18 +168,18 @@ def _say_trigger(arguments: Payload, command_id: int) -> Payload:
 
 ANSWERS: dict[str, Journal | Ask] = {
     "Authorize": Ask(
-        sessions.authorize,
-        _authorize,
-        _authorized,
-        cases="C01 C02 C03 C04 C06 C07 C08 C09 C10 C12 C14 C16",
-        errand=Errand(contracts.examine, contracts.late, contracts.needed),
+        pricing.authorize,
+        authorize_request,
+        authorized,
+        cases="C01 C02 C03 C04 C06 C07 C08 C09 C10 C12 C14 C16 C17 I01",
+        errand=CONTRACTS,
     ),
     "MeterValues": Journal(shared.nothing, _meter_values, cases="J01"),
     "TransactionEvent": Ask(
-        record_events,
-        _event,
-        _event_recorded,
-        cases="C02 C05 C13 C15 H03 E01 E02 E03 E04 E05 E06 E07 E08 E09 E10 E11 E12 E13 E15 J02",
+        pricing.record_events,
+        event,
+        event_recorded,
+        cases="C02 C05 C13 C15 H03 E01 E02 E03 E04 E05 E06 E07 E08 E09 E10 E11 E12 E13 E15 I03 J02",
     ),
 }
 
