@@ -93,9 +93,8 @@ class AuthorizeRequest:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizeAnswer:
-    """`certificate`: a CertificateStatus value where a contract was to be proved; `message`: for the display."""
-
-    """`message`: for the driver, in `language`; `tariff`: its frozen terms (billing.services.tariffs.snapshot)."""
+    """`message`: for the driver, in `language`; `tariff`: its frozen terms (billing.services.tariffs.snapshot);
+    `certificate`: a CertificateStatus value where a contract was to be proved."""
 
     verdict: Verdict
     group: str = ""
@@ -105,6 +104,8 @@ class AuthorizeAnswer:
     certificate: str = ""
     reason: str = ""
     priority: int | None = None
+    no_credit: bool = False
+    tariff: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +161,6 @@ class StatusTold:
     detail: str = ""
     response: str = ""
     next_update: datetime | None = None
-    no_credit: bool = False
-    tariff: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
