@@ -18,12 +18,16 @@ from fleets.models import Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
 from stations.models import (
     AccessRule,
     Authorization,
+    BatterySlot,
+    BatterySwap,
     ChargingProfile,
     Command,
     CompositeTold,
     Connection,
     Connector,
     DerControl,
+    DisplayMessage,
+    DisplayNotice,
     Evse,
     Exclusion,
     Frame,
@@ -38,18 +42,26 @@ from stations.models import (
     OrphanMessage,
     PortMonth,
     PowerConstraint,
+    PrepaidAccount,
+    PrepaidEntry,
     QuarantinedStation,
     Reading,
     Reservation,
     Session,
+    SessionCost,
     SessionEvent,
     SessionPower,
+    Settlement,
     Station,
     StationEvent,
     StatusEntry,
+    StationTariff,
     TrustAnchor,
     UptimeReport,
     Variable,
+    VatCheck,
+    WebPayment,
+    WebPaymentAccess,
 )
 from stations.models.journal import GatewayProcess
 from tenants.context import tenant_scope
@@ -93,6 +105,9 @@ class World:
     exclusion: Exclusion
     report: UptimeReport
     charge: Charge
+    notice: DisplayNotice
+    message: DisplayMessage
+    account: PrepaidAccount
     member: Membership
     key: ApiKey
     webhook: Webhook
@@ -102,6 +117,20 @@ class World:
     running: Session
     reservation: Reservation
     delivery: FactDelivery
+
+    @property
+    def nothing(self) -> dict[str, Any]:
+        return {}
+
+    def new_token(self) -> Token:
+        return objects.create_token(self.tenant)
+
+    def charging_at_21(self) -> World:
+        """The same, with its session running at a station of OCPP 2.1."""
+        with tenant_scope(self.tenant.pk):
+            Station.objects.filter(pk=self.station.pk).update(ocpp_version="2.1")
+            Session.objects.filter(pk=self.session.pk).update(state="active")
+        return self
 
 
 SAMPLES: dict[str, Callable[[World], Any]] = {
@@ -124,6 +153,9 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "report_id": lambda world: world.report.pk,
     "form": lambda world: "csv",
     "charge_id": lambda world: world.charge.pk,
+    "notice_id": lambda world: world.notice.pk,
+    "message_id": lambda world: world.message.pk,
+    "account_id": lambda world: world.account.pk,
     "member_id": lambda world: world.member.pk,
     "key_id": lambda world: world.key.pk,
     "webhook_id": lambda world: world.webhook.pk,
@@ -235,6 +267,20 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("POST", "tariffs"): lambda world: {"name": "New tariff", "elements": objects.ELEMENTS},
     ("PATCH", "tariffs/<int:tariff_id>"): lambda world: {"tax_included": True},
     ("POST", "tariffs/<int:tariff_id>/preview"): lambda world: {"energy_wh": "10000"},
+    ("POST", "displays"): lambda world: {
+        "contents": [{"language": "en", "text": "Half price today"}],
+        "station_ids": [world.station.pk],
+    },
+    ("PUT", "stations/<int:station_id>/tariff"): lambda world: {"tariff_id": world.tariff.pk},
+    ("POST", "sessions/<int:session_id>/tariff"): lambda world: {
+        "tariff_id": world.charging_at_21().tariff.pk
+    },
+    ("POST", "stations/<int:station_id>/display-messages/<int:message_id>/send-again"): lambda world: (
+        world.charging_at_21().nothing
+    ),
+    ("POST", "stations/<int:station_id>/swaps"): lambda world: {"token_uid": "04AABBCC"},
+    ("POST", "prepaid"): lambda world: {"token_id": world.new_token().pk},
+    ("POST", "prepaid/<int:account_id>/pay-in"): lambda world: {"amount": "20.00"},
     ("POST", "charges/<int:charge_id>/void"): lambda world: {"reason": "A test"},
 }
 
@@ -289,6 +335,7 @@ def build() -> World:
     running = _running(tenant, station, marker)
     member = people.join(people.make_user(f"Mia {marker}"), tenant, "operator")
     with tenant_scope(tenant.pk):
+        rows_of_drivers = _drivers(tenant, station, session, tariff, marker)
         _links(tenant, member, site, fleet, token, marker)
         _history(tenant, station, session, of_site, marker)
         rows = _rows(tenant, site, station, driver, marker)
@@ -310,6 +357,7 @@ def build() -> World:
         running=running,
         member=member,
         **rows,
+        **rows_of_drivers,
     )
 
 
@@ -447,6 +495,55 @@ def health_of(tenant: Tenant, site: Site, station: Station, marker: str) -> dict
             site=site,
         ),
     }  # fmt: skip
+def _drivers(
+    tenant: Tenant, station: Station, session: Session, tariff: Tariff, marker: str
+) -> dict[str, Any]:
+    """What drivers see and pay."""
+    now = datetime.now(UTC)
+    own: dict[str, Any] = {"tenant": tenant, "station": station}
+    contents = [{"language": "en", "format": "utf8", "text": marker}]
+    notice = DisplayNotice.objects.create(
+        tenant=tenant, contents=contents, priority="in_front", written_by=marker
+    )
+    message = DisplayMessage.objects.create(
+        **own,
+        notice=notice,
+        number=7,
+        contents=contents,
+        priority="in_front",
+        standing="refused",
+        detail=marker,
+    )
+    account = PrepaidAccount.objects.create(
+        tenant=tenant,
+        token=objects.create_token(tenant, uid=f"05{marker}", visual_number=marker),
+        currency="EUR",
+    )
+    PrepaidEntry.objects.create(tenant=tenant, account=account, kind="top_up", amount=0, label=marker)
+    SessionCost.objects.create(tenant=tenant, session=session, station_tariff=marker)
+    StationTariff.objects.create(
+        **own, tariff=tariff, wire_id=marker, terms={"name": marker, "currency": "EUR", "elements": []},
+        standing="installed", changed_at=now,
+    )  # fmt: skip
+    Settlement.objects.create(
+        **own, session=session, psp_ref=marker, status="settled", amount=1, settled_at=now, received_at=now
+    )
+    VatCheck.objects.create(**own, number=marker[:20], accepted=True, at=now)
+    WebPaymentAccess.objects.create(**own, secret=marker)
+    WebPayment.objects.create(
+        **own, evse_number=1, code=marker[:12], key=marker, token_uid=marker, reference=marker, expires_at=now
+    )
+    BatterySlot.objects.create(
+        **own,
+        evse_number=1,
+        present=True,
+        serial_number=marker,
+        soc_percent=90,
+        soh_percent=99,
+        changed_at=now,
+    )
+    BatterySwap.objects.create(**own, request_id=1, token_uid=marker, state="swap_done", began_at=now)
+    return {"notice": notice, "message": message, "account": account}
 
 
 def _delivery(tenant: Tenant, hook: Webhook, site: Site, marker: str) -> FactDelivery:

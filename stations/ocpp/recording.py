@@ -9,6 +9,7 @@ from stations.neutral import (
     CertificateGone,
     CertificatesTold,
     CertificateTaken,
+    DisplaysTold,
     EventReport,
     ListAnswered,
     ListVersionTold,
@@ -16,6 +17,8 @@ from stations.neutral import (
     ReservationAnswered,
     ReservationTold,
     StatusReport,
+    SwapReport,
+    TariffsTold,
     VariablesTold,
 )
 from stations.neutral_power import (
@@ -34,12 +37,15 @@ from stations.services import (
     constraints,
     der,
     devices,
+    displays,
     events,
     local_lists,
     priority,
     profiles,
     readings,
     reservations,
+    station_tariffs,
+    swaps,
     trust,
 )
 
@@ -65,6 +71,9 @@ RECORDERS: dict[type, Callable[..., Any]] = {
     CertificatesTold: trust.record_listing,
     CertificateTaken: trust.record_taken,
     CertificateGone: trust.record_gone,
+    DisplaysTold: displays.record,
+    TariffsTold: station_tariffs.record,
+    SwapReport: swaps.record,
 }
 
 

@@ -6,7 +6,9 @@ from stations.ocpp.v201 import (
     availability,
     certificates,
     charging,
+    cost,
     diagnostics,
+    display,
     local_list,
     provisioning,
     reservation,
@@ -20,6 +22,7 @@ ANSWERS = table(
     availability.ANSWERS,
     diagnostics.ANSWERS,
     reservation.ANSWERS,
+    display.ANSWERS,
     smart.ANSWERS,
 )
 SAYS = table(
@@ -30,8 +33,9 @@ SAYS = table(
     local_list.SAYS,
     reservation.SAYS,
     certificates.SAYS,
+    display.SAYS,
+    cost.SAYS,
     smart.SAYS,
 )
-
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)
