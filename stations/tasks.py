@@ -14,20 +14,19 @@ from django.utils import timezone
 from stations.services import (
     commands,
     connections,
-    escalation,
     costs,
     displays,
+    escalation,
     guardian,
     local_lists,
     profiles,
     rating,
     reports,
     reservations,
-    uptime,
-    watch,
-    reservations,
     settlements,
     station_tariffs,
+    uptime,
+    watch,
     web_payments,
 )
 from tenants.context import tenant_scope

@@ -9,6 +9,7 @@ from stations.models.access import (
     Reservation,
     ReservationState,
 )
+from stations.models.battery import BatterySlot, BatterySwap, SwapState
 from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
 from stations.models.charging import (
     ChargingProfile,
@@ -21,7 +22,25 @@ from stations.models.charging import (
     SessionPower,
 )
 from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
+from stations.models.cost import (
+    LimitOrigin,
+    PrepaidAccount,
+    PrepaidEntry,
+    PrepaidKind,
+    SessionCost,
+    StationTariff,
+    TariffStanding,
+)
 from stations.models.der import DerControl, DerState, DerType
+from stations.models.display import (
+    ON_DISPLAY,
+    DisplayFormat,
+    DisplayMessage,
+    DisplayNotice,
+    DisplayPriority,
+    DisplayStanding,
+    DisplayState,
+)
 from stations.models.health import (
     HealthPolicy,
     Issue,
@@ -35,6 +54,14 @@ from stations.models.health import (
     StepKind,
 )
 from stations.models.journal import Frame, GatewayProcess, JournalCursor, JournalHead, Reading, StationEvent
+from stations.models.payment import (
+    Settlement,
+    SettlementStatus,
+    VatCheck,
+    WebPayment,
+    WebPaymentAccess,
+    WebPaymentState,
+)
 from stations.models.session import (
     Authorization,
     OrphanMessage,
@@ -58,8 +85,11 @@ from stations.models.uptime import Exclusion, ExclusionCategory, PortMonth, Upti
 __all__ = [
     "LIVE_RESERVATIONS",
     "ONLY_IN",
+    "ON_DISPLAY",
     "AccessRule",
     "Authorization",
+    "BatterySlot",
+    "BatterySwap",
     "CertificateUse",
     "ChargingProfile",
     "Command",
@@ -72,6 +102,12 @@ __all__ = [
     "DerControl",
     "DerState",
     "DerType",
+    "DisplayFormat",
+    "DisplayMessage",
+    "DisplayNotice",
+    "DisplayPriority",
+    "DisplayStanding",
+    "DisplayState",
     "Evse",
     "Exclusion",
     "ExclusionCategory",
@@ -86,6 +122,7 @@ __all__ = [
     "IssueState",
     "JournalCursor",
     "JournalHead",
+    "LimitOrigin",
     "LimitSource",
     "ListScope",
     "ListState",
@@ -94,6 +131,9 @@ __all__ = [
     "PortMonth",
     "PowerConstraint",
     "PowerType",
+    "PrepaidAccount",
+    "PrepaidEntry",
+    "PrepaidKind",
     "ProfileKind",
     "ProfileState",
     "Purpose",
@@ -104,16 +144,26 @@ __all__ = [
     "ReservationState",
     "Resolution",
     "Session",
+    "SessionCost",
     "SessionEvent",
     "SessionPower",
     "SessionState",
+    "Settlement",
+    "SettlementStatus",
     "Signal",
     "Station",
     "StationEvent",
+    "StationTariff",
     "StatusEntry",
     "StepKind",
+    "SwapState",
+    "TariffStanding",
     "TrustAnchor",
     "UptimeReport",
     "UptimeScheme",
     "Variable",
+    "VatCheck",
+    "WebPayment",
+    "WebPaymentAccess",
+    "WebPaymentState",
 ]
