@@ -55,6 +55,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("OCPP_TLS_PORT", "count", "0", "Port on which the gateway ends TLS itself, besides its plain one. 0: it does not; a proxy in front may (docs/tls.md)."),
     Setting("OCPP_TLS_CERTIFICATE", "text", "", "File with the gateway's certificate and its chain, in PEM. Read anew when it changes; open sockets stay."),
     Setting("OCPP_TLS_KEY", "text", "", "File with the key of OCPP_TLS_CERTIFICATE, in PEM."),
+    Setting("COST_UPDATE_SECONDS", "seconds", "60", "A station that shows the running cost is told a changed one at most this often."),
+    Setting("WEB_PAYMENT_PROVIDER", "text", "", "Who takes payments behind the QR codes of stations: a name of `stations/payments.py`. Empty: nobody; `trial` pays without money (demo and test only)."),
     Setting("LOG_FORMAT", "text", "json", "json (one event a line) or text."),
     Setting("LOG_LEVEL", "text", "INFO", "Least severe level that is logged: DEBUG, INFO, WARNING, ERROR."),
     Setting("API_REQUESTS_PER_MINUTE", "count", "3000", "Most REST requests a minute that one API key may make of one process. 0: no bound."),

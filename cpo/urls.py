@@ -25,6 +25,7 @@ urlpatterns = [
     re_path(r"^api/(?P<rest>.*)$", errors.no_such_endpoint, name="no-such-endpoint"),
     re_path(r"^crl/(?P<fingerprint>[0-9a-f]{64})\.crl$", crl.revocation_list, name="crl"),
     path("", include("tenants.door_urls")),
+    path("pay/", include("stations.public_urls")),
     path("t/<slug:tenant_slug>/", include([path("", include(f"{name}.urls")) for name in PAGES])),
 ]
 

@@ -74,6 +74,17 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 ("site-access", "access-rules"),
             ),
             Entry("tariffs", gettext_lazy("Tariffs"), "receipt", Permission.TARIFF_VIEW, "f", ("tariff",)),
+            Entry(
+                "settlements",
+                gettext_lazy("Payments"),
+                "credit-card",
+                Permission.MONEY_VIEW,
+                "",
+                ("web-payments", "prepaid"),
+            ),
+            Entry(
+                "displays", gettext_lazy("Displays"), "device-tv", Permission.STATION_VIEW, "", ("display",)
+            ),
         ),
     ),
     (

@@ -14,6 +14,8 @@ from django.utils import timezone
 from stations.services import (
     commands,
     connections,
+    costs,
+    displays,
     guardian,
     local_lists,
     passwords,
@@ -22,7 +24,10 @@ from stations.services import (
     reservations,
     rollouts,
     security_profiles,
+    settlements,
     signing,
+    station_tariffs,
+    web_payments,
 )
 from tenants.context import tenant_scope
 from tenants.models import Tenant
@@ -134,3 +139,36 @@ def ensure_partitions() -> None:
 def drop_frames() -> int:
     """Frames older than FRAME_RETENTION_DAYS go, a day's partition at a time, once all frames are applied."""
     return _partitions("SELECT stations_drop_frames(%s)", settings.FRAME_RETENTION_DAYS)
+
+
+@shared_task
+def tell_costs() -> int:
+    """The running cost goes to stations that show it; sessions that have used up their credit end."""
+    now = timezone.now()
+    return _for_each_tenant("costs", lambda tenant_id: costs.sweep(tenant_id=tenant_id, now=now))
+
+
+@shared_task
+def tend_payments() -> int:
+    """Payments at stations are brought on, and held against prices."""
+    now = timezone.now()
+
+    def sweep(tenant_id: int) -> int:
+        brought = web_payments.sweep(tenant_id=tenant_id, now=now)
+        return brought + settlements.compare(tenant_id=tenant_id, now=now)
+
+    return _for_each_tenant("payments", sweep)
+
+
+@shared_task
+def sync_tariffs() -> int:
+    """Stations that keep tariffs have those that count there now."""
+    now = timezone.now()
+    return _for_each_tenant("tariffs", lambda tenant_id: station_tariffs.sync(tenant_id=tenant_id, now=now))
+
+
+@shared_task
+def expire_displays() -> int:
+    """Messages whose time is over are no longer on the display."""
+    now = timezone.now()
+    return _for_each_tenant("displays", lambda tenant_id: displays.expire(tenant_id=tenant_id, now=now))

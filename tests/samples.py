@@ -19,11 +19,15 @@ from stations.models import (
     AccessRule,
     Authority,
     Authorization,
+    BatterySlot,
+    BatterySwap,
     ChargingProfile,
     Command,
     CompositeTold,
     Connection,
     DerControl,
+    DisplayMessage,
+    DisplayNotice,
     Evse,
     Frame,
     InstalledCertificate,
@@ -33,6 +37,8 @@ from stations.models import (
     OrphanMessage,
     PasswordChange,
     PowerConstraint,
+    PrepaidAccount,
+    PrepaidEntry,
     ProfileChange,
     QuarantinedStation,
     Reading,
@@ -42,14 +48,20 @@ from stations.models import (
     SecurityEvent,
     SecurityPolicy,
     Session,
+    SessionCost,
     SessionEvent,
     SessionPower,
+    Settlement,
     SigningRequest,
     Station,
     StationCertificate,
     StationEvent,
+    StationTariff,
     TrustAnchor,
     Variable,
+    VatCheck,
+    WebPayment,
+    WebPaymentAccess,
 )
 from stations.models.journal import GatewayProcess
 from tenants.context import tenant_scope
@@ -90,6 +102,9 @@ class World:
     quarantined: QuarantinedStation
     orphan: OrphanMessage
     charge: Charge
+    notice: DisplayNotice
+    message: DisplayMessage
+    account: PrepaidAccount
     member: Membership
     key: ApiKey
     webhook: Webhook
@@ -105,6 +120,20 @@ class World:
     running: Session
     reservation: Reservation
     delivery: FactDelivery
+
+    @property
+    def nothing(self) -> dict[str, Any]:
+        return {}
+
+    def new_token(self) -> Token:
+        return objects.create_token(self.tenant)
+
+    def charging_at_21(self) -> World:
+        """The same, with its session running at a station of OCPP 2.1."""
+        with tenant_scope(self.tenant.pk):
+            Station.objects.filter(pk=self.station.pk).update(ocpp_version="2.1")
+            Session.objects.filter(pk=self.session.pk).update(state="active")
+        return self
 
 
 SAMPLES: dict[str, Callable[[World], Any]] = {
@@ -122,6 +151,9 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "row_id": lambda world: world.quarantined.pk,
     "orphan_id": lambda world: world.orphan.pk,
     "charge_id": lambda world: world.charge.pk,
+    "notice_id": lambda world: world.notice.pk,
+    "message_id": lambda world: world.message.pk,
+    "account_id": lambda world: world.account.pk,
     "member_id": lambda world: world.member.pk,
     "key_id": lambda world: world.key.pk,
     "webhook_id": lambda world: world.webhook.pk,
@@ -214,6 +246,20 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("POST", "tariffs"): lambda world: {"name": "New tariff", "elements": objects.ELEMENTS},
     ("PATCH", "tariffs/<int:tariff_id>"): lambda world: {"tax_included": True},
     ("POST", "tariffs/<int:tariff_id>/preview"): lambda world: {"energy_wh": "10000"},
+    ("POST", "displays"): lambda world: {
+        "contents": [{"language": "en", "text": "Half price today"}],
+        "station_ids": [world.station.pk],
+    },
+    ("PUT", "stations/<int:station_id>/tariff"): lambda world: {"tariff_id": world.tariff.pk},
+    ("POST", "sessions/<int:session_id>/tariff"): lambda world: {
+        "tariff_id": world.charging_at_21().tariff.pk
+    },
+    ("POST", "stations/<int:station_id>/display-messages/<int:message_id>/send-again"): lambda world: (
+        world.charging_at_21().nothing
+    ),
+    ("POST", "stations/<int:station_id>/swaps"): lambda world: {"token_uid": "04AABBCC"},
+    ("POST", "prepaid"): lambda world: {"token_id": world.new_token().pk},
+    ("POST", "prepaid/<int:account_id>/pay-in"): lambda world: {"amount": "20.00"},
     ("POST", "charges/<int:charge_id>/void"): lambda world: {"reason": "A test"},
     ("PATCH", "security/policy"): lambda world: {"approval": "manual"},
     ("POST", "security/roots"): lambda world: {"use": "csms_root", "certificate": pki.Authority("New").pem},
@@ -270,6 +316,7 @@ def build() -> World:
     running = _running(tenant, station, marker)
     member = people.join(people.make_user(f"Mia {marker}"), tenant, "operator")
     with tenant_scope(tenant.pk):
+        rows_of_drivers = _drivers(tenant, station, session, tariff, marker)
         _links(tenant, member, site, fleet, token, marker)
         _history(tenant, station, session, of_site, marker)
         rows = _rows(tenant, site, station, driver, marker) | _security(tenant, station, marker)
@@ -291,6 +338,7 @@ def build() -> World:
         running=running,
         member=member,
         **rows,
+        **rows_of_drivers,
     )
 
 
@@ -455,6 +503,57 @@ def _next_change(world: World) -> dict[str, Any]:
     with tenant_scope(world.tenant.pk):
         ProfileChange.objects.filter(pk=world.change.pk).update(state="done")
     return {"profile": 2}
+
+
+def _drivers(
+    tenant: Tenant, station: Station, session: Session, tariff: Tariff, marker: str
+) -> dict[str, Any]:
+    """What drivers see and pay."""
+    now = datetime.now(UTC)
+    own: dict[str, Any] = {"tenant": tenant, "station": station}
+    contents = [{"language": "en", "format": "utf8", "text": marker}]
+    notice = DisplayNotice.objects.create(
+        tenant=tenant, contents=contents, priority="in_front", written_by=marker
+    )
+    message = DisplayMessage.objects.create(
+        **own,
+        notice=notice,
+        number=7,
+        contents=contents,
+        priority="in_front",
+        standing="refused",
+        detail=marker,
+    )
+    account = PrepaidAccount.objects.create(
+        tenant=tenant,
+        token=objects.create_token(tenant, uid=f"05{marker}", visual_number=marker),
+        currency="EUR",
+    )
+    PrepaidEntry.objects.create(tenant=tenant, account=account, kind="top_up", amount=0, label=marker)
+    SessionCost.objects.create(tenant=tenant, session=session, station_tariff=marker)
+    StationTariff.objects.create(
+        **own, tariff=tariff, wire_id=marker, terms={"name": marker, "currency": "EUR", "elements": []},
+        standing="installed", changed_at=now,
+    )  # fmt: skip
+    Settlement.objects.create(
+        **own, session=session, psp_ref=marker, status="settled", amount=1, settled_at=now, received_at=now
+    )
+    VatCheck.objects.create(**own, number=marker[:20], accepted=True, at=now)
+    WebPaymentAccess.objects.create(**own, secret=marker)
+    WebPayment.objects.create(
+        **own, evse_number=1, code=marker[:12], key=marker, token_uid=marker, reference=marker, expires_at=now
+    )
+    BatterySlot.objects.create(
+        **own,
+        evse_number=1,
+        present=True,
+        serial_number=marker,
+        soc_percent=90,
+        soh_percent=99,
+        changed_at=now,
+    )
+    BatterySwap.objects.create(**own, request_id=1, token_uid=marker, state="swap_done", began_at=now)
+    return {"notice": notice, "message": message, "account": account}
 
 
 def _delivery(tenant: Tenant, hook: Webhook, site: Site, marker: str) -> FactDelivery:

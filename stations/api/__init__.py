@@ -18,7 +18,24 @@ from stations.api.access import (
     StationRules,
 )
 from stations.api.commands import CommandCancel, CommandList, CommandOne, StationCommands
+from stations.api.costs import (
+    PrepaidClose,
+    PrepaidList,
+    PrepaidOne,
+    PrepaidPayIn,
+    SessionCostOne,
+    SessionTariff,
+    StationTariffOne,
+)
 from stations.api.der import DerClear, DerOne, StationDer
+from stations.api.displays import (
+    MessageSendAgain,
+    MessageTakeOff,
+    NoticeList,
+    NoticeOne,
+    NoticeWithdraw,
+    StationMessages,
+)
 from stations.api.events import ConnectionList, EventList
 from stations.api.frames import FrameExport, FrameList
 from stations.api.limits import (
@@ -37,6 +54,14 @@ from stations.api.limits import (
     StationProfiles,
 )
 from stations.api.orphans import OrphanApply, OrphanList, OrphanOne, OrphanSessions
+from stations.api.payments import (
+    SettlementList,
+    StationSlots,
+    StationSwaps,
+    StationWebPayment,
+    VatCheckList,
+    WebPaymentList,
+)
 from stations.api.quarantine import QuarantineAdopt, QuarantineList, QuarantineOne
 from stations.api.sessions import (
     SessionEvents,
@@ -166,4 +191,31 @@ urlpatterns = [
     path("sessions/<int:running_id>/energy-transfer", SessionTransfer.as_view(), name="session-transfer"),
     path("sessions/<int:session_id>/readings", SessionReadings.as_view(), name="session-readings"),
     path("sessions/<int:session_id>/events", SessionEvents.as_view(), name="session-events"),
+    path("sessions/<int:session_id>/cost", SessionCostOne.as_view(), name="session-cost"),
+    path("sessions/<int:session_id>/tariff", SessionTariff.as_view(), name="session-tariff"),
+    path("stations/<int:station_id>/tariff", StationTariffOne.as_view(), name="station-tariff"),
+    path("stations/<int:station_id>/display-messages", StationMessages.as_view(), name="station-messages"),
+    path(
+        "stations/<int:station_id>/display-messages/<int:message_id>/take-off",
+        MessageTakeOff.as_view(),
+        name="message-take-off",
+    ),
+    path(
+        "stations/<int:station_id>/display-messages/<int:message_id>/send-again",
+        MessageSendAgain.as_view(),
+        name="message-send-again",
+    ),
+    path("stations/<int:station_id>/web-payment", StationWebPayment.as_view(), name="station-web-payment"),
+    path("stations/<int:station_id>/swaps", StationSwaps.as_view(), name="station-swaps"),
+    path("stations/<int:station_id>/battery-slots", StationSlots.as_view(), name="station-slots"),
+    path("displays", NoticeList.as_view(), name="displays"),
+    path("displays/<int:notice_id>", NoticeOne.as_view(), name="display"),
+    path("displays/<int:notice_id>/withdraw", NoticeWithdraw.as_view(), name="display-withdraw"),
+    path("settlements", SettlementList.as_view(), name="settlements"),
+    path("vat-checks", VatCheckList.as_view(), name="vat-checks"),
+    path("web-payments", WebPaymentList.as_view(), name="web-payments"),
+    path("prepaid", PrepaidList.as_view(), name="prepaid"),
+    path("prepaid/<int:account_id>", PrepaidOne.as_view(), name="prepaid-account"),
+    path("prepaid/<int:account_id>/pay-in", PrepaidPayIn.as_view(), name="prepaid-pay-in"),
+    path("prepaid/<int:account_id>/close", PrepaidClose.as_view(), name="prepaid-close"),
 ]

@@ -22,6 +22,17 @@ class CommandKind(models.TextChoices):
     TRIGGER = "trigger", _("Ask for a message")
     CLEAR_CACHE = "clear_cache", _("Clear the authorisation cache")
     DATA_TRANSFER = "data_transfer", _("Vendor message")
+    SHOW_MESSAGE = "show_message", _("Show a message")
+    READ_MESSAGES = "read_messages", _("List messages on the display")
+    CLEAR_MESSAGE = "clear_message", _("Take a message off")
+    TELL_COST = "tell_cost", _("Show the cost")
+    TELL_PRICE = "tell_price", _("Show the driver's price")
+    SET_TARIFF = "set_tariff", _("Install the default tariff")
+    READ_TARIFFS = "read_tariffs", _("List tariffs on the station")
+    CLEAR_TARIFFS = "clear_tariffs", _("Take tariffs off")
+    CHANGE_TARIFF = "change_tariff", _("Change a session's tariff")
+    WEB_PAYMENT = "web_payment", _("Tell that a web payment began")
+    SWAP_BATTERY = "swap_battery", _("Start a battery swap")
     SET_PROFILE = "set_charging_profile", _("Set a charging profile")
     CLEAR_PROFILE = "clear_charging_profile", _("Clear charging profiles")
     READ_PROFILES = "read_charging_profiles", _("Read charging profiles")
@@ -46,6 +57,16 @@ class CommandKind(models.TextChoices):
 # Kinds that not every version can say, with those that can; tests hold it against the versions' tables.
 ONLY_IN: dict[str, tuple[str, ...]] = {
     CommandKind.READ_REPORT: ("2.0.1", "2.1"),
+    CommandKind.SHOW_MESSAGE: ("2.0.1", "2.1"),
+    CommandKind.READ_MESSAGES: ("2.0.1", "2.1"),
+    CommandKind.CLEAR_MESSAGE: ("2.0.1", "2.1"),
+    CommandKind.TELL_PRICE: ("1.6",),
+    CommandKind.SET_TARIFF: ("2.1",),
+    CommandKind.READ_TARIFFS: ("2.1",),
+    CommandKind.CLEAR_TARIFFS: ("2.1",),
+    CommandKind.CHANGE_TARIFF: ("2.1",),
+    CommandKind.WEB_PAYMENT: ("2.1",),
+    CommandKind.SWAP_BATTERY: ("2.1",),
     CommandKind.READ_PROFILES: ("2.0.1", "2.1"),
     CommandKind.UPDATE_DYNAMIC: ("2.1",),
     CommandKind.USE_PRIORITY: ("2.1",),

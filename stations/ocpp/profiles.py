@@ -298,6 +298,7 @@ def periods_told(schedule: Payload) -> tuple[Period, ...]:
             },
         )
         for period in told[:MOST_PERIODS]
+        if isinstance(period, dict)
     ]
     return tuple(sorted(found, key=lambda period: period.start_s))
 

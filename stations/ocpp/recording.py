@@ -9,6 +9,7 @@ from stations.neutral import (
     CertificateGone,
     CertificatesTold,
     CertificateTaken,
+    DisplaysTold,
     EventReport,
     ListAnswered,
     ListVersionTold,
@@ -17,6 +18,8 @@ from stations.neutral import (
     ReservationTold,
     SecurityReport,
     StatusReport,
+    SwapReport,
+    TariffsTold,
     VariablesTold,
 )
 from stations.neutral_power import (
@@ -35,6 +38,7 @@ from stations.services import (
     constraints,
     der,
     devices,
+    displays,
     events,
     local_lists,
     priority,
@@ -42,6 +46,8 @@ from stations.services import (
     readings,
     reservations,
     security_events,
+    station_tariffs,
+    swaps,
     trust,
 )
 
@@ -68,6 +74,9 @@ RECORDERS: dict[type, Callable[..., Any]] = {
     CertificatesTold: trust.record_listing,
     CertificateTaken: trust.record_taken,
     CertificateGone: trust.record_gone,
+    DisplaysTold: displays.record,
+    TariffsTold: station_tariffs.record,
+    SwapReport: swaps.record,
 }
 
 

@@ -126,7 +126,7 @@ def record(*, tenant_id: int, reports: Sequence[LimitTold]) -> None:
         )
     )
     for told in reports:
-        if told.station_id not in sites or (told.evse or 0) > 32_767:
+        if told.station_id not in sites or not 0 <= (told.evse or 0) <= 32_767:
             continue
         before = PowerConstraint.objects.filter(
             tenant_id=tenant_id,

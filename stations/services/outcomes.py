@@ -16,6 +16,13 @@ log = logging.getLogger("voltyard.commands")
 # Kind of command -> the verb that is told, "module.function", called as verb(command=...) in the transaction that ends
 # the command, whatever its end: answered, timed out, expired, cancelled. By name, for those verbs send commands.
 FOLLOWERS: dict[str, str] = {
+    CommandKind.SHOW_MESSAGE: "stations.services.displays.follow_show",
+    CommandKind.CLEAR_MESSAGE: "stations.services.displays.follow_clear",
+    CommandKind.TELL_COST: "stations.services.costs.follow_told",
+    CommandKind.SET_TARIFF: "stations.services.station_tariffs.follow_set",
+    CommandKind.CLEAR_TARIFFS: "stations.services.station_tariffs.follow_clear",
+    CommandKind.CHANGE_TARIFF: "stations.services.station_tariffs.follow_change",
+    CommandKind.SWAP_BATTERY: "stations.services.swaps.follow",
     "start": "stations.services.profiles.started",
     "set_charging_profile": "stations.services.profile_life.settled",
     "clear_charging_profile": "stations.services.profile_life.cleared",

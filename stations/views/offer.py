@@ -20,6 +20,7 @@ from stations.models import (
     Station,
 )
 from stations.services.commands import NEEDS
+from stations.views import offer_driver
 from stations.views.command_form import CommandForm, NoForm, evse_field, is_v2
 from stations.views.offer_access import NumberForm
 from stations.views.offer_power import PriorityForm, SignalForm, TransferForm
@@ -223,6 +224,85 @@ OFFERS: dict[str, Offer] = {
         Offer(CommandKind.READ_REPORT, NoForm, "list-details", _("Fetches the whole device model.")),
         Offer(CommandKind.WRITE_CONFIGURATION, WriteForm, "edit", _("Changes one setting of the station.")),
         Offer(CommandKind.DATA_TRANSFER, VendorForm, "send", _("A message in the vendor's own words.")),
+        Offer(
+            CommandKind.SHOW_MESSAGE,
+            offer_driver.MessageForm,
+            "device-tv",
+            _("A text on the display. Under Displays it goes to many stations at once."),
+            group="driver",
+        ),
+        Offer(
+            CommandKind.READ_MESSAGES,
+            offer_driver.ListMessagesForm,
+            "list-details",
+            _("The station tells what its display shows; it then stands under Drivers."),
+            group="driver",
+        ),
+        Offer(
+            CommandKind.CLEAR_MESSAGE,
+            offer_driver.ClearMessageForm,
+            "eraser",
+            _("Takes one message off the display."),
+            group="driver",
+        ),
+        Offer(
+            CommandKind.TELL_COST,
+            offer_driver.CostForm,
+            "coin",
+            _("Shows the driver what the session costs. By itself it is told about every minute."),
+            group="driver",
+        ),
+        Offer(
+            CommandKind.TELL_PRICE,
+            offer_driver.PriceForm,
+            "receipt",
+            _("Shows the holder of a card the price in words."),
+            group="driver",
+        ),
+        Offer(
+            CommandKind.SET_TARIFF,
+            offer_driver.DefaultTariffForm,
+            "receipt",
+            _("The station shows this tariff and reckons with it."),
+            group="driver",
+        ),
+        Offer(
+            CommandKind.READ_TARIFFS,
+            offer_driver.TariffsOfForm,
+            "list-details",
+            _("The station tells which tariffs it has."),
+            group="driver",
+        ),
+        Offer(
+            CommandKind.CLEAR_TARIFFS,
+            offer_driver.TariffsOfForm,
+            "eraser",
+            _("The station forgets its tariffs; within a minute it gets the one that counts."),
+            True,
+            group="driver",
+        ),
+        Offer(
+            CommandKind.CHANGE_TARIFF,
+            offer_driver.ChangeTariffForm,
+            "receipt",
+            _("Another price for a session that runs. It is billed by it from its start."),
+            True,
+            group="driver",
+        ),
+        Offer(
+            CommandKind.WEB_PAYMENT,
+            offer_driver.WebPaymentForm,
+            "credit-card",
+            _("The station keeps the place while a driver pays on the phone."),
+            group="driver",
+        ),
+        Offer(
+            CommandKind.SWAP_BATTERY,
+            offer_driver.SwapForm,
+            "replace",
+            _("The station opens a slot for a driver's empty battery."),
+            group="driver",
+        ),
         Offer(
             CommandKind.RESERVE,
             NoForm,

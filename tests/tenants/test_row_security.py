@@ -37,6 +37,12 @@ GLOBAL_TABLES = {
 }
 # Numbers of rows that are no foreign key, reviewed one by one: row security keeps them inside the tenant all the same.
 LOOSE_REFERENCES = {
+    "stations_batteryswap.command_id": "the command that asked for it, which may be gone by then",
+    "stations_batteryswap.request_id": "as the station tells it: its own number, or that of our command",
+    "stations_displaymessage.command_id": "the newest command about it, which may be gone by then",
+    "stations_sessioncost.stop_command_id": "the command that ended it, which may be gone by then",
+    "stations_stationtariff.command_id": "the newest command about it, which may be gone by then",
+    "stations_webpayment.start_command_id": "the command that started it, which may be gone by then",
     "stations_journalcursor.applied_id": "a position among frames",
     "stations_journalhead.last_id": "a position among frames",
     "stations_reading.session_id": "set where the session is known; a key would cost each reading a lookup",

@@ -6,7 +6,9 @@ from stations.ocpp.v201 import (
     availability,
     certificates,
     charging,
+    cost,
     diagnostics,
+    display,
     local_list,
     provisioning,
     reservation,
@@ -21,6 +23,7 @@ ANSWERS = table(
     certificates.ANSWERS,
     diagnostics.ANSWERS,
     reservation.ANSWERS,
+    display.ANSWERS,
     smart.ANSWERS,
 )
 SAYS = table(
@@ -31,6 +34,8 @@ SAYS = table(
     local_list.SAYS,
     reservation.SAYS,
     certificates.SAYS,
+    display.SAYS,
+    cost.SAYS,
     smart.SAYS,
 )
 

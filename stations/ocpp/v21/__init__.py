@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from stations.ocpp import v201
-from stations.ocpp.v21 import certificates, der, smart, streams
+from stations.ocpp.v21 import battery, certificates, charging, der, payment, smart, streams, tariffs
 from stations.ocpp.version import Version, table
 
 VERSION = Version(
     "2.1",
     "ocpp2.1",
-    answers=v201.ANSWERS | table(certificates.ANSWERS, der.ANSWERS, smart.ANSWERS),
-    says=v201.SAYS | table(der.SAYS, smart.SAYS, certificates.SAYS),
+    answers=v201.ANSWERS
+    | table(
+        certificates.ANSWERS, der.ANSWERS, smart.ANSWERS, charging.ANSWERS, payment.ANSWERS, battery.ANSWERS
+    ),
+    says=v201.SAYS
+    | table(
+        der.SAYS,
+        smart.SAYS,
+        certificates.SAYS,
+        charging.SAYS,
+        tariffs.SAYS,
+        payment.SAYS,
+        battery.SAYS,
+    ),
     sends=table(streams.SENDS),
 )

@@ -19,10 +19,11 @@ ANSWERS_2X = {
     "Authorize", "BootNotification", "ClearedChargingLimit", "DataTransfer", "FirmwareStatusNotification", "Heartbeat",
     "NotifyChargingLimit", "NotifyEVChargingNeeds", "NotifyEVChargingSchedule", "ReportChargingProfiles",
     "LogStatusNotification", "MeterValues", "NotifyEvent", "NotifyReport", "SecurityEventNotification",
-    "SignCertificate", "StatusNotification", "TransactionEvent",
-    "ReservationStatusUpdate",
+    "ReservationStatusUpdate", "SignCertificate", "StatusNotification", "TransactionEvent",
+    "NotifyDisplayMessages",
 }  # fmt: skip
 ANSWERS_21 = ANSWERS_2X | {
+    "BatterySwap", "NotifySettlement", "VatNumberValidation",
     "NotifyDERAlarm", "NotifyDERStartStop", "NotifyPriorityCharging", "PullDynamicScheduleUpdate", "ReportDERControl",
 }  # fmt: skip
 SMART = {"SetChargingProfile", "ClearChargingProfile", "GetCompositeSchedule"}
@@ -37,14 +38,24 @@ SAYS = {
         "ClearCache", "DataTransfer", "GetVariables", "GetBaseReport", "Reset", "ChangeAvailability",
         "GetChargingProfiles",
         "RequestStartTransaction", "RequestStopTransaction", "TriggerMessage", "UnlockConnector", "SetVariables",
+        "SetDisplayMessage", "GetDisplayMessages", "ClearDisplayMessage", "CostUpdated",
         "SendLocalList", "GetLocalListVersion", "ReserveNow", "CancelReservation",
         "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
     },
 }  # fmt: skip
 SAYS["2.1"] = SAYS["2.0.1"] | {
+    "SetDefaultTariff", "GetTariffs", "ClearTariffs", "ChangeTransactionTariff", "NotifyWebPaymentStarted",
+    "RequestBatterySwap",
     "AFRRSignal", "NotifyAllowedEnergyTransfer", "UpdateDynamicSchedule", "UsePriorityCharging", "SetDERControl",
     "GetDERControl", "ClearDERControl",
 }  # fmt: skip
+TERMS: dict[str, Any] = {
+    "id": 1,
+    "name": "Standard",
+    "currency": "EUR",
+    "tax_included": False,
+    "elements": [{"price_components": [{"type": "ENERGY", "price": "0.49", "vat": "19", "step_size": 1}]}],
+}
 PROFILE = {
     "evse": 1, "purpose": "transaction", "kind": "absolute", "unit": "A", "number": 7, "stack_level": 2,
     "transaction_id": "12", "starts_at": "2026-11-23T08:00:00+00:00", "duration_s": 3600,
@@ -108,6 +119,23 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     CommandKind.CANCEL_RESERVATION: {"reservation_id": 7},
     CommandKind.DATA_TRANSFER: {"vendor_id": "acme", "message_id": "hello", "data": "x"},
+    CommandKind.SHOW_MESSAGE: {
+        "number": 7,
+        "priority": "in_front",
+        "state": "charging",
+        "starts_at": "2026-11-22T10:00:00Z",
+        "contents": [{"language": "en", "format": "utf8", "text": "Half price today"}],
+    },
+    CommandKind.READ_MESSAGES: {"numbers": [7], "priority": "in_front", "state": "idle"},
+    CommandKind.CLEAR_MESSAGE: {"number": 7},
+    CommandKind.TELL_COST: {"transaction_id": "12", "total": "3.31", "currency": "EUR"},
+    CommandKind.TELL_PRICE: {"token_uid": "04A2B3", "text": "0.49 EUR per kWh"},
+    CommandKind.SET_TARIFF: {"evse": 0, "tariff": TERMS},
+    CommandKind.READ_TARIFFS: {"evse": 0},
+    CommandKind.CLEAR_TARIFFS: {"wire_ids": ["T1"]},
+    CommandKind.CHANGE_TARIFF: {"transaction_id": "tx-1", "tariff": TERMS},
+    CommandKind.WEB_PAYMENT: {"evse": 1, "timeout_seconds": 300},
+    CommandKind.SWAP_BATTERY: {"token_uid": "04A2B3", "token_kind": "iso14443"},
     CommandKind.INSTALL_CERTIFICATE: {"use": "csms_root", "certificate": "PEM"},
     CommandKind.DELETE_CERTIFICATE: {
         "hash_algorithm": "SHA256",
