@@ -52,6 +52,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("OCPP_PING_SECONDS", "seconds", "30", "A station silent for this long is pinged; silent for twice as long, its socket is closed."),
     Setting("OCPP_CALL_TIMEOUT_SECONDS", "seconds", "30", "How long a station may take to answer a command before it counts as timed out."),
     Setting("OCPP_HEARTBEAT_SECONDS", "seconds", "300", "Heartbeat interval told to stations that have none of their own."),
+    Setting("COST_UPDATE_SECONDS", "seconds", "60", "A station that shows the running cost is told a changed one at most this often."),
+    Setting("WEB_PAYMENT_PROVIDER", "text", "", "Who takes payments behind the QR codes of stations: a name of `stations/payments.py`. Empty: nobody; `trial` pays without money (demo and test only)."),
     Setting("LOG_FORMAT", "text", "json", "json (one event a line) or text."),
     Setting("LOG_LEVEL", "text", "INFO", "Least severe level that is logged: DEBUG, INFO, WARNING, ERROR."),
     Setting("API_REQUESTS_PER_MINUTE", "count", "3000", "Most REST requests a minute that one API key may make of one process. 0: no bound."),

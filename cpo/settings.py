@@ -200,6 +200,11 @@ SPECTACULAR_SETTINGS = {
         "MonitorState": "stations.models.MonitorState",
         "NetworkProfileState": "stations.models.customer.NetworkProfile.State",
         "ReportState": "stations.models.ReportState",
+        "DerState": "stations.models.DerState",
+        "DerType": "stations.models.DerType",
+        "LimitSource": "stations.models.LimitSource",
+        "ProfileKind": "stations.models.ProfileKind",
+        "ProfileState": "stations.models.ProfileState",
         "SessionState": "stations.models.SessionState",
         "TokenKind": "fleets.models.TokenKind",
     },
@@ -224,6 +229,8 @@ OCPP_FRAME_BURST = env.read("OCPP_FRAME_BURST")
 OCPP_PING_SECONDS = env.read("OCPP_PING_SECONDS")
 OCPP_CALL_TIMEOUT_SECONDS = env.read("OCPP_CALL_TIMEOUT_SECONDS")
 OCPP_HEARTBEAT_SECONDS = env.read("OCPP_HEARTBEAT_SECONDS")
+COST_UPDATE_SECONDS = env.read("COST_UPDATE_SECONDS")
+WEB_PAYMENT_PROVIDER = env.read("WEB_PAYMENT_PROVIDER")
 API_REQUESTS_PER_MINUTE = env.read("API_REQUESTS_PER_MINUTE")
 METRICS_TOKEN = env.read("METRICS_TOKEN")
 

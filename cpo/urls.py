@@ -23,6 +23,7 @@ urlpatterns = [
     path("api/v1/", include([path("", include((f"{name}.api", name))) for name in API])),
     re_path(r"^api/(?P<rest>.*)$", errors.no_such_endpoint, name="no-such-endpoint"),
     path("", include("tenants.door_urls")),
+    path("pay/", include("stations.public_urls")),
     path("t/<slug:tenant_slug>/", include([path("", include(f"{name}.urls")) for name in PAGES])),
 ]
 

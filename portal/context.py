@@ -38,7 +38,7 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 "charging-pile",
                 Permission.STATION_VIEW,
                 "s",
-                ("station", "quarantine", "connect", "command", "orphan"),
+                ("station", "quarantine", "connect", "command", "orphan", "der"),
             ),
             Entry("sessions", gettext_lazy("Sessions"), "bolt", Permission.SESSION_VIEW, "c", ("session",)),
             Entry(
@@ -94,6 +94,17 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 ("site-access", "access-rules"),
             ),
             Entry("tariffs", gettext_lazy("Tariffs"), "receipt", Permission.TARIFF_VIEW, "f", ("tariff",)),
+            Entry(
+                "settlements",
+                gettext_lazy("Payments"),
+                "credit-card",
+                Permission.MONEY_VIEW,
+                "",
+                ("web-payments", "prepaid"),
+            ),
+            Entry(
+                "displays", gettext_lazy("Displays"), "device-tv", Permission.STATION_VIEW, "", ("display",)
+            ),
         ),
     ),
     (

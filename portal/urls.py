@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portal.views import me, overview, reserve, search, sites
+from portal.views import constraints, me, overview, reserve, search, sites
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -13,6 +13,8 @@ urlpatterns = [
     path("sites/<int:site_id>/", sites.site, name="site"),
     path("sites/<int:site_id>/now/", sites.site_now, name="site-now"),
     path("sites/<int:site_id>/power.json", sites.site_power, name="site-power"),
+    path("sites/<int:site_id>/limits/", constraints.site_constraints, name="site-constraints"),
+    path("sites/<int:site_id>/limits/<int:constraint_id>/clear/", constraints.clear, name="constraint-clear"),
     path("search/", search.search, name="search"),
     path("me/", me.me, name="me"),
     path("me/reserve/", reserve.reserve, name="me-reserve"),

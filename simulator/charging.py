@@ -30,6 +30,7 @@ class Charging(Metering):
     link: Link
     auto_plug: float | None
     local_auth: Any
+    screen: Any
 
     # -- cable and token
 
@@ -196,6 +197,7 @@ class Charging(Metering):
         if connector.inoperative_after:
             connector.operative = connector.inoperative_after = False
         self.profiles.end_transaction(connector.number)
+        self.screen.over(transaction.id)
         driver = self._drivers.pop(connector.number, None)
         if driver and driver is not asyncio.current_task():
             driver.cancel()

@@ -105,6 +105,8 @@ class Commands(Charging):
             return "Rejected"
         if len(self.profiles.all) >= self.device.number("MaxChargingProfilesInstalled"):
             return "Rejected"
+        if self.version != "1.6" and self.profiles.in_the_way(profile):  # K01.FR.39
+            return "Rejected"
         self.profiles.add(profile)
         self.limits_changed()
         return "Accepted"

@@ -114,7 +114,15 @@ def read_profile(evse: int, wire: dict[str, Any]) -> Profile:
 
 
 def _read_period(wire: dict[str, Any]) -> Period:
-    return Period(wire["start_period"], float(wire.get("limit", NO_LIMIT)), wire.get("number_phases"))
+    limit = float(wire["limit"]) if wire.get("limit") is not None else NO_LIMIT
+    return Period(
+        wire["start_period"], _with_setpoint(limit, wire.get("setpoint")), wire.get("number_phases")
+    )
+
+
+def _with_setpoint(limit: float, setpoint: float | None) -> float:
+    """2.1: a car that takes what it may keeps to a setpoint too. It gives nothing back: below zero it rests."""
+    return limit if setpoint is None else min(limit, max(0.0, float(setpoint)))
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -126,6 +134,7 @@ class Profiles:
 
     def __init__(self) -> None:
         self.all: list[Profile] = []
+        self.first: set[int] = set()  # EVSEs where priority charging is on (2.1)
 
     def add(self, profile: Profile) -> None:
         """A profile of the same id, or of the same purpose, stack level and EVSE, is replaced."""
@@ -135,6 +144,22 @@ class Profiles:
             return old.id == profile.id or (place and old.transaction_id == profile.transaction_id)
 
         self.all = [old for old in self.all if not same(old)] + [profile]
+
+    def in_the_way(self, new: Profile) -> bool:
+        """Whether another profile holds this place at the same time: 2.x refuses it, 1.6 replaces it."""
+
+        def overlaps(old: Profile) -> bool:
+            starts = [p.valid_from for p in (old, new) if p.valid_from]
+            ends = [p.valid_to for p in (old, new) if p.valid_to]
+            return not (starts and ends) or max(starts) < min(ends)
+
+        place = (new.purpose, new.stack, new.evse, new.transaction_id)
+        return any(
+            old.id != new.id
+            and (old.purpose, old.stack, old.evse, old.transaction_id) == place
+            and overlaps(old)
+            for old in self.all
+        )
 
     def clear(
         self,
@@ -161,28 +186,45 @@ class Profiles:
         self.all = kept
         return gone
 
+    def give_priority(self, evse: int, active: bool) -> None:
+        (self.first.add if active else self.first.discard)(evse)
+
+    def update_dynamic(self, id: int, values: dict[str, Any]) -> bool:
+        """2.1: new values of a dynamic profile. False where there is none of this id."""
+        for profile in self.all:
+            if profile.id == id and profile.kind == "Dynamic":
+                period = profile.periods[0]
+                limit = float(values["limit"]) if values.get("limit") is not None else period.limit
+                if values.get("setpoint") is not None:
+                    limit = NO_LIMIT
+                period.limit = _with_setpoint(limit, values.get("setpoint"))
+                return True
+        return False
+
     def end_transaction(self, evse: int) -> None:
+        self.first.discard(evse)
         self.all = [p for p in self.all if not (p.purpose == "TxProfile" and p.evse == evse)]
 
     def limit(self, evse: int, at: datetime, begun: datetime | None, sharing: int = 1) -> Limit:
         """What connector `evse` may take. `sharing`: how many connectors share the station's own limit."""
-        station = self._strongest(
-            ("ChargingStationMaxProfile", "ChargingStationExternalConstraints"), (0,), at, begun
-        )
+        station = self._strongest(("ChargingStationMaxProfile",), (0,), at, begun)
+        outside = self._strongest(("ChargingStationExternalConstraints",), (0,), at, begun)
         own = self._strongest(("ChargingStationExternalConstraints",), (evse,), at, begun)
         transaction = self._strongest(("TxProfile",), (evse,), at, begun) if begun else None
+        if begun and evse in self.first:
+            transaction = self._strongest(("PriorityCharging",), (evse, 0), at, begun) or transaction
         chosen = transaction or self._strongest(("TxDefaultProfile",), (evse, 0), at, begun)
-        return _as_limit(station, sharing).and_(_as_limit(own)).and_(_as_limit(chosen))
+        shared = _as_limit(station, sharing).and_(_as_limit(outside, sharing))
+        return shared.and_(_as_limit(own)).and_(_as_limit(chosen))
 
     def _strongest(
         self, purposes: tuple[str, ...], evses: tuple[int, ...], at: datetime, begun: datetime | None
     ) -> tuple[Profile, Period] | None:
-        """Of the profiles that say something now: the EVSE's own before the station's, then the highest stack."""
-        for evse in evses:
-            rivals = [p for p in self.all if p.purpose in purposes and p.evse == evse]
-            for profile in sorted(rivals, key=lambda p: -p.stack):
-                if period := profile.period_at(at, begun):
-                    return profile, period
+        """Of the profiles that say something now: the highest stack, of two alike the EVSE's own."""
+        rivals = [p for p in self.all if p.purpose in purposes and p.evse in evses]
+        for profile in sorted(rivals, key=lambda p: (-p.stack, -p.evse)):
+            if period := profile.period_at(at, begun):
+                return profile, period
         return None
 
     def composite(

@@ -6,7 +6,10 @@ from typing import Any
 
 from simulator.commands import Commands
 from simulator.device import Setting
-from simulator.profiles import Profile
+from simulator.grid import Control
+from simulator.profiles import Period, Profile
+
+EXTERNAL = "ChargingStationExternalConstraints"
 
 
 class Reports(Commands):
@@ -38,12 +41,95 @@ class Reports(Commands):
             await self.tell(
                 self.says.call.ReportChargingProfiles(
                     request_id=request_id,
-                    charging_limit_source="CSO",
+                    charging_limit_source="SO" if profile.purpose == EXTERNAL else "CSO",
                     charging_profile=[profile.wire],
                     evse_id=profile.evse,
                     tbc=number < len(profiles) - 1,
                 )
             )
+
+    async def report_controls(self, request_id: int, controls: list[Control]) -> None:
+        """2.1 ReportDERControl, a part for each control."""
+        for number, control in enumerate(controls):
+            await self.tell(
+                self.says.call.ReportDERControl(
+                    request_id=request_id,
+                    tbc=number < len(controls) - 1,
+                    **{control.member: [control.report()]},
+                )
+            )
+
+    async def grid_alarm(self, control_type: str, fault: str, *, over: bool = False) -> None:
+        """2.1: the grid left the bounds of a control, or is back."""
+        await self.tell(
+            self.says.call.NotifyDERAlarm(
+                control_type=control_type,
+                grid_event_fault=fault,
+                alarm_ended=over or None,
+                timestamp=self.clock.stamp(),
+            )
+        )
+
+    async def need(self, number: int, energy_wh: float, departure: str | None = None) -> str:
+        """A car of ISO 15118 tells its needs at this connector. Gives the status of the answer."""
+        connector = self.connectors[number]
+        needs = {
+            "requested_energy_transfer": "DC" if connector.kind == "dc" else "AC_three_phase",
+            "departure_time": departure,
+        }
+        if connector.kind == "dc":
+            needs["dc_charging_parameters"] = {  # type: ignore[assignment]
+                "ev_max_current": 300, "ev_max_voltage": 450, "energy_amount": int(energy_wh),
+                "state_of_charge": round(100 * connector.car.soc) if connector.car else None,
+            }  # fmt: skip
+        else:
+            needs["ac_charging_parameters"] = {  # type: ignore[assignment]
+                "energy_amount": int(energy_wh), "ev_min_current": 6, "ev_max_current": 16, "ev_max_voltage": 230,
+            }  # fmt: skip
+        answer = await self.tell(
+            self.says.call.NotifyEVChargingNeeds(charging_needs=needs, evse_id=number, max_schedule_tuples=12)
+        )
+        return str(answer.status) if answer is not None else "Rejected"
+
+    async def outside_limit(self, watts: float | None, *, source: str = "SO", number: int = 0) -> None:
+        """An energy management or the grid operator limits the station directly; None: no longer."""
+        self.profiles.all = [p for p in self.profiles.all if p.purpose != EXTERNAL or p.evse != number]
+        if watts is None:
+            self.limits_changed()
+            await self.tell(self.says.call.ClearedChargingLimit(charging_limit_source=source, evse_id=number))
+            return
+        schedule = {
+            "id": 1,
+            "charging_rate_unit": "W",
+            "start_schedule": self.clock.stamp(),
+            "charging_schedule_period": [{"start_period": 0, "limit": watts}],
+        }
+        wire: dict[str, Any] = {
+            "id": 900 + number,
+            "stack_level": 0,
+            "charging_profile_purpose": EXTERNAL,
+            "charging_profile_kind": "Absolute",
+            "charging_schedule": [schedule],
+        }
+        self.profiles.add(
+            Profile(
+                wire["id"],
+                number,
+                EXTERNAL,
+                0,
+                "Absolute",
+                "W",
+                [Period(0, watts)],
+                start=self.clock.now(),
+                wire=wire,
+            )
+        )
+        self.limits_changed()
+        await self.tell(
+            self.says.call.NotifyChargingLimit(
+                charging_limit={"charging_limit_source": source}, charging_schedule=[schedule], evse_id=number
+            )
+        )
 
     async def reset_when_idle(self) -> None:
         """Reset OnIdle: once no transaction runs."""

@@ -18,12 +18,14 @@ from websockets.exceptions import WebSocketException
 from simulator.clock import Clock
 from simulator.connector import Connector
 from simulator.device import Device
+from simulator.driver import Screen
+from simulator.grid import Grid
 from simulator.link import Link, LinkError, host_of
 from simulator.local_auth import LocalAuth
 from simulator.outbox import Outbox
+from simulator.paying import Paying
 from simulator.profiles import Profiles
 from simulator.quirks import Quirks
-from simulator.reports import Reports
 from simulator.versions import VERSIONS
 from simulator.wire import Silence, Wire
 
@@ -31,7 +33,7 @@ LOG = logging.getLogger("simulator")
 LOST = (OSError, WebSocketException, TimeoutError)
 
 
-class SimulatedStation(Reports):
+class SimulatedStation(Paying):
     """One station with its connectors, cars and habits.
 
         async with SimulatedStation(url="ws://127.0.0.1:9000/ocpp/acme", identity="CP 1", password="...",
@@ -86,6 +88,7 @@ class SimulatedStation(Reports):
         self.device = Device(connectors, kind, **(settings or {}))
         self._describe()
         self.outbox, self.profiles, self.local_auth = Outbox(), Profiles(), LocalAuth()
+        self.grid = Grid()
         self.link = Link(self)
         self.booted, self.greeted, self.registration, self.operative = False, False, "", True
         self._told_station: dict[int, bool] = {0: True}
@@ -95,6 +98,7 @@ class SimulatedStation(Reports):
         self.result_errors: deque[tuple[Any, ...]] = deque(maxlen=20)
         self.complaints: deque[Exception] = deque(maxlen=50)
         self.rulings: dict[str, Any] = {}
+        self.screen = Screen()
         self.streams: dict[int, dict[str, Any]] = {}
         self._waiters: list[asyncio.Future[None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()

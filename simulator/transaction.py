@@ -37,6 +37,7 @@ class Transaction:
     announced: bool = False  # 2.x: Started was sent
     authorized: bool = False
     total_cost: float | None = None
+    limit: dict[str, Any] = field(default_factory=dict)  # 2.1: max_cost, max_energy, max_time, max_soc
     begin: Readings | None = None
     next_sample: float = 0.0  # simulated seconds
     history: list[Readings] = field(default_factory=list)

@@ -13,14 +13,21 @@ from stations.models import (
     AccessRule,
     Alert,
     Authorization,
+    BatterySlot,
+    BatterySwap,
+    ChargingProfile,
     Command,
+    CompositeTold,
     ConfigurationRun,
     ConfigurationTemplate,
     Connection,
     Connector,
     CustomerQuery,
+    DerControl,
     DesiredSetting,
     DeviceReport,
+    DisplayMessage,
+    DisplayNotice,
     Evse,
     Frame,
     InstalledCertificate,
@@ -30,20 +37,30 @@ from stations.models import (
     Monitor,
     NetworkProfile,
     OrphanMessage,
+    PowerConstraint,
+    PrepaidAccount,
+    PrepaidEntry,
     QuarantinedStation,
     Reading,
     Reservation,
     Session,
+    SessionCost,
     SessionEvent,
+    SessionPower,
+    Settlement,
     Station,
     StationDrift,
     StationEvent,
+    StationTariff,
     Stream,
     StreamValue,
     TrustAnchor,
     Variable,
     VariableChange,
+    VatCheck,
     VendorProfile,
+    WebPayment,
+    WebPaymentAccess,
 )
 from stations.models.journal import GatewayProcess
 from stations.services.commands import masked
@@ -210,6 +227,70 @@ class ReadingAdmin(Bulk):
     ordering = ["-sampled_at"]
 
 
+@admin.register(ChargingProfile)
+class ChargingProfileAdmin(Viewed):
+    list_display = [
+        "id",
+        "number",
+        "station",
+        "tenant",
+        "purpose",
+        "evse_number",
+        "state",
+        "label",
+        "created_at",
+    ]
+    list_filter = ["state", "purpose", "source", "tenant"]
+    search_fields = ["station__identity", "=transaction_id"]
+
+
+@admin.register(PowerConstraint)
+class PowerConstraintAdmin(Viewed):
+    list_display = [
+        "id",
+        "site",
+        "station",
+        "tenant",
+        "source",
+        "told_by",
+        "starts_at",
+        "ends_at",
+        "cleared_at",
+    ]
+    list_filter = ["source", "told_by", "tenant"]
+    search_fields = ["reference", "station__identity"]
+
+
+@admin.register(CompositeTold)
+class CompositeToldAdmin(Viewed):
+    list_display = ["station", "tenant", "evse_number", "unit", "told_at"]
+    list_filter = ["tenant"]
+    search_fields = ["station__identity"]
+
+
+@admin.register(SessionPower)
+class SessionPowerAdmin(Viewed):
+    list_display = ["id", "session", "station", "tenant", "energy_wh", "departure_at", "needs_at", "priority"]
+    list_filter = ["priority", "tenant"]
+    search_fields = ["station__identity", "=session__transaction_id"]
+
+
+@admin.register(DerControl)
+class DerControlAdmin(Viewed):
+    list_display = [
+        "control_id",
+        "kind",
+        "station",
+        "tenant",
+        "state",
+        "is_default",
+        "priority",
+        "created_at",
+    ]
+    list_filter = ["state", "kind", "tenant"]
+    search_fields = ["station__identity", "control_id"]
+
+
 class GatewayRows(Viewed):
     list_filter = ["tenant"]
     search_fields = ["gateway"]
@@ -230,6 +311,124 @@ class GatewayProcessAdmin(Viewed):
     list_display = ["name", "started_at", "alive_at"]
     list_filter = ["alive_at"]
     search_fields = ["name"]
+
+
+@admin.register(DisplayNotice)
+class DisplayNoticeAdmin(Viewed):
+    list_display = ["id", "tenant", "text", "priority", "state", "written_by", "created_at", "withdrawn_at"]
+    list_filter = ["priority", "tenant"]
+    search_fields = ["written_by"]
+
+
+@admin.register(DisplayMessage)
+class DisplayMessageAdmin(Viewed):
+    list_display = ["id", "tenant", "station", "number", "text", "standing", "detail", "told_at"]
+    list_filter = ["standing", "tenant"]
+    search_fields = ["station__identity", "detail"]
+
+
+@admin.register(SessionCost)
+class SessionCostAdmin(Viewed):
+    list_display = [
+        "session",
+        "tenant",
+        "shown",
+        "final",
+        "station_total",
+        "difference",
+        "limit_cost",
+        "limit_origin",
+    ]
+    list_filter = ["limit_origin", "tenant"]
+    search_fields = ["=session__id"]
+    ordering = ["-id"]
+
+
+@admin.register(StationTariff)
+class StationTariffAdmin(Viewed):
+    list_display = ["station", "tenant", "tariff", "wire_id", "standing", "detail", "changed_at"]
+    list_filter = ["standing", "tenant"]
+    search_fields = ["station__identity", "wire_id"]
+    ordering = ["-id"]
+
+
+@admin.register(PrepaidAccount)
+class PrepaidAccountAdmin(Viewed):
+    list_display = ["token", "tenant", "currency", "created_at", "closed_at"]
+    list_filter = ["tenant"]
+    search_fields = ["token__uid"]
+
+
+@admin.register(PrepaidEntry)
+class PrepaidEntryAdmin(Viewed):
+    list_display = ["account", "tenant", "kind", "amount", "session", "label", "at"]
+    list_select_related = ["account__token", "tenant", "session"]
+    list_filter = ["kind", "tenant"]
+    search_fields = ["account__token__uid", "label"]
+
+
+@admin.register(Settlement)
+class SettlementAdmin(Viewed):
+    list_display = ["psp_ref", "tenant", "station", "session", "status", "amount", "flags", "settled_at"]
+    list_filter = ["status", "tenant"]
+    search_fields = ["psp_ref", "station__identity", "receipt_id"]
+
+
+@admin.register(VatCheck)
+class VatCheckAdmin(Viewed):
+    list_display = ["number", "tenant", "station", "accepted", "reason", "at"]
+    list_filter = ["accepted", "tenant"]
+    search_fields = ["number", "station__identity"]
+
+
+@admin.register(WebPaymentAccess)
+class WebPaymentAccessAdmin(Viewed):
+    exclude = ["secret"]
+    list_display = ["station", "tenant", "digits", "validity_seconds", "created_at"]
+    list_filter = ["tenant"]
+    search_fields = ["station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(WebPayment)
+class WebPaymentAdmin(Viewed):
+    exclude = ["key", "code"]
+    list_display = [
+        "id",
+        "tenant",
+        "station",
+        "evse_number",
+        "state",
+        "provider",
+        "reference",
+        "limit_cost",
+        "session",
+    ]
+    list_filter = ["state", "tenant"]
+    search_fields = ["reference", "station__identity"]
+
+
+@admin.register(BatterySlot)
+class BatterySlotAdmin(Viewed):
+    list_display = [
+        "station",
+        "tenant",
+        "evse_number",
+        "present",
+        "serial_number",
+        "soc_percent",
+        "changed_at",
+    ]
+    list_filter = ["present", "tenant"]
+    search_fields = ["serial_number", "station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(BatterySwap)
+class BatterySwapAdmin(Viewed):
+    list_display = ["id", "tenant", "station", "request_id", "token_uid", "state", "began_at", "out_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["token_uid", "station__identity"]
 
 
 @admin.register(TrustAnchor)

@@ -78,6 +78,11 @@ _ICONS = {
     "security": "shield-lock",
     "log": "list-details",
     "vendor": "message-2",
+    "limit": "gauge",
+    "needs": "car",
+    "priority": "arrow-big-up-line",
+    "der": "wave-sine",
+    "der_alarm": "wave-sine",
 }
 
 
@@ -119,7 +124,7 @@ def of_session(session: Session, charge_at: datetime | None = None) -> list[Happ
     if session.ended_at and told and told - session.ended_at > timedelta(minutes=2):
         late = _("The station told of the end later, when it was connected again.")
         found.append(Happening(told, "info", _("The end arrived here"), late))
-    found += _reservations(session.reservations.filter(tenant_id=session.tenant_id))
+    found += _reservations(Reservation.objects.filter(tenant_id=session.tenant_id, session=session))
     if charge_at:
         found.append(Happening(charge_at, "rated", _("Price calculated"), icon="receipt"))
     found += [

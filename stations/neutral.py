@@ -56,11 +56,15 @@ class AuthorizeRequest:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizeAnswer:
+    """`message`: for the driver, in `language`; `tariff`: its frozen terms (billing.services.tariffs.snapshot)."""
+
     verdict: Verdict
     group: str = ""
     expires_at: datetime | None = None
     language: str = ""
     message: str = ""
+    no_credit: bool = False
+    tariff: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +133,25 @@ class TransactionEvent:
     remote_start_id: int | None = None
     reservation: int | None = None  # the number we gave
     samples: tuple[Sample, ...] = ()
+    # 2.1: what the station reckons, by which tariff, and what bounds the session
+    cost: CostReckoned | None = None
+    tariff_id: str = ""
+    limit: SessionLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionAnswer:
+    """`total`: what the session costs, tax included; `text`: for the driver to read; `limit`: what bounds it."""
+
     verdict: Verdict | None = None
     group: str = ""
     expires_at: datetime | None = None
     language: str = ""
     message: str = ""
+    no_credit: bool = False
+    total: Decimal | None = None
+    text: str = ""
+    limit: SessionLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,6 +424,139 @@ class TransactionStatusTold:
     transaction_id: str
     ongoing: bool | None
     queued: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayTold:
+    """A message as the station says it shows it. `contents` as in models.DisplayNotice; words are models' values."""
+
+    number: int
+    priority: str
+    contents: tuple[dict[str, str], ...]
+    state: str = ""
+    starts_at: str = ""
+    ends_at: str = ""
+    transaction_id: str = ""
+    evse: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DisplaysTold:
+    """A part of what a station shows. `request`: of the command that asked. `last`: no part follows."""
+
+    station_id: int
+    received_at: datetime
+    request: int
+    messages: tuple[DisplayTold, ...]
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TariffAssigned:
+    """A tariff that a station says it has. `kind`: default | driver."""
+
+    wire_id: str
+    kind: str
+    evses: tuple[int, ...] = ()
+    tokens: int = 0  # how many drivers have it
+    valid_from: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TariffsTold:
+    station_id: int
+    received_at: datetime
+    evse: int  # 0: of all
+    assignments: tuple[TariffAssigned, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CostReckoned:
+    """2.1 costDetails: what the station makes of its tariff. `failure`: why it could not."""
+
+    total_incl: Decimal | None
+    total_excl: Decimal | None
+    currency: str
+    details: dict[str, Any]
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimit:
+    """What bounds a session; None: no bound. Wh, seconds, percent, money with tax."""
+
+    cost: Decimal | None = None
+    energy_wh: Decimal | None = None
+    seconds: int | None = None
+    soc_percent: int | None = None
+
+    @property
+    def any(self) -> bool:
+        return (self.cost, self.energy_wh, self.seconds, self.soc_percent) != (None, None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementReport:
+    """2.1 NotifySettlement. `status` is a SettlementStatus value."""
+
+    station_id: int
+    received_at: datetime
+    psp_ref: str
+    status: str
+    amount: Decimal | None
+    raw_timestamp: str
+    transaction_id: str = ""
+    info: str = ""
+    receipt_id: str = ""
+    receipt_url: str = ""
+    vat_number: str = ""
+    vat_company: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementAnswer:
+    receipt_id: str = ""
+    receipt_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VatRequest:
+    station_id: int
+    received_at: datetime
+    number: str
+    evse: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VatAnswer:
+    """`reason`: why not, a code of at most 20 letters; `text` says it in words."""
+
+    accepted: bool
+    reason: str = ""
+    text: str = ""
+    company: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryTold:
+    evse: int
+    serial_number: str
+    soc_percent: float
+    soh_percent: float
+    produced_at: str = ""
+    vendor_info: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SwapReport:
+    """2.1 BatterySwap. `kind`: in | out | timeout."""
+
+    station_id: int
+    received_at: datetime
+    request: int
+    kind: str
+    token: TokenShown
+    batteries: tuple[BatteryTold, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,19 @@ from stations.services import (
     commands,
     configuration,
     connections,
+    costs,
     customers,
     desired,
+    displays,
     guardian,
     local_lists,
+    profiles,
     rating,
     reports,
     reservations,
+    settlements,
+    station_tariffs,
+    web_payments,
 )
 from tenants.context import tenant_scope
 from tenants.models import Tenant
@@ -59,6 +65,12 @@ def guard_sessions() -> int:
 def expire_commands() -> int:
     """Commands that were not delivered in time, or whose gateway died, come to their end."""
     return _for_each_tenant("expire", lambda tenant_id: commands.expire(tenant_id=tenant_id))
+
+
+@shared_task
+def end_profiles() -> int:
+    """Charging profiles whose time or session is over come to their end."""
+    return _for_each_tenant("profiles", lambda tenant_id: profiles.sweep(tenant_id=tenant_id))
 
 
 @shared_task
@@ -140,3 +152,36 @@ def ensure_partitions() -> None:
 def drop_frames() -> int:
     """Frames older than FRAME_RETENTION_DAYS go, a day's partition at a time, once all frames are applied."""
     return _partitions("SELECT stations_drop_frames(%s)", settings.FRAME_RETENTION_DAYS)
+
+
+@shared_task
+def tell_costs() -> int:
+    """The running cost goes to stations that show it; sessions that have used up their credit end."""
+    now = timezone.now()
+    return _for_each_tenant("costs", lambda tenant_id: costs.sweep(tenant_id=tenant_id, now=now))
+
+
+@shared_task
+def tend_payments() -> int:
+    """Payments at stations are brought on, and held against prices."""
+    now = timezone.now()
+
+    def sweep(tenant_id: int) -> int:
+        brought = web_payments.sweep(tenant_id=tenant_id, now=now)
+        return brought + settlements.compare(tenant_id=tenant_id, now=now)
+
+    return _for_each_tenant("payments", sweep)
+
+
+@shared_task
+def sync_tariffs() -> int:
+    """Stations that keep tariffs have those that count there now."""
+    now = timezone.now()
+    return _for_each_tenant("tariffs", lambda tenant_id: station_tariffs.sync(tenant_id=tenant_id, now=now))
+
+
+@shared_task
+def expire_displays() -> int:
+    """Messages whose time is over are no longer on the display."""
+    now = timezone.now()
+    return _for_each_tenant("displays", lambda tenant_id: displays.expire(tenant_id=tenant_id, now=now))

@@ -20,13 +20,21 @@ from stations.models import (
     AccessRule,
     Alert,
     Authorization,
+    BatterySlot,
+    BatterySwap,
+    ChargingProfile,
     Command,
+    CompositeTold,
     ConfigurationRun,
     ConfigurationTemplate,
     Connection,
     CustomerQuery,
+    DerControl,
     DesiredSetting,
     DeviceReport,
+    DisplayMessage,
+    DisplayNotice,
+    Evse,
     Frame,
     InstalledCertificate,
     JournalCursor,
@@ -35,20 +43,30 @@ from stations.models import (
     Monitor,
     NetworkProfile,
     OrphanMessage,
+    PowerConstraint,
+    PrepaidAccount,
+    PrepaidEntry,
     QuarantinedStation,
     Reading,
     Reservation,
     Session,
+    SessionCost,
     SessionEvent,
+    SessionPower,
+    Settlement,
     Station,
     StationDrift,
     StationEvent,
+    StationTariff,
     Stream,
     StreamValue,
     TrustAnchor,
     Variable,
     VariableChange,
+    VatCheck,
     VendorProfile,
+    WebPayment,
+    WebPaymentAccess,
 )
 from stations.models.journal import GatewayProcess
 from tenants.context import tenant_scope
@@ -95,12 +113,33 @@ class World:
     query: CustomerQuery
     template: ConfigurationTemplate
     run: ConfigurationRun
-    profile: VendorProfile
+    vendor_profile: VendorProfile
+    notice: DisplayNotice
+    message: DisplayMessage
+    account: PrepaidAccount
     member: Membership
     key: ApiKey
     webhook: Webhook
+    profile: ChargingProfile
+    constraint: PowerConstraint
+    der: DerControl
+    running: Session
     reservation: Reservation
     delivery: FactDelivery
+
+    @property
+    def nothing(self) -> dict[str, Any]:
+        return {}
+
+    def new_token(self) -> Token:
+        return objects.create_token(self.tenant)
+
+    def charging_at_21(self) -> World:
+        """The same, with its session running at a station of OCPP 2.1."""
+        with tenant_scope(self.tenant.pk):
+            Station.objects.filter(pk=self.station.pk).update(ocpp_version="2.1")
+            Session.objects.filter(pk=self.session.pk).update(state="active")
+        return self
 
 
 SAMPLES: dict[str, Callable[[World], Any]] = {
@@ -125,10 +164,19 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "query_id": lambda world: world.query.pk,
     "template_id": lambda world: world.template.pk,
     "run_id": lambda world: world.run.pk,
-    "profile_id": lambda world: world.profile.pk,
+    "vendor_profile_id": lambda world: world.vendor_profile.pk,
+    "notice_id": lambda world: world.notice.pk,
+    "message_id": lambda world: world.message.pk,
+    "account_id": lambda world: world.account.pk,
     "member_id": lambda world: world.member.pk,
     "key_id": lambda world: world.key.pk,
     "webhook_id": lambda world: world.webhook.pk,
+    "profile_id": lambda world: world.profile.pk,
+    "constraint_id": lambda world: world.constraint.pk,
+    "der_id": lambda world: world.der.pk,
+    "limit_how": lambda world: "now",
+    "der_kind": lambda world: "volt_var",
+    "running_id": lambda world: world.running.pk,
     "reservation_id": lambda world: world.reservation.pk,
     "delivery_id": lambda world: world.delivery.pk,
 }
@@ -175,7 +223,32 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
         "station_ids": [world.station.pk]
     },
     ("POST", "vendor-profiles"): lambda world: {"name": "New profile", "vendor": "Acme", "quirks": {}},
-    ("PATCH", "vendor-profiles/<int:profile_id>"): lambda world: {"notes": "Seen at two sites"},
+    ("PATCH", "vendor-profiles/<int:vendor_profile_id>"): lambda world: {"notes": "Seen at two sites"},
+    ("POST", "stations/<int:station_id>/limits"): lambda world: {"evse": 0, "amps": 10},
+    ("POST", "stations/<int:station_id>/limits/daily"): lambda world: {
+        "evse": 1,
+        "power_w": 5000,
+        "begins": "17:00",
+        "ends": "20:00",
+    },
+    ("POST", "stations/<int:station_id>/limits/dynamic"): lambda world: {
+        "evse": 2,
+        "values": {"limit": 7000},
+    },
+    ("POST", "stations/<int:station_id>/charging-profiles"): lambda world: {
+        "evse": 1,
+        "purpose": "default",
+        "kind": "relative",
+        "periods": [{"start_s": 0, "limit": 10}],
+    },
+    ("POST", "stations/<int:station_id>/der-controls"): lambda world: {
+        "kind": "gradients",
+        "settings": {"gradient": 20, "soft_gradient": 2},
+    },
+    ("POST", "charging-profiles/<int:profile_id>/update"): lambda world: {"values": {"limit": 6000}},
+    ("POST", "constraints"): lambda world: {"site_id": world.site.pk, "power_w": 4200},
+    ("POST", "sessions/<int:running_id>/priority"): lambda world: {"active": True},
+    ("POST", "sessions/<int:running_id>/energy-transfer"): lambda world: {"transfers": ["AC_BPT"]},
     ("PATCH", "access-rules"): lambda world: {"no_show_limit": 2},
     ("PATCH", "sites/<int:site_id>/access-rules"): lambda world: {"reserve_minutes": 20},
     ("PATCH", "stations/<int:station_id>/access-rules"): lambda world: {"local_list": True},
@@ -206,11 +279,39 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("POST", "tariffs"): lambda world: {"name": "New tariff", "elements": objects.ELEMENTS},
     ("PATCH", "tariffs/<int:tariff_id>"): lambda world: {"tax_included": True},
     ("POST", "tariffs/<int:tariff_id>/preview"): lambda world: {"energy_wh": "10000"},
+    ("POST", "displays"): lambda world: {
+        "contents": [{"language": "en", "text": "Half price today"}],
+        "station_ids": [world.station.pk],
+    },
+    ("PUT", "stations/<int:station_id>/tariff"): lambda world: {"tariff_id": world.tariff.pk},
+    ("POST", "sessions/<int:session_id>/tariff"): lambda world: {
+        "tariff_id": world.charging_at_21().tariff.pk
+    },
+    ("POST", "stations/<int:station_id>/display-messages/<int:message_id>/send-again"): lambda world: (
+        world.charging_at_21().nothing
+    ),
+    ("POST", "stations/<int:station_id>/swaps"): lambda world: {"token_uid": "04AABBCC"},
+    ("POST", "prepaid"): lambda world: {"token_id": world.new_token().pk},
+    ("POST", "prepaid/<int:account_id>/pay-in"): lambda world: {"amount": "20.00"},
     ("POST", "charges/<int:charge_id>/void"): lambda world: {"reason": "A test"},
 }
 
 # Of pages that take only a filled form, by route below the company.
 FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
+    "stations/<int:station_id>/limits/set/<slug:limit_how>/": lambda world: {
+        "evse": 1,
+        "value": "7.4",
+        "unit": "kW",
+    },
+    "stations/<int:station_id>/limits/<int:profile_id>/update/": lambda world: {"value": "6"},
+    "stations/<int:station_id>/grid/new/<slug:der_kind>/": lambda world: {
+        "points": "92, 44\n98, 0",
+        "y_unit": "pct_max_var",
+        "priority": "0",
+    },
+    "sites/<int:site_id>/limits/": lambda world: {"source": "grid_operator", "power_kw": "4.2"},
+    "sessions/<int:running_id>/priority/": lambda world: {"active": "yes"},
+    "sessions/<int:running_id>/transfer/": lambda world: {"transfers": "AC_BPT"},
     "stations/<int:station_id>/commands/send/": lambda world: {"kind": "clear_cache"},
     "stations/<int:station_id>/access/reserve/": lambda world: {
         "place": "evse:1",
@@ -240,15 +341,17 @@ def build() -> World:
     owner = people.make_user("Olga Owner")
     people.join(owner, tenant, "owner")
     site = objects.create_site(tenant, name=f"Site {marker}")
-    station = objects.create_station(tenant, site, identity=f"CP-{marker}")
+    station = objects.create_station(tenant, site, identity=f"CP-{marker}", evses=2)
     tariff = objects.create_tariff(tenant, name=f"Tariff {marker}")
     of_site = objects.create_tariff(tenant, name=f"Site's {marker}")
     fleet = objects.create_fleet(tenant, name=f"Fleet {marker}")
     driver = objects.create_driver(tenant, name=f"Driver {marker}", user=owner)
     token = objects.create_token(tenant, uid=f"04{marker}", visual_number=marker, group=marker)
     session = objects.create_session(tenant, station, transaction_id=marker, state="held", token=token)
+    running = _running(tenant, station, marker)
     member = people.join(people.make_user(f"Mia {marker}"), tenant, "operator")
     with tenant_scope(tenant.pk):
+        rows_of_drivers = _drivers(tenant, station, session, tariff, marker)
         _links(tenant, member, site, fleet, token, marker)
         _history(tenant, station, session, of_site, marker)
         rows = _rows(tenant, site, station, driver, marker)
@@ -267,8 +370,25 @@ def build() -> World:
         vehicle=vehicle,
         token=token,
         session=session,
+        running=running,
         member=member,
         **rows,
+        **rows_of_drivers,
+    )
+
+
+def _running(tenant: Tenant, station: Station, marker: str) -> Session:
+    """At the second EVSE."""
+    with tenant_scope(tenant.pk):
+        evse = Evse.objects.get(tenant=tenant, station=station, number=2)
+    return objects.create_session(
+        tenant,
+        station,
+        evse=evse,
+        connector=None,
+        transaction_id=f"running-{marker}",
+        transaction_number=None,
+        started_at=datetime.now(UTC) + timedelta(minutes=5),  # after what the orphan is about
     )
 
 
@@ -337,7 +457,7 @@ def _rows(tenant: Tenant, site: Site, station: Station, driver: Driver, marker: 
             last_at=now,
             delete_at=now + timedelta(days=1),
         ),
-        "profile": VendorProfile.objects.create(tenant=tenant, name=marker, vendor=marker),
+        "vendor_profile": VendorProfile.objects.create(tenant=tenant, name=marker, vendor=marker),
         "command": objects.create_command(tenant, station, note=marker),
         "quarantined": QuarantinedStation.objects.create(
             tenant=tenant, identity=f"Q-{marker}", first_seen_at=now, last_seen_at=now
@@ -373,11 +493,92 @@ def _rows(tenant: Tenant, site: Site, station: Station, driver: Driver, marker: 
         "key": ApiKey.objects.create(
             tenant=tenant, name=marker, prefix=secrets.token_hex(5), key_hash="0" * 64
         ),
+        "profile": ChargingProfile.objects.create(
+            tenant=tenant,
+            station=station,
+            evse_number=1,
+            number=77,
+            purpose="default",
+            kind="dynamic",
+            label=marker,
+            periods=[{"start_s": 0, "limit": 8000.0}],
+            state="accepted",
+            unit="W",
+        ),
+        "constraint": PowerConstraint.objects.create(
+            tenant=tenant,
+            site=site,
+            source="grid_operator",
+            periods=[{"start_s": 0, "limit": 4200.0}],
+            starts_at=now,
+            told_by="api",
+            reference=marker,
+        ),
+        "der": DerControl.objects.create(
+            tenant=tenant,
+            station=station,
+            control_id=marker,
+            kind="gradients",
+            state="active",
+            settings={"gradient": 20, "soft_gradient": 2},
+            settled_at=now,
+        ),
         "webhook": Webhook.objects.create(tenant=tenant, url=f"https://hooks.example.com/{marker}"),
         "reservation": objects.create_reservation(
             tenant, station, driver=driver, by_driver=True, asked_by=marker
         ),
     }
+
+
+def _drivers(
+    tenant: Tenant, station: Station, session: Session, tariff: Tariff, marker: str
+) -> dict[str, Any]:
+    """What drivers see and pay."""
+    now = datetime.now(UTC)
+    own: dict[str, Any] = {"tenant": tenant, "station": station}
+    contents = [{"language": "en", "format": "utf8", "text": marker}]
+    notice = DisplayNotice.objects.create(
+        tenant=tenant, contents=contents, priority="in_front", written_by=marker
+    )
+    message = DisplayMessage.objects.create(
+        **own,
+        notice=notice,
+        number=7,
+        contents=contents,
+        priority="in_front",
+        standing="refused",
+        detail=marker,
+    )
+    account = PrepaidAccount.objects.create(
+        tenant=tenant,
+        token=objects.create_token(tenant, uid=f"05{marker}", visual_number=marker),
+        currency="EUR",
+    )
+    PrepaidEntry.objects.create(tenant=tenant, account=account, kind="top_up", amount=0, label=marker)
+    SessionCost.objects.create(tenant=tenant, session=session, station_tariff=marker)
+    StationTariff.objects.create(
+        **own, tariff=tariff, wire_id=marker, terms={"name": marker, "currency": "EUR", "elements": []},
+        standing="installed", changed_at=now,
+    )  # fmt: skip
+    Settlement.objects.create(
+        **own, session=session, psp_ref=marker, status="settled", amount=1, settled_at=now, received_at=now
+    )
+    VatCheck.objects.create(**own, number=marker[:20], accepted=True, at=now)
+    WebPaymentAccess.objects.create(**own, secret=marker)
+    WebPayment.objects.create(
+        **own, evse_number=1, code=marker[:12], key=marker, token_uid=marker, reference=marker, expires_at=now
+    )
+    BatterySlot.objects.create(
+        **own,
+        evse_number=1,
+        present=True,
+        serial_number=marker,
+        soc_percent=90,
+        soh_percent=99,
+        changed_at=now,
+    )
+    BatterySwap.objects.create(**own, request_id=1, token_uid=marker, state="swap_done", began_at=now)
+    return {"notice": notice, "message": message, "account": account}
 
 
 def _delivery(tenant: Tenant, hook: Webhook, site: Site, marker: str) -> FactDelivery:
@@ -457,6 +658,18 @@ def _history(tenant: Tenant, station: Station, session: Session, tariff: Tariff,
         received_at=now,
         content_hash=marker,
         payload={},
+    )
+    CompositeTold.objects.create(
+        **own,
+        evse_number=1,
+        unit="A",
+        starts_at=now,
+        duration_s=3600,
+        told_at=now,
+        periods=[{"start_s": 0, "limit": 16}],
+    )
+    SessionPower.objects.create(
+        **own, evse_number=1, session=session, needs_at=now, energy_wh=22_000, transfer=marker[:20]
     )
     SiteTariff.objects.create(tenant=tenant, site=station.site, tariff=tariff)
     Authorization.objects.create(**own, token_uid=marker, verdict="accepted", at=now)

@@ -22,6 +22,7 @@ from fleets.services import fleets as fleet_verbs
 from fleets.services import scopes
 from fleets.services import tokens as token_verbs
 from stations.models import Connector, Evse, Station
+from stations.services import access
 from stations.services import stations as station_verbs
 from stations.services.stations import PASSWORD_ALPHABET, PASSWORD_LENGTH, password_hash
 from tenants.models import Membership, Site, Tenant, User
@@ -84,6 +85,9 @@ def found(plan: DemoCompany, tenant: Tenant) -> Company:
     _stations(company)
     _people(company)
     _members(company)
+    access.change_rule(
+        tenant_id=tenant.pk, actor=company.actor, changes={"local_list": True, "reservations": True}
+    )
     return company
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -58,10 +60,22 @@ def _places(request: PageRequest) -> list[tuple[Connector, access.Rules]]:
 def reserve(request: PageRequest) -> HttpResponse:
     people = drivers(request)
     places = _places(request) if people else []
+    long = _number(request.GET.get("long", ""))
     context = {
         "drivers": people,
-        "places": places,
+        "places": [
+            (connector, rules, min(long or rules.reserve_minutes, rules.reserve_minutes))
+            for connector, rules in places
+        ],
         "reservations": own(request),
+        "aheads": _steps(
+            (15, 30, 60, 120, 240), max((r.reserve_ahead_minutes for _c, r in places), default=0)
+        ),
+        "longs": _steps(
+            (15, 30, 45, 60, 90, 120), max((r.reserve_minutes for _c, r in places), default=0), last=True
+        ),
+        "ahead": _number(request.GET.get("ahead", "")),
+        "long": long,
         "refusal": service.refusal(people[0], places[0][1], timezone.now()) if people and places else "",
         "q": request.GET.get("q", ""),
     }
@@ -81,6 +95,7 @@ def create(request: PageRequest) -> HttpResponse:
         made = service.reserve_own(
             driver=people[0], actor=request.actor, station=station,
             evse=_number(request.POST.get("evse", "")), minutes=_number(request.POST.get("minutes", "")),
+            starts_at=timezone.now() + timedelta(minutes=min(_number(request.POST.get("ahead", "")), 100_000)),
         )  # fmt: skip
     except DomainError as error:
         messages.error(request, error.detail)
@@ -106,6 +121,12 @@ def cancel(request: PageRequest, reservation_id: int) -> HttpResponse:
     else:
         messages.success(request, _("Cancelled. Others can charge there again."))
     return go(request, "me-reserve")
+
+
+def _steps(steps: tuple[int, ...], most: int, *, last: bool = False) -> list[int]:
+    """The choices up to the most that any site allows."""
+    found = [step for step in steps if step <= most]
+    return [*found, most] if last and most and most not in found else found
 
 
 def _number(text: str) -> int:

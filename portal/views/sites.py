@@ -17,7 +17,8 @@ from billing.models import SiteTariff
 from portal import queries
 from portal.views.overview import power_chart
 from portal.vocabulary import appearance
-from stations import visible
+from stations import limits, visible
+from stations.views.limits import constraint_line
 from tenants import queries as tenants
 from tenants.errors import NotFound
 from tenants.models import Site
@@ -96,6 +97,8 @@ def _render_site(request: PageRequest, site_id: int, template: str) -> HttpRespo
         "tariff": tariff.tariff if tariff else None,
     }
     with timezone.override(ZoneInfo(found.time_zone)):
+        rows = limits.open_constraints(request.tenant.pk, site_id=found.pk, station=None)[:3]
+        context["constraints"] = [constraint_line(row) for row in rows]
         return render(request, template, context)
 
 

@@ -10,6 +10,7 @@ from ocpp.v16 import call_result
 from ocpp.v16.enums import Action
 
 from simulator.device import WRITE_ONLY, Setting
+from simulator.driver import COST_VENDOR
 from simulator.profiles import read_profile
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ class Core(Answers):
 
     @on(Action.data_transfer)
     def on_data_transfer(self, vendor_id: str, message_id: str | None = None, data: str | None = None) -> Any:
+        if vendor_id == COST_VENDOR and self.station.device.flag("CustomDisplayCostAndPrice"):
+            return call_result.DataTransfer(self.station.screen.tell(message_id or "", data or ""))
         if vendor_id != "Voltyard":
             return call_result.DataTransfer("UnknownVendorId")
         if message_id not in (None, "", "echo"):

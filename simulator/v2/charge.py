@@ -174,14 +174,6 @@ class Charge(Answers):
         used = self.station.device.flag("LocalAuthListEnabled") and held.entries
         return self.call_result.GetLocalListVersion(version_number=held.version if used else 0)
 
-    @on(Action.cost_updated)
-    def on_cost_updated(self, total_cost: float, transaction_id: str, **_: Any) -> Any:
-        number = self.station.connector_of(transaction_id)
-        transaction = self.station.connectors[number].transaction if number else None
-        if transaction is not None:
-            transaction.total_cost = total_cost
-        return self.call_result.CostUpdated()
-
 
 def _entry(told: dict[str, Any]) -> Entry:
     info = told.get("id_token_info") or {}

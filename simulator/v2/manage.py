@@ -98,11 +98,6 @@ class Manage(Answers):
 
     # -- 2.1
 
-    @on(Action21.clear_tariffs)
-    def on_clear_tariffs(self, tariff_ids: list[str] | None = None, **_: Any) -> Any:
-        results = [{"status": "NoTariff", "tariff_id": name} for name in tariff_ids or []]
-        return self.call_result.ClearTariffs(clear_tariffs_result=results or [{"status": "NoTariff"}])
-
     @on(Action21.get_periodic_event_stream)
     def on_get_periodic_event_stream(self, **_: Any) -> Any:
         streams = list(self.station.streams.values())

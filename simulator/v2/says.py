@@ -116,9 +116,27 @@ class Says2:
                 "charging_state": transaction.charging_state or None,
                 "remote_start_id": transaction.remote_start_id,
                 **info,
+                **self._reckoned(station, transaction, event, more),
             },
             **more,
         )
+
+    def _reckoned(
+        self, station: SimulatedStation, transaction: Transaction, event: str, more: dict[str, Any]
+    ) -> dict[str, Any]:
+        """2.1: by which tariff, and at the end what it comes to."""
+        if station.version != "2.1" or event != "Ended":
+            return {}
+        used = transaction.energy_wh or 0
+        seconds = int(
+            ((transaction.stopped_at or transaction.started_at) - transaction.started_at).total_seconds()
+        )
+        details = station.screen.cost_details(str(transaction.id), used, seconds, 0)
+        tariff = station.screen.tariff_of(str(transaction.id))
+        if details is None or tariff is None:
+            return {}
+        more["cost_details"] = details
+        return {"tariff_id": tariff["tariff_id"]}
 
     def started(
         self, station: SimulatedStation, connector: Connector, transaction: Transaction, trigger: str
@@ -179,11 +197,32 @@ class Says2:
             payloads.append(first if quirks.ended_twice == "same" else end())
         return [_always(payload) for payload in payloads]
 
+    def settlement(self, station: SimulatedStation, transaction_id: str, amount: float, **more: Any) -> Any:
+        """2.1: what the payment terminal took."""
+        given = {"psp_ref": f"PSP-{transaction_id[:8]}", "status": "Settled", **more}
+        return self.call.NotifySettlement(
+            transaction_id=transaction_id,
+            settlement_amount=amount,
+            settlement_time=station.clock.stamp(),
+            **given,
+        )
+
+    def display_messages(self, request_id: int, messages: list[dict[str, Any]], more: bool) -> Any:
+        return self.call.NotifyDisplayMessages(request_id=request_id, message_info=messages, tbc=more)
+
+    def battery_swap(self, kind: str, request_id: int, token: Token, batteries: list[dict[str, Any]]) -> Any:
+        return self.call.BatterySwap(
+            event_type=kind, request_id=request_id, id_token=id_token(token), battery_data=batteries
+        )
+
     def learn(self, transaction: Transaction, answer: Any, kind: str) -> None:
         if answer.id_token_info:
             transaction.verdict = str(answer.id_token_info["status"])
         if answer.total_cost is not None:
             transaction.total_cost = answer.total_cost
+        limit = getattr(answer, "transaction_limit", None)
+        if limit:
+            transaction.limit = limit
 
     # -- readings
 

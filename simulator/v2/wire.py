@@ -11,40 +11,27 @@ import ocpp.v201
 import ocpp.v201.enums
 
 from simulator.v2.charge import Charge
+from simulator.v2.driver import Driver, Driver21
 from simulator.v2.manage import Manage
+from simulator.v2.power import Power
 from simulator.v2.variables import Variables
 from simulator.wire import Wire
 
 # Functional blocks that a simulated station does not have: what it answers, without looking further.
 REFUSALS_201: dict[str, dict[str, Any]] = {
     "CertificateSigned": {"status": "Rejected"},
-    "ClearDisplayMessage": {"status": "Unknown"},
     "CustomerInformation": {"status": "Rejected"},
     "DeleteCertificate": {"status": "NotFound"},
-    "GetDisplayMessages": {"status": "Unknown"},
     "GetInstalledCertificateIds": {"status": "NotFound"},
     "GetMonitoringReport": {"status": "EmptyResultSet"},
     "InstallCertificate": {"status": "Rejected"},
     "PublishFirmware": {"status": "Rejected"},
-    "SetDisplayMessage": {"status": "NotSupportedMessageFormat"},
     "SetMonitoringBase": {"status": "NotSupported"},
     "SetMonitoringLevel": {"status": "Rejected"},
     "SetNetworkProfile": {"status": "Rejected"},
     "UnpublishFirmware": {"status": "NoFirmware"},
 }
-REFUSALS_21 = REFUSALS_201 | {
-    "AFRRSignal": {"status": "Rejected"},
-    "ChangeTransactionTariff": {"status": "NotSupported"},
-    "ClearDERControl": {"status": "NotSupported"},
-    "GetDERControl": {"status": "NotSupported"},
-    "GetTariffs": {"status": "NoTariff"},
-    "NotifyAllowedEnergyTransfer": {"status": "Rejected"},
-    "RequestBatterySwap": {"status": "Rejected"},
-    "SetDERControl": {"status": "NotSupported"},
-    "SetDefaultTariff": {"status": "Rejected"},
-    "UpdateDynamicSchedule": {"status": "Rejected"},
-    "UsePriorityCharging": {"status": "NoProfile"},
-}
+REFUSALS_21 = REFUSALS_201 | {}
 
 
 class Refusing(Wire):
@@ -56,13 +43,13 @@ class Refusing(Wire):
         await super()._answer_call(call)
 
 
-class Wire201(Charge, Manage, Variables, Refusing, ocpp.v201.ChargePoint):
+class Wire201(Charge, Driver, Manage, Variables, Refusing, ocpp.v201.ChargePoint):
     actions = ocpp.v201.enums.Action
     call_result = ocpp.v201.call_result
     refusals = REFUSALS_201
 
 
-class Wire21(Charge, Manage, Variables, Refusing, ocpp.v21.ChargePoint):
+class Wire21(Charge, Driver, Driver21, Manage, Power, Variables, Refusing, ocpp.v21.ChargePoint):
     actions = ocpp.v21.enums.Action
     call_result = ocpp.v21.call_result
     refusals = REFUSALS_21

@@ -26,8 +26,41 @@ from stations.api.configuration import (
     ReportList,
     SettingsRead,
 )
+from stations.api.costs import (
+    PrepaidClose,
+    PrepaidList,
+    PrepaidOne,
+    PrepaidPayIn,
+    SessionCostOne,
+    SessionTariff,
+    StationTariffOne,
+)
+from stations.api.der import DerClear, DerOne, StationDer
+from stations.api.displays import (
+    MessageSendAgain,
+    MessageTakeOff,
+    NoticeList,
+    NoticeOne,
+    NoticeWithdraw,
+    StationMessages,
+)
 from stations.api.events import ConnectionList, EventList
 from stations.api.frames import FrameExport, FrameList
+from stations.api.limits import (
+    ConstraintClear,
+    ConstraintList,
+    ConstraintOne,
+    ProfileClear,
+    ProfileOne,
+    ProfileUpdate,
+    SessionPriority,
+    SessionTransfer,
+    SessionWish,
+    StationDaily,
+    StationDynamic,
+    StationLimits,
+    StationProfiles,
+)
 from stations.api.monitoring import (
     AlertClose,
     AlertList,
@@ -37,6 +70,14 @@ from stations.api.monitoring import (
     StreamValues,
 )
 from stations.api.orphans import OrphanApply, OrphanList, OrphanOne, OrphanSessions
+from stations.api.payments import (
+    SettlementList,
+    StationSlots,
+    StationSwaps,
+    StationWebPayment,
+    VatCheckList,
+    WebPaymentList,
+)
 from stations.api.quarantine import QuarantineAdopt, QuarantineList, QuarantineOne
 from stations.api.sessions import (
     SessionEvents,
@@ -105,13 +146,26 @@ urlpatterns = [
     path("configuration-drift/settings", DesiredList.as_view(), name="drift-settings"),
     path("vendor-profiles", VendorProfileList.as_view(), name="vendor-profiles"),
     path("vendor-profiles/shipped", VendorProfilesShipped.as_view(), name="vendor-profiles-shipped"),
-    path("vendor-profiles/<int:profile_id>", VendorProfileOne.as_view(), name="vendor-profile"),
+    path("vendor-profiles/<int:vendor_profile_id>", VendorProfileOne.as_view(), name="vendor-profile"),
     path("alerts", AlertList.as_view(), name="alerts"),
     path("alerts/<int:alert_id>/close", AlertClose.as_view(), name="alert-close"),
     path("stations/<int:station_id>/frames", FrameList.as_view(), name="station-frames"),
     path("stations/<int:station_id>/frames.jsonl", FrameExport.as_view(), name="station-frames-export"),
     path("stations/<int:station_id>/events", EventList.as_view(), name="station-events"),
     path("stations/<int:station_id>/connections", ConnectionList.as_view(), name="station-connections"),
+    path("stations/<int:station_id>/limits", StationLimits.as_view(), name="station-limits"),
+    path("stations/<int:station_id>/limits/daily", StationDaily.as_view(), name="station-limits-daily"),
+    path("stations/<int:station_id>/limits/dynamic", StationDynamic.as_view(), name="station-limits-dynamic"),
+    path("stations/<int:station_id>/charging-profiles", StationProfiles.as_view(), name="station-profiles"),
+    path("stations/<int:station_id>/der-controls", StationDer.as_view(), name="station-der"),
+    path("charging-profiles/<int:profile_id>", ProfileOne.as_view(), name="profile"),
+    path("charging-profiles/<int:profile_id>/clear", ProfileClear.as_view(), name="profile-clear"),
+    path("charging-profiles/<int:profile_id>/update", ProfileUpdate.as_view(), name="profile-update"),
+    path("der-controls/<int:der_id>", DerOne.as_view(), name="der-control"),
+    path("der-controls/<int:der_id>/clear", DerClear.as_view(), name="der-control-clear"),
+    path("constraints", ConstraintList.as_view(), name="constraints"),
+    path("constraints/<int:constraint_id>", ConstraintOne.as_view(), name="constraint"),
+    path("constraints/<int:constraint_id>/clear", ConstraintClear.as_view(), name="constraint-clear"),
     path("stations/<int:station_id>/access-rules", StationRules.as_view(), name="station-access-rules"),
     path("stations/<int:station_id>/local-list", ListOne.as_view(), name="station-local-list"),
     path("stations/<int:station_id>/local-list/entries", ListEntries.as_view(), name="local-list-entries"),
@@ -137,6 +191,36 @@ urlpatterns = [
     path("sessions/<int:session_id>", SessionOne.as_view(), name="session"),
     path("sessions/<int:session_id>/release", SessionRelease.as_view(), name="session-release"),
     path("sessions/<int:session_id>/void", SessionVoid.as_view(), name="session-void"),
+    path("sessions/<int:session_id>/wish", SessionWish.as_view(), name="session-wish"),
+    path("sessions/<int:running_id>/priority", SessionPriority.as_view(), name="session-priority"),
+    path("sessions/<int:running_id>/energy-transfer", SessionTransfer.as_view(), name="session-transfer"),
     path("sessions/<int:session_id>/readings", SessionReadings.as_view(), name="session-readings"),
     path("sessions/<int:session_id>/events", SessionEvents.as_view(), name="session-events"),
+    path("sessions/<int:session_id>/cost", SessionCostOne.as_view(), name="session-cost"),
+    path("sessions/<int:session_id>/tariff", SessionTariff.as_view(), name="session-tariff"),
+    path("stations/<int:station_id>/tariff", StationTariffOne.as_view(), name="station-tariff"),
+    path("stations/<int:station_id>/display-messages", StationMessages.as_view(), name="station-messages"),
+    path(
+        "stations/<int:station_id>/display-messages/<int:message_id>/take-off",
+        MessageTakeOff.as_view(),
+        name="message-take-off",
+    ),
+    path(
+        "stations/<int:station_id>/display-messages/<int:message_id>/send-again",
+        MessageSendAgain.as_view(),
+        name="message-send-again",
+    ),
+    path("stations/<int:station_id>/web-payment", StationWebPayment.as_view(), name="station-web-payment"),
+    path("stations/<int:station_id>/swaps", StationSwaps.as_view(), name="station-swaps"),
+    path("stations/<int:station_id>/battery-slots", StationSlots.as_view(), name="station-slots"),
+    path("displays", NoticeList.as_view(), name="displays"),
+    path("displays/<int:notice_id>", NoticeOne.as_view(), name="display"),
+    path("displays/<int:notice_id>/withdraw", NoticeWithdraw.as_view(), name="display-withdraw"),
+    path("settlements", SettlementList.as_view(), name="settlements"),
+    path("vat-checks", VatCheckList.as_view(), name="vat-checks"),
+    path("web-payments", WebPaymentList.as_view(), name="web-payments"),
+    path("prepaid", PrepaidList.as_view(), name="prepaid"),
+    path("prepaid/<int:account_id>", PrepaidOne.as_view(), name="prepaid-account"),
+    path("prepaid/<int:account_id>/pay-in", PrepaidPayIn.as_view(), name="prepaid-pay-in"),
+    path("prepaid/<int:account_id>/close", PrepaidClose.as_view(), name="prepaid-close"),
 ]

@@ -350,17 +350,17 @@ class VendorProfileOne(VendorProfileView):
         "DELETE": Verb(Permission.STATION_CONFIGURE, status=204, says="Delete a vendor profile"),
     }
 
-    def get(self, request: Request, profile_id: int) -> Response:
-        return self.answer(self.one(self.rows(), pk=profile_id))
+    def get(self, request: Request, vendor_profile_id: int) -> Response:
+        return self.answer(self.one(self.rows(), pk=vendor_profile_id))
 
-    def patch(self, request: Request, profile_id: int) -> Response:
-        found = self.one(self.rows(), pk=profile_id)
+    def patch(self, request: Request, vendor_profile_id: int) -> Response:
+        found = self.one(self.rows(), pk=vendor_profile_id)
         return self.answer(
             vendor_profiles.save(tenant_id=self.tenant_id, actor=self.actor, profile=found, **self.given())
         )
 
-    def delete(self, request: Request, profile_id: int) -> Response:
-        vendor_profiles.delete(profile=self.one(self.rows(), pk=profile_id), actor=self.actor)
+    def delete(self, request: Request, vendor_profile_id: int) -> Response:
+        vendor_profiles.delete(profile=self.one(self.rows(), pk=vendor_profile_id), actor=self.actor)
         return self.answer()
 
 

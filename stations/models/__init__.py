@@ -9,10 +9,68 @@ from stations.models.access import (
     Reservation,
     ReservationState,
 )
-from stations.models.certificate import CertificateUse, InstalledCertificate, TrustAnchor
-from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
-from stations.models.customer import CustomerQuery, CustomerQueryState, NetworkProfile
-from stations.models.journal import Frame, GatewayProcess, JournalCursor, JournalHead, Reading, StationEvent
+from stations.models.battery import (
+    BatterySlot,
+    BatterySwap,
+    SwapState,
+)
+from stations.models.certificate import (
+    CertificateUse,
+    InstalledCertificate,
+    TrustAnchor,
+)
+from stations.models.charging import (
+    ChargingProfile,
+    CompositeTold,
+    LimitSource,
+    PowerConstraint,
+    ProfileKind,
+    ProfileState,
+    Purpose,
+    SessionPower,
+)
+from stations.models.command import (
+    ONLY_IN,
+    Command,
+    CommandKind,
+    CommandState,
+)
+from stations.models.cost import (
+    LimitOrigin,
+    PrepaidAccount,
+    PrepaidEntry,
+    PrepaidKind,
+    SessionCost,
+    StationTariff,
+    TariffStanding,
+)
+from stations.models.customer import (
+    CustomerQuery,
+    CustomerQueryState,
+    NetworkProfile,
+)
+from stations.models.der import (
+    DerControl,
+    DerState,
+    DerType,
+)
+from stations.models.display import (
+    ON_DISPLAY,
+    DisplayFormat,
+    DisplayMessage,
+    DisplayNotice,
+    DisplayPriority,
+    DisplayStanding,
+    DisplayState,
+)
+from stations.models.journal import (
+    Frame,
+    GatewayProcess,
+    JournalCursor,
+    JournalHead,
+    Reading,
+    StationEvent,
+)
 from stations.models.monitoring import (
     SEVERITY,
     Alert,
@@ -22,6 +80,14 @@ from stations.models.monitoring import (
     MonitorState,
     Stream,
     StreamValue,
+)
+from stations.models.payment import (
+    Settlement,
+    SettlementStatus,
+    VatCheck,
+    WebPayment,
+    WebPaymentAccess,
+    WebPaymentState,
 )
 from stations.models.session import (
     Authorization,
@@ -61,16 +127,21 @@ from stations.models.variable import (
 __all__ = [
     "LIVE_RESERVATIONS",
     "ONLY_IN",
+    "ON_DISPLAY",
     "OPEN_CHANGES",
     "SEVERITY",
     "AccessRule",
     "Alert",
     "Authorization",
+    "BatterySlot",
+    "BatterySwap",
     "CertificateUse",
     "ChangeState",
+    "ChargingProfile",
     "Command",
     "CommandKind",
     "CommandState",
+    "CompositeTold",
     "ConfigurationRun",
     "ConfigurationTemplate",
     "Connection",
@@ -78,8 +149,17 @@ __all__ = [
     "ConnectorStatus",
     "CustomerQuery",
     "CustomerQueryState",
+    "DerControl",
+    "DerState",
+    "DerType",
     "DesiredSetting",
     "DeviceReport",
+    "DisplayFormat",
+    "DisplayMessage",
+    "DisplayNotice",
+    "DisplayPriority",
+    "DisplayStanding",
+    "DisplayState",
     "DriftState",
     "Evse",
     "Frame",
@@ -87,6 +167,8 @@ __all__ = [
     "InstalledCertificate",
     "JournalCursor",
     "JournalHead",
+    "LimitOrigin",
+    "LimitSource",
     "ListScope",
     "ListState",
     "LocalList",
@@ -96,7 +178,14 @@ __all__ = [
     "MonitorState",
     "NetworkProfile",
     "OrphanMessage",
+    "PowerConstraint",
     "PowerType",
+    "PrepaidAccount",
+    "PrepaidEntry",
+    "PrepaidKind",
+    "ProfileKind",
+    "ProfileState",
+    "Purpose",
     "QuarantinedStation",
     "Reading",
     "Registration",
@@ -104,16 +193,27 @@ __all__ = [
     "Reservation",
     "ReservationState",
     "Session",
+    "SessionCost",
     "SessionEvent",
+    "SessionPower",
     "SessionState",
+    "Settlement",
+    "SettlementStatus",
     "Station",
     "StationDrift",
     "StationEvent",
+    "StationTariff",
     "Stream",
     "StreamValue",
+    "SwapState",
+    "TariffStanding",
     "TemplateMode",
     "TrustAnchor",
     "Variable",
     "VariableChange",
+    "VatCheck",
     "VendorProfile",
+    "WebPayment",
+    "WebPaymentAccess",
+    "WebPaymentState",
 ]

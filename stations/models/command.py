@@ -34,6 +34,28 @@ class CommandKind(models.TextChoices):
     ADJUST_STREAM = "adjust_stream", _("Change an event stream")
     READ_STREAMS = "read_streams", _("Read the event streams")
     TRANSACTION_STATUS = "transaction_status", _("Ask whether a transaction still runs")
+    SHOW_MESSAGE = "show_message", _("Show a message")
+    READ_MESSAGES = "read_messages", _("List messages on the display")
+    CLEAR_MESSAGE = "clear_message", _("Take a message off")
+    TELL_COST = "tell_cost", _("Show the cost")
+    TELL_PRICE = "tell_price", _("Show the driver's price")
+    SET_TARIFF = "set_tariff", _("Install the default tariff")
+    READ_TARIFFS = "read_tariffs", _("List tariffs on the station")
+    CLEAR_TARIFFS = "clear_tariffs", _("Take tariffs off")
+    CHANGE_TARIFF = "change_tariff", _("Change a session's tariff")
+    WEB_PAYMENT = "web_payment", _("Tell that a web payment began")
+    SWAP_BATTERY = "swap_battery", _("Start a battery swap")
+    SET_PROFILE = "set_charging_profile", _("Set a charging profile")
+    CLEAR_PROFILE = "clear_charging_profile", _("Clear charging profiles")
+    READ_PROFILES = "read_charging_profiles", _("Read charging profiles")
+    READ_COMPOSITE = "read_composite_schedule", _("Ask what limits hold")
+    UPDATE_DYNAMIC = "update_dynamic_schedule", _("Change a dynamic limit")
+    USE_PRIORITY = "use_priority_charging", _("Priority charging")
+    ALLOW_TRANSFER = "allow_energy_transfer", _("Allow ways of energy transfer")
+    AFRR_SIGNAL = "afrr_signal", _("Frequency restoration signal")
+    SET_DER = "set_der_control", _("Set a grid control")
+    READ_DER = "read_der_controls", _("Read grid controls")
+    CLEAR_DER = "clear_der_control", _("Clear grid controls")
     SEND_LIST = "send_local_list", _("Send the local list")
     READ_LIST_VERSION = "read_list_version", _("Ask for the local list's version")
     RESERVE = "reserve", _("Reserve")
@@ -58,6 +80,24 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     CommandKind.ADJUST_STREAM: ("2.1",),
     CommandKind.READ_STREAMS: ("2.1",),
     CommandKind.TRANSACTION_STATUS: ("2.0.1", "2.1"),
+    CommandKind.SHOW_MESSAGE: ("2.0.1", "2.1"),
+    CommandKind.READ_MESSAGES: ("2.0.1", "2.1"),
+    CommandKind.CLEAR_MESSAGE: ("2.0.1", "2.1"),
+    CommandKind.TELL_PRICE: ("1.6",),
+    CommandKind.SET_TARIFF: ("2.1",),
+    CommandKind.READ_TARIFFS: ("2.1",),
+    CommandKind.CLEAR_TARIFFS: ("2.1",),
+    CommandKind.CHANGE_TARIFF: ("2.1",),
+    CommandKind.WEB_PAYMENT: ("2.1",),
+    CommandKind.SWAP_BATTERY: ("2.1",),
+    CommandKind.READ_PROFILES: ("2.0.1", "2.1"),
+    CommandKind.UPDATE_DYNAMIC: ("2.1",),
+    CommandKind.USE_PRIORITY: ("2.1",),
+    CommandKind.ALLOW_TRANSFER: ("2.1",),
+    CommandKind.AFRR_SIGNAL: ("2.1",),
+    CommandKind.SET_DER: ("2.1",),
+    CommandKind.READ_DER: ("2.1",),
+    CommandKind.CLEAR_DER: ("2.1",),
 }
 
 

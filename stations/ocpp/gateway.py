@@ -6,6 +6,8 @@ The process is named anew at each start. It tells PostgreSQL that it lives; stat
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import logging
 import os
 import secrets
@@ -14,6 +16,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -23,12 +26,13 @@ from django.db import close_old_connections, connection
 from django.utils import timezone
 
 from stations.models import Command, CommandState
-from stations.ocpp import frames, metrics, recording, schemas
+from stations.neutral import EventReport
+from stations.ocpp import frames, metrics, recording, schemas, tolerance
 from stations.ocpp.access import Throttle
 from stations.ocpp.link import Link
 from stations.ocpp.version import Answered
 from stations.ocpp.writer import Writer
-from stations.services import commands, connections, notes
+from stations.services import commands, connections, events, notes
 from stations.services.connections import TAKEN_CHANNEL, CloseRequest
 from tenants.context import tenant_scope
 from tenants.errors import Invalid
@@ -50,6 +54,7 @@ class Outcome:
     detail: str
     response: Any = None
     result: bool = False
+    refusal: tuple[str, str] | None = None  # 2.1: what the station is told of its answer
 
 
 class Gateway:
@@ -66,6 +71,7 @@ class Gateway:
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="commands")
         self._pulse = ThreadPoolExecutor(1, thread_name_prefix="pulse")  # never behind a mass of commands
         self._round = 0
+        self._work: set[asyncio.Task[Any]] = set()  # what runs beside, held so that it is not collected
         self._notes: dict[int, tuple[int, dict[str, int]]] = {}
         self._loops = [
             asyncio.create_task(self._repeat(loop, seconds))
@@ -173,6 +179,9 @@ class Gateway:
             outcome = Outcome(CommandState.TIMED_OUT, "", "The connection ended before the station answered.")
         else:
             outcome = self._judged(link, command, answer)
+            if outcome.refusal is not None:
+                with contextlib.suppress(Exception):  # the socket ended: nobody is there to be told
+                    await link.refuse_answer(answer, *outcome.refusal)
         metrics.COMMANDS.labels(outcome.state).inc()
         try:
             await self._in_thread(lambda: self._conclude(link, command, payload, outcome))
@@ -194,12 +203,39 @@ class Gateway:
             return Outcome(state, code, text, {"error": answer.payload})
         say = link.version.says[command.kind]
         wrong = schemas.check(link.version.name, say.action, answer.payload, response=True)
-        if wrong is not None and link.strict:
-            return Outcome(CommandState.FAILED, "malformed", wrong[1], answer.payload)
+        if wrong is not None and (link.strict or self._unusable(link, say.action, answer)):
+            refusal = wrong if link.version.sends else None
+            return Outcome(CommandState.FAILED, "malformed", wrong[1], answer.payload, refusal=refusal)
         word = say.status(answer.payload)
         state = CommandState.ACCEPTED if word in say.accepted else CommandState.REJECTED
         detail = f"The answer bends the specification: {wrong[1]}" if wrong else ""
         return Outcome(state, word, detail, answer.payload, result=True)
+
+    def _unusable(self, link: Link, action: str, answer: frames.Incoming) -> bool:
+        """From 2.1 on an answer that breaks the schema by more than an odd time or a long text is sent back. Older
+        stations cannot be told; what they answer is taken as far as it can be read."""
+        if not link.version.sends:
+            return False
+        errors = schemas.validator(link.version.name, action, True).iter_errors(answer.payload)  # type: ignore[union-attr]
+        return any(not tolerance.harmless(error) for error in itertools.islice(errors, 50))
+
+    def not_understood(self, link: Link, action: str, error: Any, now: float) -> None:
+        """A station could not take an answer of ours (CALLRESULTERROR): for the operator to see at the station."""
+        code, text = ([str(part) for part in error[:2]] + ["", ""])[:2]
+        report = EventReport(
+            station_id=link.station_id, kind="note", severity="warning",
+            text=f"It could not take our answer to {action or 'a message'}: {code}"[:200], raw_timestamp="",
+            received_at=datetime.fromtimestamp(now, UTC),
+            detail={"code": code[:60], "description": text[:400], "action": action},
+        )  # fmt: skip
+
+        def keep() -> None:
+            with tenant_scope(link.tenant_id):
+                events.record(tenant_id=link.tenant_id, reports=[report])
+
+        task = asyncio.create_task(self._in_thread(keep))
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
 
     def _conclude(self, link: Link, command: Command, payload: dict[str, Any], outcome: Outcome) -> None:
         """First what the answer reports, so that who waits for the command finds it; then the command itself."""

@@ -25,6 +25,7 @@ log = logging.getLogger("voltyard.gateway")
 MAX_BAD_FRAMES = 50  # of one socket within BAD_SECONDS; who talks mostly rubbish is asked to start anew
 BAD_SECONDS = 600.0
 MOST_MEMBERS = 1_000  # of a payload that is mended: to collect one error takes 20 microseconds
+MOST_ANSWERED = 32  # answers of ours that a station may still complain about
 MOST_KEPT = 8_192  # bytes of a frame that is kept though nobody answers for it
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -45,7 +46,7 @@ def _conceal(frame: frames.Incoming, members: tuple[str, ...]) -> None:
 
 class Link:
     __slots__ = (
-        "allowance", "allowance_at", "answer", "answer_id", "bad_frames",
+        "allowance", "allowance_at", "answer", "answer_id", "answered", "bad_frames",
         "bad_since", "closing", "epoch", "gateway", "identity",
         "last_seen", "pump", "registration", "send", "site_id", "station_id", "strict", "task", "tenant_id", "version",
         "wake_again",
@@ -70,6 +71,7 @@ class Link:
         self.task: asyncio.Task[Any] | None = None
         self.pump: asyncio.Task[None] | None = None
         self.wake_again = False
+        self.answered: dict[str, str] = {}  # ids of CALLs that we answered last, with their actions (2.1)
         self.answer: asyncio.Future[frames.Incoming] | None = None  # to the one CALL that is under way
         self.answer_id = ""
 
@@ -92,8 +94,7 @@ class Link:
         elif frame.kind in (frames.RESULT, frames.ERROR):
             self._on_answer(frame, now)
         elif frame.kind == frames.RESULT_ERROR and self.version.sends:
-            self._note(frame.kind, frame.message_id, "", frames.shortened(frame.payload_json, MOST_KEPT), now)
-            self._bad("result_error")
+            self._on_result_error(frame, now)
         else:
             detail = f"Message type {frame.kind} is unknown."
             await self._refuse_frame(frames.BadFrame("unknown_type", detail, frame.message_id), text)
@@ -170,6 +171,10 @@ class Link:
             await self._fail(frame, "InternalError", detail, now)
             return
         await self._text(frames.result(frame.message_id, reply))
+        if self.version.sends:
+            self.answered[frame.message_id] = action
+            if len(self.answered) > MOST_ANSWERED:
+                del self.answered[next(iter(self.answered))]
 
     async def _ask(self, action: str, answer: Ask, asked: Asked) -> bytes:
         outcome = await self.gateway.writer.call(self.tenant_id, answer.verb, answer.request(asked))
@@ -195,6 +200,14 @@ class Link:
             self._bad("send")
             return
         await self.gateway.writer.frame(self._row(frame, now, None, None, journal.decode is not None))
+
+    def _on_result_error(self, frame: frames.Incoming, now: float) -> None:
+        """2.1 part 4, 4.2.4: the station cannot take an answer of ours. Kept, counted, shown at the station; what the
+        answer said stays as it is, for it was durable before it was said."""
+        action = self.answered.pop(frame.message_id, "")
+        self._note(frame.kind, frame.message_id, action, frames.shortened(frame.payload_json, MOST_KEPT), now)
+        self._bad("result_error")
+        self.gateway.not_understood(self, action, frame.payload, now)
 
     def _tolerated(self, frame: frames.Incoming) -> tuple[str, str] | None:
         """None where the payload is, or could be made, acceptable; else (wire code, what is wrong)."""
@@ -240,6 +253,12 @@ class Link:
         shown = masked(answer.payload) if isinstance(answer.payload, dict) else answer.payload
         self._note(answer.kind, message_id, action, orjson.dumps(shown), time.time())
         return answer
+
+    async def refuse_answer(self, answer: frames.Incoming, code: str, detail: str) -> None:
+        """2.1 part 4, 4.2.4: tell the station that its CALLRESULT cannot be taken."""
+        kept = orjson.dumps([code, detail[:255], {}])
+        self._note(frames.RESULT_ERROR, answer.message_id, "", kept, time.time(), outbound=True)
+        await self._text(frames.error(answer.message_id, code, detail, frames.RESULT_ERROR))
 
     def end_calls(self) -> None:
         if self.answer is not None and not self.answer.done():

@@ -28,8 +28,10 @@ def actions(version: str) -> set[str]:
 def validator(version: str, action: str, response: bool) -> Any | None:
     """Compiled schema of a request or response; None where the version has no such action."""
     suffix = "Response" if response else ("" if version == "1.6" else "Request")
-    name = f"{action}{suffix}.json"
-    return _compiled(version, name) if name in _names(version) else None
+    names = [f"{action}{suffix}.json"]
+    if not response and suffix:
+        names.append(f"{action}.json")  # 2.1: what is sent without an answer is no request
+    return next((_compiled(version, name) for name in names if name in _names(version)), None)
 
 
 @cache  # of files that exist alone: what a station makes up costs no memory

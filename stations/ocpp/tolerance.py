@@ -31,6 +31,9 @@ MAX_REPAIRS = 200  # a round; `Link` bounds the payload, for errors are collecte
 MAX_TEXT = {"transactionId": 64, "idTag": 255, "idToken": 255}  # keys of our rows: longer ones are refused
 
 
+_EXACT = 2**53  # a float beyond it is no whole number that anybody meant, and one of 64 bits cannot be kept
+
+
 def repair(version: str, action: str, payload: dict[str, Any]) -> list[str]:
     """Mend the payload in place, error by error; the notes say what was mended. Gives up silently on the rest."""
     compiled = schemas.validator(version, action, False)
@@ -83,7 +86,7 @@ def _mend(payload: dict[str, Any], error: Any) -> str | None:
     value = parent[name]
     if isinstance(value, str):
         return _mend_text(parent, name, value, keyword)
-    if keyword == "type" and isinstance(value, float) and value.is_integer():
+    if keyword == "type" and isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
         parent[name] = int(value)  # 1.0 where an integer is asked for
         return f"{name}: decimal point in a whole number"
     if keyword == "type" and value is None:

@@ -8,12 +8,13 @@ that a death at any point loses nothing (2.x D01, D02; 1.6 sections 3.5, 5.10, 5
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Least
 from django.utils import timezone
 
 from fleets import queries as fleets
@@ -32,11 +33,13 @@ from stations.models import (
 from stations.neutral import ListAnswered, ListVersionTold
 from stations.services import access, commands
 from stations.services.access import Rules
+from tenants.context import current_alias
 from tenants.errors import Conflict
 from tenants.models import Fact
 from tenants.permissions import Actor, Permission, system
 from tenants.services import audit, facts
 
+log = logging.getLogger("voltyard.lists")
 US = system("Local lists")
 DEBOUNCE = timedelta(seconds=5)  # a file of tokens, or somebody who edits them one by one
 LOOK = timedelta(minutes=5)  # tokens become valid and expire without anybody touching them
@@ -104,18 +107,21 @@ def wanted(station: Station, rules: Rules, most: int | None, now: datetime) -> W
 
 def _tokens(station: Station, rules: Rules, now: datetime) -> list[Entry]:
     longest = LONGEST_UID.get(station.ocpp_version, 255)
-    knows_master = station.ocpp_version != "1.6"  # there a master pass would start sessions
+    is_2x = (
+        station.ocpp_version != "1.6"
+    )  # 1.6 speaks to nobody, and a master pass would start sessions there
     return [
         Entry(
-            uid, kind, Verdict.BLOCKED if blocked else Verdict.ACCEPTED, group, expires_at, language, message
+            uid, kind, Verdict.BLOCKED if blocked else Verdict.ACCEPTED, group, expires_at,
+            language if is_2x else "", message if is_2x else "",
         )
         for uid, kind, group, expires_at, blocked, language, message in fleets.listable(
             station.tenant_id, station.site_id, rules.list_scope, rules.list_group, now
         )
         if len(uid) <= longest
         and kind not in _UNLISTED
-        and (knows_master or not group or group != rules.master_group)
-    ]
+        and (is_2x or not group or group != rules.master_group)
+    ]  # fmt: skip
 
 
 def limits(station: Station) -> tuple[int | None, int | None, bool | None]:
@@ -162,7 +168,11 @@ def sweep(*, tenant_id: int, now: datetime) -> int:
     lists = list(found[:AT_ONCE])
     rules = access.of_stations(tenant_id, [one.station for one in lists])
     for one in lists:
-        advance(one, rules[one.station_id], now)
+        try:
+            with transaction.atomic(using=current_alias()):
+                advance(one, rules[one.station_id], now)
+        except Exception:  # the trouble of one is not the next one's
+            log.exception("local list not brought forward", extra={"station": one.station_id})
     return len(lists)
 
 
@@ -445,13 +455,17 @@ def forget(*, tenant_id: int, station_id: int) -> None:
 
 
 def hear(fact: Fact) -> None:
-    """Tokens or rules have changed: look at the lists soon, at once if a right was taken away."""
-    rows = LocalList.objects.filter(tenant_id=fact.tenant_id).exclude(state=ListState.UNSUPPORTED)
-    if fact.kind != "access.changed":  # a list that is off does not care for tokens
-        rows = rows.filter(due_at__isnull=False)
+    """Tokens or rules have changed: look at the lists soon, at once if a right was taken away.
+
+    A list that is to be looked at sooner anyway is left alone: a thousand facts cost one update.
+    """
     revoked = fact.kind == "token.deleted" or fact.payload.get("blocked")
     at = timezone.now() + (timedelta(0) if revoked else DEBOUNCE)
-    rows.update(due_at=Least(F("due_at"), at))  # PostgreSQL: the least of what is not null
+    later = Q(due_at__gt=at)
+    if fact.kind == "access.changed":  # a list that is off does not care for tokens
+        later |= Q(due_at=None)
+    rows = LocalList.objects.filter(later, tenant_id=fact.tenant_id)
+    rows.exclude(state=ListState.UNSUPPORTED).update(due_at=at)
 
 
 def sync_now(*, station: Station, actor: Actor, full: bool = False) -> LocalList:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from billing.services import charges
 from billing.services.rating import NotRatable
+from billing.usage import Usage
 from stations import live
 from stations.models import Reading, Session, SessionState, StationEvent
 from stations.services import clock, holding
@@ -90,25 +91,33 @@ def _settle(session: Session) -> None:
         _done(session)
         return
     assert session.ended_at is not None
-    used = usage(
-        started_at=session.started_at,
-        ended_at=session.ended_at,
-        meter_start_wh=session.meter_start_wh or Decimal(0),
-        energy_wh=session.energy_wh,
-        time_zone=session.site.time_zone,
-        points=[Point(one.sampled_at, one.energy_wh) for one in readings if one.energy_wh is not None],
-        states=_states(session),
-    )
     try:
         charge = charges.charge(
-            tenant_id=session.tenant_id, subject=f"session:{session.pk}", tariff=session.tariff, usage=used,
-            site_id=session.site_id,
+            tenant_id=session.tenant_id, subject=f"session:{session.pk}", tariff=session.tariff,
+            usage=_used(session, session.ended_at, readings), site_id=session.site_id,
         )  # fmt: skip
     except NotRatable as error:
         _hold(session, f"{NOT_RATABLE} {error}"[:200])
         return
     session.charge_id, session.cost_incl_tax, session.currency = charge.pk, charge.incl_tax, charge.currency
     _done(session)
+
+
+def used(session: Session, until: datetime) -> Usage:
+    """The use of a session up to an instant: of one that runs, as if it ended then."""
+    return _used(session, until, _readings(session))
+
+
+def _used(session: Session, until: datetime, readings: Sequence[Reading]) -> Usage:
+    return usage(
+        started_at=session.started_at,
+        ended_at=until,
+        meter_start_wh=session.meter_start_wh or Decimal(0),
+        energy_wh=session.energy_wh,
+        time_zone=session.site.time_zone,
+        points=[Point(one.sampled_at, one.energy_wh) for one in readings if one.energy_wh is not None],
+        states=_states(session),
+    )
 
 
 def _readings(session: Session) -> list[Reading]:

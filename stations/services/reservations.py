@@ -7,6 +7,7 @@ station is asked. What ends it is told by a session that uses it, by the station
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -45,6 +46,7 @@ from tenants.errors import Conflict, Forbidden, Invalid
 from tenants.permissions import Actor, Permission, system
 from tenants.services import audit, facts
 
+log = logging.getLogger("voltyard.reservations")
 US = system("Reservations")
 LEAD = timedelta(minutes=1)  # the station is asked so long before the start
 GRACE = timedelta(minutes=1)  # clocks differ, and the start may be on its way
@@ -68,6 +70,7 @@ WHY = {
     "unheard": "The station was offline; whether somebody came is not known.",
     "gone": "The station did not know it any more.",
     "removed": "The station removed it, for the connector failed or was taken out of service.",
+    "archived": "The station was taken out of use.",
     "no_transaction": "The card was shown, but no car was plugged in.",
 }
 
@@ -494,8 +497,8 @@ class Use:
     at: datetime
 
 
-# By the number the station tells; else, since some tell none, by the token or its group at the place and time.
-# What was given up here already (nobody seemed to come) is mended by a late word of the station.
+# By the number the station tells; else, since some tell none and some a wrong one, by the token or its group at the
+# place and time. What was given up here already (nobody seemed to come) is mended by a late word of the station.
 _USE = """
 WITH told AS (
     SELECT * FROM json_to_recordset(%(rows)s::json) AS w(station bigint, evse bigint, session bigint, number bigint,
@@ -506,12 +509,12 @@ WITH told AS (
         SELECT k.id FROM stations_reservation k
         WHERE k.tenant_id = %(tenant)s AND k.station_id = told.station AND k.session_id IS NULL
           AND k.starts_at > told.at - interval '40 days'
-          AND CASE WHEN told.number IS NOT NULL THEN k.id %% 2147483647 = told.number AND k.state <> 'refused'
-              ELSE k.state IN ('requested', 'reserved', 'cancelling')
-                   AND (k.token_uid = told.uid OR (k.token_group <> '' AND k.token_group = told.grp))
-                   AND (k.evse_id IS NULL OR k.evse_id = told.evse)
-                   AND told.at BETWEEN k.starts_at - interval '5 minutes' AND k.expires_at + interval '2 minutes' END
-        ORDER BY k.id DESC LIMIT 1) r
+          AND ((k.id %% 2147483647 = told.number AND k.state <> 'refused')
+            OR (k.state IN ('requested', 'reserved', 'cancelling')
+                AND (k.token_uid = told.uid OR (k.token_group <> '' AND k.token_group = told.grp))
+                AND (k.evse_id IS NULL OR k.evse_id = told.evse)
+                AND told.at BETWEEN k.starts_at - interval '5 minutes' AND k.expires_at + interval '2 minutes'))
+        ORDER BY (k.id %% 2147483647 = told.number) IS TRUE DESC, k.id DESC LIMIT 1) r
     ORDER BY r.id, told.at
 ), used AS (
     UPDATE stations_reservation k SET state = 'used', session_id = hit.session, ended_at = hit.at, reason = '',
@@ -524,11 +527,16 @@ SELECT %(tenant)s, 'reservation.used', 'reservation', id,
 """
 
 
+def _sane(number: int | None) -> int | None:
+    """A number that can be one of ours: some stations tell 0 or -1 for none, hostile ones what no column holds."""
+    return number if number is not None and 0 < number < 2_147_483_647 else None
+
+
 def use(tenant_id: int, uses: Iterable[Use]) -> None:
     """Link reservations to the sessions that use them."""
     listed = [
         {
-            "station": one.station_id, "evse": one.evse_id, "session": one.session_id, "number": one.number,
+            "station": one.station_id, "evse": one.evse_id, "session": one.session_id, "number": _sane(one.number),
             "uid": one.token_uid, "grp": one.token_group, "at": one.at,
         }
         for one in uses
@@ -543,7 +551,11 @@ def use(tenant_id: int, uses: Iterable[Use]) -> None:
 
 def sweep(*, tenant_id: int, now: datetime) -> int:
     """Ask stations for what begins now, and end what is over. Returns how many changed."""
-    due = Q(state=S.PLANNED, starts_at__lte=now + LEAD) | Q(expires_at__lte=now - GRACE)
+    due = (
+        Q(state=S.PLANNED, starts_at__lte=now + LEAD)
+        | Q(expires_at__lte=now - GRACE)
+        | Q(station__archived_at__isnull=False)
+    )
     found = (
         Reservation.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
         .select_related("station", "evse", "driver")
@@ -552,12 +564,23 @@ def sweep(*, tenant_id: int, now: datetime) -> int:
     )
     changed = 0
     for one in found[:200]:
-        if one.expires_at > now:
-            _ask(one, now)
-        elif not _lapse(one, now):
-            continue
-        changed += 1
+        try:
+            with transaction.atomic(using=current_alias()):
+                changed += _bring_forward(one, now)
+        except Exception:  # the trouble of one is not the next one's
+            log.exception("reservation not brought forward", extra={"reservation": one.pk})
     return changed
+
+
+def _bring_forward(one: Reservation, now: datetime) -> bool:
+    if one.station.archived_at is not None:
+        one.reason = WHY["archived"]
+        _end(one, S.CANCELLED)
+    elif one.expires_at > now:
+        _ask(one, now)
+    else:
+        return _lapse(one, now)
+    return True
 
 
 def _lapse(one: Reservation, now: datetime) -> bool:

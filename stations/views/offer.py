@@ -20,9 +20,11 @@ from stations.models import (
     Station,
 )
 from stations.services.commands import NEEDS
+from stations.views import offer_driver
 from stations.views.command_form import CommandForm, NoForm, evse_field, is_v2
 from stations.views.offer_access import NumberForm
 from stations.views.offer_configuration import ComponentsForm, TransactionStatusForm
+from stations.views.offer_power import PriorityForm, SignalForm, TransferForm
 from stations.views.offer_security import DeleteForm, HandOverForm, InstallForm, ListForm
 from tenants.permissions import Actor, Permission
 
@@ -34,6 +36,28 @@ class StartForm(CommandForm):
         max_length=36,
         help_text=_("UID of the card that the session is charged to, such as 04A2B6C9."),
     )
+
+    limit_a = forms.FloatField(
+        label=_("Limit (A per phase)"),
+        required=False,
+        min_value=0,
+        max_value=1000,
+        help_text=_("For this session alone, from its start."),
+    )
+
+    def arguments(self) -> dict[str, Any]:
+        given = super().arguments()
+        limit = given.pop("limit_a", None)
+        if limit is not None:
+            given["charging_profile"] = {
+                "evse": given["evse"],
+                "purpose": "transaction",
+                "kind": "relative",
+                "unit": "A",
+                "stack_level": 2,
+                "periods": [{"start_s": 0, "limit": limit}],
+            }
+        return given
 
 
 class StopForm(CommandForm):
@@ -202,6 +226,85 @@ OFFERS: dict[str, Offer] = {
         Offer(CommandKind.WRITE_CONFIGURATION, WriteForm, "edit", _("Changes one setting of the station.")),
         Offer(CommandKind.DATA_TRANSFER, VendorForm, "send", _("A message in the vendor's own words.")),
         Offer(
+            CommandKind.SHOW_MESSAGE,
+            offer_driver.MessageForm,
+            "device-tv",
+            _("A text on the display. Under Displays it goes to many stations at once."),
+            group="driver",
+        ),
+        Offer(
+            CommandKind.READ_MESSAGES,
+            offer_driver.ListMessagesForm,
+            "list-details",
+            _("The station tells what its display shows; it then stands under Drivers."),
+            group="driver",
+        ),
+        Offer(
+            CommandKind.CLEAR_MESSAGE,
+            offer_driver.ClearMessageForm,
+            "eraser",
+            _("Takes one message off the display."),
+            group="driver",
+        ),
+        Offer(
+            CommandKind.TELL_COST,
+            offer_driver.CostForm,
+            "coin",
+            _("Shows the driver what the session costs. By itself it is told about every minute."),
+            group="driver",
+        ),
+        Offer(
+            CommandKind.TELL_PRICE,
+            offer_driver.PriceForm,
+            "receipt",
+            _("Shows the holder of a card the price in words."),
+            group="driver",
+        ),
+        Offer(
+            CommandKind.SET_TARIFF,
+            offer_driver.DefaultTariffForm,
+            "receipt",
+            _("The station shows this tariff and reckons with it."),
+            group="driver",
+        ),
+        Offer(
+            CommandKind.READ_TARIFFS,
+            offer_driver.TariffsOfForm,
+            "list-details",
+            _("The station tells which tariffs it has."),
+            group="driver",
+        ),
+        Offer(
+            CommandKind.CLEAR_TARIFFS,
+            offer_driver.TariffsOfForm,
+            "eraser",
+            _("The station forgets its tariffs; within a minute it gets the one that counts."),
+            True,
+            group="driver",
+        ),
+        Offer(
+            CommandKind.CHANGE_TARIFF,
+            offer_driver.ChangeTariffForm,
+            "receipt",
+            _("Another price for a session that runs. It is billed by it from its start."),
+            True,
+            group="driver",
+        ),
+        Offer(
+            CommandKind.WEB_PAYMENT,
+            offer_driver.WebPaymentForm,
+            "credit-card",
+            _("The station keeps the place while a driver pays on the phone."),
+            group="driver",
+        ),
+        Offer(
+            CommandKind.SWAP_BATTERY,
+            offer_driver.SwapForm,
+            "replace",
+            _("The station opens a slot for a driver's empty battery."),
+            group="driver",
+        ),
+        Offer(
             CommandKind.RESERVE,
             NoForm,
             "bookmark",
@@ -230,6 +333,91 @@ OFFERS: dict[str, Offer] = {
             "help-circle",
             _("Compares the station's own list with the one that it should have."),
             group="access",
+        ),
+        Offer(
+            CommandKind.SET_PROFILE,
+            NoForm,
+            "gauge",
+            _("Limits a connector or the station, now or daily."),
+            group="charging",
+            page="station-limits",
+        ),
+        Offer(
+            CommandKind.CLEAR_PROFILE,
+            NoForm,
+            "eraser",
+            _("Takes limits out of the station."),
+            group="charging",
+            page="station-limits",
+        ),
+        Offer(
+            CommandKind.READ_COMPOSITE,
+            NoForm,
+            "chart-line",
+            _("The station says what it keeps to; differences show."),
+            group="charging",
+            page="station-limits",
+        ),
+        Offer(
+            CommandKind.READ_PROFILES,
+            NoForm,
+            "list-details",
+            _("The station tells which profiles it holds."),
+            group="charging",
+            page="station-limits",
+        ),
+        Offer(
+            CommandKind.UPDATE_DYNAMIC,
+            NoForm,
+            "adjustments-horizontal",
+            _("A limit that follows a number, while a session runs."),
+            group="charging",
+            page="station-limits",
+        ),
+        Offer(
+            CommandKind.USE_PRIORITY,
+            PriorityForm,
+            "arrow-big-up-line",
+            _("A session charges first."),
+            group="charging",
+        ),
+        Offer(
+            CommandKind.ALLOW_TRANSFER,
+            TransferForm,
+            "arrows-exchange",
+            _("How a session may transfer energy, such as back to the grid."),
+            group="charging",
+        ),
+        Offer(
+            CommandKind.AFRR_SIGNAL,
+            SignalForm,
+            "activity",
+            _("Passes on the grid operator's signal for frequency restoration."),
+            group="charging",
+        ),
+        Offer(
+            CommandKind.SET_DER,
+            NoForm,
+            "wave-sine",
+            _("What the station does for voltage and frequency of the grid."),
+            group="charging",
+            page="station-der",
+        ),
+        Offer(
+            CommandKind.READ_DER,
+            NoForm,
+            "list-details",
+            _("The station tells which grid controls it holds."),
+            group="charging",
+            page="station-der",
+        ),
+        Offer(
+            CommandKind.CLEAR_DER,
+            NoForm,
+            "eraser",
+            _("Takes grid controls out of the station."),
+            group="charging",
+            page="station-der",
         ),
         Offer(
             CommandKind.CLEAR_CACHE,

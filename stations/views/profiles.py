@@ -104,16 +104,16 @@ def new(request: PageRequest) -> HttpResponse:
     return render(request, "stations/vendor_profile_form.html", context, status=422 if form.errors else 200)
 
 
-def _found(request: PageRequest, profile_id: int) -> VendorProfile:
-    found = VendorProfile.objects.filter(tenant_id=request.tenant.pk, pk=profile_id).first()
+def _found(request: PageRequest, vendor_profile_id: int) -> VendorProfile:
+    found = VendorProfile.objects.filter(tenant_id=request.tenant.pk, pk=vendor_profile_id).first()
     if found is None:
         raise NotFound
     return found
 
 
 @page(Permission.STATION_VIEW)
-def profile(request: PageRequest, profile_id: int) -> HttpResponse:
-    found = _found(request, profile_id)
+def profile(request: PageRequest, vendor_profile_id: int) -> HttpResponse:
+    found = _found(request, vendor_profile_id)
     names = ("name", "vendor", "model", "firmware_from", "firmware_to", "enabled", "notes")
     start = {name: getattr(found, name) for name in names} | {"quirks": json.dumps(found.quirks, indent=1)}
     may = request.actor.may(Permission.STATION_CONFIGURE)
@@ -125,7 +125,7 @@ def profile(request: PageRequest, profile_id: int) -> HttpResponse:
             )
         except DomainError as error:
             form.refused(error)
-            found = _found(request, profile_id)
+            found = _found(request, vendor_profile_id)
         else:
             messages.success(request, _t("Saved %(name)s. It holds within half a minute.") % {"name": found})
             return go(request, "vendor-profile", found.pk)
@@ -149,8 +149,8 @@ def profile(request: PageRequest, profile_id: int) -> HttpResponse:
 
 @require_POST
 @page(Permission.STATION_CONFIGURE)
-def delete(request: PageRequest, profile_id: int) -> HttpResponse:
-    found = _found(request, profile_id)
+def delete(request: PageRequest, vendor_profile_id: int) -> HttpResponse:
+    found = _found(request, vendor_profile_id)
     name = found.name
     vendor_profiles.delete(profile=found, actor=request.actor)
     messages.success(request, _t("%(name)s is deleted.") % {"name": name})

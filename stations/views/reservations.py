@@ -44,6 +44,7 @@ _STORED = (
     _("The station was offline; whether somebody came is not known."),
     _("The station did not know it any more."),
     _("The station removed it, for the connector failed or was taken out of service."),
+    _("The station was taken out of use."),
     _("The card was shown, but no car was plugged in."),
 )
 COLUMNS = (
@@ -51,8 +52,7 @@ COLUMNS = (
     Column("state", _("State")),
     Column("station", _("Where"), ("station__name", "station__identity")),
     Column("token", _("For"), ("token_uid",)),
-    Column("from", _("From"), ("starts_at",)),
-    Column("until", _("Until"), ("expires_at",)),
+    Column("when", _("When"), ("starts_at",)),
 )
 CHIPS: dict[str, tuple[str, ...]] = {
     "reservation_reserved": (ReservationState.RESERVED, ReservationState.CANCELLING),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,10 +12,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from billing.models import Charge
-from billing.services import rating
 from stations import flags, history
-from stations.models import Reading, Session, SessionState
+from stations.models import Reading, Session, SessionCost, SessionState, Settlement
+from stations.services import costs
 from stations.services import curve as curves
+from stations.views import money_words, wish
 from stations.views.common import get_session
 from tenants.pages import PageRequest, page
 from tenants.permissions import Permission
@@ -52,13 +52,31 @@ def _render(request: PageRequest, session_id: int, template: str) -> HttpRespons
         "has_mean_power": _fill_power(found, readings),
         "readings": readings[:: max(1, len(readings) // TABLE_ROWS)],
         "average_w": _average(found),
-        "so_far": _price_so_far(found) if found.state == SessionState.ACTIVE else None,
+        "so_far": costs.so_far(found, timezone.now()) if found.state == SessionState.ACTIVE else None,
         "stop_reason": history.trigger_text(found.stop_reason),
         "held_reason": held,
+        "wish": wish.card(found, request.actor),
         "flags": flags.texts(found.flags, beside=held),
+        **_money(found),
     }
     with timezone.override(ZoneInfo(found.site.time_zone)):
         return render(request, template, context)
+
+
+def _money(session: Session) -> dict[str, Any]:
+    """What the driver was told, what the station reckons, what was paid."""
+    own: dict[str, Any] = {"tenant_id": session.tenant_id, "session": session}
+    cost = SessionCost.objects.filter(**own).first()
+    settled = [
+        (row, money_words.settlement_flags(row.flags)) for row in Settlement.objects.filter(**own)[:20]
+    ]
+    return {
+        "told": cost,
+        "told_differs": cost is not None and money_words.differs(cost),
+        "told_reached": money_words.reached(cost) if cost else "",
+        "settlements": settled,
+        "money_currency": session.currency or (session.tariff or {}).get("currency", ""),
+    }
 
 
 def _with_marks(readings: list[Reading], marks: Sequence[curves.Mark]) -> list[Reading]:
@@ -81,22 +99,6 @@ def _fill_power(session: Session, readings: list[Reading]) -> bool:
     for reading in readings:
         reading.power_w = powers.get(reading.sampled_at)
     return any(reading.power_w is not None for reading in readings)
-
-
-def _price_so_far(session: Session) -> Decimal | None:
-    """What the session would cost if it ended now."""
-    if not session.tariff:
-        return None
-    try:
-        return rating.estimate(
-            tariff=session.tariff,
-            started_at=session.started_at,
-            at=max(timezone.now(), session.started_at),
-            time_zone=session.site.time_zone,
-            energy_wh=session.energy_wh,
-        ).incl_tax
-    except (rating.NotRatable, ValueError):
-        return None
 
 
 def _average(session: Session) -> float | None:

@@ -114,6 +114,9 @@ def test_a_driver_reserves_within_the_rules_of_the_site(
     assert "Reserve for 25 min" in visitor.text("me/reserve/")
     visitor.post("me/reserve/new/", **(place | {"minutes": 26}))
     assert not reservations_of(tenant)
+    visitor.post("me/reserve/new/", **(place | {"ahead": 90}))
+    assert not reservations_of(tenant), "more than an hour ahead"
+    assert "Reserve for 15 min" in visitor.text("me/reserve/", long="15", ahead="30")
     visitor.post("me/reserve/new/", **place)
     (made,) = reservations_of(tenant)
     assert (made.token_uid, made.by_driver, made.state) == ("MINE", True, S.REQUESTED)

@@ -179,6 +179,8 @@ class ScriptedCsms:
             case "TransactionEvent" if payload.get("idToken"):
                 status = self.verdicts.get(payload["idToken"]["idToken"], "Accepted")
                 return {"idTokenInfo": {"status": status}}
+            case "VatNumberValidation":
+                return {"status": "Accepted", "vatNumber": payload["vatNumber"]}
             case "DataTransfer" | "OpenPeriodicEventStream":
                 return {"status": "Accepted"}
         return {}

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from simulator import Car, Quirks, SimulatedStation
+from simulator.driver import Battery
+from simulator.transaction import Transaction
 from tests.simulator.conftest import Stations
 from tests.simulator.csms import ScriptedCsms
 from tests.simulator.schemas import problems
@@ -21,8 +23,10 @@ FILES = sorted(GOLDEN.glob("*/*.json"))
 FROM_STATION = {
     *("Authorize", "BootNotification", "DiagnosticsStatusNotification", "FirmwareStatusNotification"),
     *("Heartbeat", "LogStatusNotification", "MeterValues", "NotifyEvent", "NotifyPeriodicEventStream"),
-    *("NotifyReport", "OpenPeriodicEventStream", "SecurityEventNotification", "StartTransaction"),
+    *("NotifyReport", "OpenPeriodicEventStream", "ReservationStatusUpdate", "SecurityEventNotification"),
+    "StartTransaction",
     *("StatusNotification", "StopTransaction", "TransactionEvent"),
+    *("BatterySwap", "NotifyDisplayMessages", "NotifySettlement", "VatNumberValidation"),
 }
 # What issue 2 lists: in and out, per version.
 COMMON = {
@@ -112,11 +116,20 @@ async def live_a_day(csms: ScriptedCsms, station: SimulatedStation) -> None:
     if station.version == "1.6":
         await station.tell(station.says.log_status("Uploading", None))
     else:
+        await station.tell(station.says.reservation_status(7, "Expired"))
         await station.notify_event("ElectricalFeed", "Problem", "true", number=1)
         await csms.last.ask("GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"})
+        shown = {"id": 7, "priority": "InFront", "message": {"format": "UTF8", "content": "Half price"}}
+        station.screen.messages[7] = shown
+        await csms.last.ask("GetDisplayMessages", {"requestId": 2})
     if station.version == "2.1":
         await station.open_stream(1)
         await station.send_stream(1, [(0, "1.5")])
+        paid = Transaction(1, None, 0, station.clock.now(), id="3fa85f64-5717-4562-b3fc-2c963f66afa6")
+        await station.settle_payment(paid, 12.85, receipt_id="R-1")
+        await station.check_vat("DE136695976", 1)
+        station.screen.slots = {1: None, 2: Battery("B2", 97.0)}
+        await station.swap("04A1", "ISO14443", 7)
     await station.settled()
 
 

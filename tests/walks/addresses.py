@@ -25,6 +25,8 @@ GLOBAL = {
     "health/ready": "",
     "metrics": "figures over all companies, for the operator of the installation: by token or loopback",
     "api/schema/": "",
+    "pay/<slug:slug>/<str:identity>/<int:evse>/<str:code>/": "for who stands before the station: its current code",
+    "pay/<slug:slug>/p/<str:key>/": "for the driver who pays: a key of 43 random letters",
     "^api/(?P<rest>.*)$": "always 404",
 }
 TELL = (

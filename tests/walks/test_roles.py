@@ -31,7 +31,11 @@ PROBES: dict[Permission, list[tuple[str, str]]] = {
         ("POST", "stations/<int:station_id>/password"),
         ("GET", "quarantine"),
     ],
+    P.LIMIT_SET: [("POST", "constraints"), ("POST", "constraints/<int:constraint_id>/clear")],
     P.STATION_COMMAND: [
+        ("POST", "stations/<int:station_id>/limits"),
+        ("POST", "stations/<int:station_id>/der-controls"),
+        ("POST", "charging-profiles/<int:profile_id>/clear"),
         ("POST", "stations/<int:station_id>/commands"),
         ("POST", "commands/<int:command_id>/cancel"),
     ],

@@ -6,10 +6,12 @@ from stations.ocpp.v16 import (
     charging,
     configuration,
     core,
+    cost,
     diagnostics,
     local_list,
     reservation,
     security,
+    smart,
     trigger,
 )
 from stations.ocpp.version import Version, table
@@ -26,6 +28,8 @@ VERSION = Version(
         local_list.SAYS,
         reservation.SAYS,
         security.SAYS,
+        cost.SAYS,
+        smart.SAYS,
     ),
     errors_unreadable=False,
 )

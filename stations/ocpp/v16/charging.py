@@ -15,16 +15,17 @@ from stations.neutral import (
     StopRequest,
     TokenShown,
 )
-from stations.ocpp import shared, wire
+from stations.ocpp import profiles, shared, wire
 from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
 from stations.ocpp.wire import optional, wanted
-from stations.services import sessions
+from stations.services import pricing, sessions
 from tenants.errors import Invalid
 
 
 def _tag_info(answer: Any) -> Payload:
     """IdTagInfo (7.27)."""
-    info: Payload = {"status": wire.VERDICT[answer.verdict]}
+    no_credit = getattr(answer, "no_credit", False)
+    info: Payload = {"status": "Blocked" if no_credit else wire.VERDICT[answer.verdict]}
     if answer.group:
         info["parentIdTag"] = answer.group[:20]
     if answer.expires_at is not None:
@@ -95,7 +96,7 @@ def _say_start(arguments: Payload, command_id: int) -> Payload:
     return optional(
         connectorId=wire.connector_16(arguments),
         idTag=wanted(arguments, "token_uid", str),
-        chargingProfile=arguments.get("charging_profile"),
+        chargingProfile=profiles.of_start(arguments, command_id, profiles.say_16),
     )
 
 
@@ -115,7 +116,7 @@ def _say_unlock(arguments: Payload, command_id: int) -> Payload:
 
 ANSWERS: dict[str, Journal | Ask] = {
     "Authorize": Ask(
-        sessions.authorize,
+        pricing.authorize,
         lambda asked: AuthorizeRequest(
             asked.station_id, TokenShown(asked.payload["idTag"]), asked.received_at
         ),

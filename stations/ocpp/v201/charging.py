@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from stations.models import CommandKind
 from stations.neutral import (
+    AuthorizeAnswer,
     AuthorizeRequest,
     MeterReport,
     TokenShown,
     TransactionAnswer,
     TransactionEvent,
 )
-from stations.ocpp import shared, wire
+from stations.ocpp import profiles, shared, wire
+from stations.ocpp.v201 import cost
 from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
 from stations.ocpp.wire import optional, wanted
-from stations.services import sessions, transactions
+from stations.services import pricing
 
 KIND = {"Started": "started", "Updated": "updated", "Ended": "ended"}
 
@@ -31,7 +32,9 @@ CHARGING_STATE = {
 
 def token_info(answer: Any) -> Payload:
     """IdTokenInfoType (2.28)."""
-    info: Payload = {"status": wire.VERDICT[answer.verdict]}
+    info: Payload = {
+        "status": "NoCredit" if getattr(answer, "no_credit", False) else wire.VERDICT[answer.verdict]
+    }
     if answer.group:
         info["groupIdToken"] = wire.group_2x(answer.group)
     if answer.expires_at is not None:
@@ -43,17 +46,17 @@ def spoken(language: str, message: str) -> Payload:
     """What the station is to say to the driver, and in which language (C03.FR.01, C14)."""
     said: Payload = {"language1": language} if language else {}
     if message:
-        content = {"format": "UTF8", "content": message}
+        content = {"format": "UTF8", "content": message[:512]}
         said["personalMessage"] = content | ({"language": language} if language else {})
     return said
 
 
-def _authorize(asked: Asked) -> AuthorizeRequest:
+def authorize_request(asked: Asked) -> AuthorizeRequest:
     token = wire.token_2x(asked.payload["idToken"])
     return AuthorizeRequest(asked.station_id, token or TokenShown(""), asked.received_at)
 
 
-def _event(asked: Asked) -> TransactionEvent:
+def event(asked: Asked) -> TransactionEvent:
     told = asked.payload
     info, evse = told["transactionInfo"], told.get("evse") or {}
     return TransactionEvent(
@@ -77,12 +80,18 @@ def _event(asked: Asked) -> TransactionEvent:
     )
 
 
-def record_events(*, tenant_id: int, requests: Sequence[TransactionEvent]) -> list[TransactionAnswer]:
-    return transactions.record(tenant_id=tenant_id, events=requests)
+def event_recorded(answer: TransactionAnswer, asked: Asked) -> Payload:
+    """With the cost of a session that has ended, where it is certain already (I03)."""
+    return optional(
+        idTokenInfo=token_info(answer) if answer.verdict is not None else None,
+        totalCost=None if answer.total is None else cost.plain(answer.total),
+        updatedPersonalMessage=cost.text(answer.text) if answer.text else None,
+    )
 
 
-def _event_recorded(answer: TransactionAnswer, asked: Asked) -> Payload:
-    return {"idTokenInfo": token_info(answer)} if answer.verdict is not None else {}
+def authorized(answer: AuthorizeAnswer, asked: Asked) -> Payload:
+    """I01: the price stands in words beside the verdict."""
+    return {"idTokenInfo": token_info(answer)}
 
 
 def _meter_values(asked: Asked) -> list[MeterReport]:
@@ -109,7 +118,7 @@ def _say_start(arguments: Payload, command_id: int) -> Payload:
         groupIdToken=wire.group_2x(arguments.get("token_group")),
         remoteStartId=command_id % 2_147_483_647,
         evseId=arguments.get("evse"),
-        chargingProfile=arguments.get("charging_profile"),
+        chargingProfile=profiles.of_start(arguments, command_id, profiles.say_201),
     )
 
 
@@ -124,23 +133,23 @@ def _say_trigger(arguments: Payload, command_id: int) -> Payload:
 
 ANSWERS: dict[str, Journal | Ask] = {
     "Authorize": Ask(
-        sessions.authorize,
-        _authorize,
-        lambda answer, asked: {"idTokenInfo": token_info(answer)},
-        cases="C01 C02 C03 C04 C06 C09 C10 C12 C14 C16",
+        pricing.authorize,
+        authorize_request,
+        authorized,
+        cases="C01 C02 C03 C04 C06 C09 C10 C12 C14 C16 C17 I01",
     ),
     "MeterValues": Journal(shared.nothing, _meter_values, cases="J01"),
     "TransactionEvent": Ask(
-        record_events,
-        _event,
-        _event_recorded,
-        cases="C02 C05 C13 C15 H03 E01 E02 E03 E04 E05 E06 E07 E08 E09 E10 E11 E12 E13 E15 J02",
+        pricing.record_events,
+        event,
+        event_recorded,
+        cases="C02 C05 C13 C15 H03 E01 E02 E03 E04 E05 E06 E07 E08 E09 E10 E11 E12 E13 E15 I03 J02",
     ),
 }
 
 SAYS: dict[str, Say] = {
     CommandKind.CLEAR_CACHE: Say("ClearCache", lambda arguments, command_id: {}, cases="C11"),
-    CommandKind.START: Say("RequestStartTransaction", _say_start, cases="F01 F02"),
+    CommandKind.START: Say("RequestStartTransaction", _say_start, cases="F01 F02 K05"),
     CommandKind.STOP: Say(
         "RequestStopTransaction",
         lambda arguments, command_id: {"transactionId": str(wanted(arguments, "transaction_id", (str, int)))},

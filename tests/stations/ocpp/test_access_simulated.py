@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fleets.models import Token
 from fleets.services import tokens
 from simulator.station import SimulatedStation
 from stations.models import LocalList, Reservation, Session, Station
@@ -37,7 +38,7 @@ async def simulated(
         yield one
 
 
-async def until(check: Callable[[], Any], seconds: float = 20) -> Any:
+async def until(check: Callable[[], Any], seconds: float = 60) -> Any:
     """What `check` gives, once it is true."""
     for _try in range(int(seconds / 0.1)):
         if found := await in_thread(check):
@@ -107,6 +108,25 @@ async def test_a_list_that_somebody_changed_at_the_station_is_repaired(
         await in_step(tenant, station, own)
         assert sorted(own.local_auth.entries) == [f"CARD{number}" for number in range(5)]
         assert own.local_auth.version > 77
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.1"])
+async def test_thousands_of_cards_fit_through_a_narrow_door(
+    gateway: Role, tenant: Tenant, station: Station, owner_actor: Any, version: str
+) -> None:
+    made = [Token(tenant=tenant, uid=f"04{number:012X}", group="STAFF") for number in range(2_050)]
+    await rows(tenant, lambda: Token.objects.bulk_create(made))
+    await rows(
+        tenant,
+        lambda: access.change_rule(tenant_id=tenant.pk, actor=owner_actor, changes={"local_list": True}),
+    )
+    most = {"LocalAuthListMaxLength": "5000"}
+    async with simulated(gateway, tenant, station, version, settings=most) as own:
+        await in_step(tenant, station, own)
+        assert len(own.local_auth.entries) == 2_050
+        parts = [payload for action, payload in own.calls if action == "SendLocalList"]
+        assert [len(part["localAuthorizationList"]) for part in parts] == [100] * 20 + [50]
+        assert own.local_auth.version == 21
 
 
 def _told(tenant: Tenant, station: Station) -> int | None:

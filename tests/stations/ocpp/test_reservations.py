@@ -102,7 +102,8 @@ async def test_a_place_is_asked_for_and_held(
         await over(tenant, station)
         taken = await now_of(tenant, one)
     assert taken.state == S.RESERVED and taken.held_at is not None
-    kinds = Fact.objects.filter(tenant=tenant, subject_type="reservation").values_list("kind", flat=True)
+    facts = Fact.objects.filter(tenant=tenant, subject_type="reservation").order_by("id")
+    kinds = facts.values_list("kind", flat=True)
     assert await rows(tenant, lambda: list(kinds)) == ["reservation.created", "reservation.reserved"]
 
 
@@ -162,6 +163,26 @@ async def test_the_session_that_uses_it_is_linked(
     assert (
         await rows(tenant, lambda: Fact.objects.filter(tenant=tenant, kind="reservation.used").count()) == 1
     )
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("number", [0, -1, 2**31, 10**30])
+async def test_a_number_that_is_none_of_ours_harms_nothing(
+    plug: Plug,
+    tenant: Tenant,
+    station: Station,
+    token: Token,
+    owner_actor: Any,
+    version: str,
+    number: int,
+) -> None:
+    """Some stations tell 0 or -1 for no reservation, whatever is reserved there."""
+    async with plug(station, version) as wire:
+        one = await held(wire, tenant, station, owner_actor)
+        frame = await wire.call(*start(version, number))
+        if frame[0] == 4:  # refused for the number: a negative one in 2.1, one beyond all measure
+            return
+    assert (await now_of(tenant, one)).state == S.USED
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -292,6 +313,16 @@ async def test_an_offline_station_never_heard_of_it(
     await rows(tenant, lambda: reservations.sweep(tenant_id=tenant.pk, now=later))
     found = await now_of(tenant, one)
     assert (found.state, found.reason) == (S.EXPIRED, "The station was not connected in time.")
+
+
+async def test_what_a_station_out_of_use_held_is_over(
+    tenant: Tenant, station: Station, token: Token, owner_actor: Any
+) -> None:
+    one = await reserve(tenant, station, owner_actor, starts_at=soon(60), expires_at=soon(90))
+    await rows(tenant, lambda: Station.objects.update(archived_at=datetime.now(UTC)))
+    await rows(tenant, lambda: reservations.sweep(tenant_id=tenant.pk, now=datetime.now(UTC)))
+    found = await now_of(tenant, one)
+    assert (found.state, found.reason) == (S.CANCELLED, "The station was taken out of use.")
 
 
 async def test_what_was_not_sent_is_taken_back_without_a_word(

@@ -22,3 +22,10 @@ def test_an_end_without_its_trigger_is_an_end(told: dict[str, Any]) -> None:
     assert wrong is None
     assert "triggerReason: missing" in notes
     assert payload["triggerReason"] == "AbnormalCondition"
+
+
+def test_a_whole_number_beyond_all_measure_is_refused_and_not_carried_on() -> None:
+    """10**30 as an integer is what no frame can be made of: the socket would end without a word."""
+    payload = {"connectorId": 1, "idTag": "A", "meterStart": 1e30, "timestamp": "2026-05-20T12:00:00Z"}
+    wrong, _notes = tolerance.accept("1.6", "StartTransaction", payload)
+    assert wrong is not None and wrong[0] == "TypeConstraintViolation"

@@ -1,0 +1,78 @@
+"""What 2.1 adds to authorisation and transactions: tariffs, costs and limits in the answers (E16, I07, I12, C17)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from fleets.models import TokenKind
+from stations.models import CommandKind
+from stations.neutral import TransactionAnswer, TransactionEvent
+from stations.ocpp import v201
+from stations.ocpp.v21 import tariffs
+from stations.ocpp.v201 import charging, display
+from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
+from stations.services import pricing
+from tenants.errors import Invalid
+
+
+def _event(asked: Asked) -> TransactionEvent:
+    told = asked.payload
+    return replace(
+        charging.event(asked),
+        cost=tariffs.reckoned(told.get("costDetails")),
+        tariff_id=told["transactionInfo"].get("tariffId", ""),
+        limit=tariffs.limit(told["transactionInfo"].get("transactionLimit")),
+    )
+
+
+def _event_recorded(answer: TransactionAnswer, asked: Asked) -> Payload:
+    said = charging.event_recorded(answer, asked)
+    if answer.limit is not None and answer.limit.any:
+        said["transactionLimit"] = tariffs.say_limit(answer.limit)
+    return said
+
+
+def _authorized(answer: Any, asked: Asked) -> Payload:
+    said = charging.authorized(answer, asked)
+    if answer.tariff:
+        try:
+            said["tariff"] = tariffs.tariff(answer.tariff)
+        except Invalid:
+            pass  # what OCPP 2.1 cannot say stands in words beside it
+    return said
+
+
+def _say_start(arguments: Payload, command_id: int) -> Payload:
+    """F01; who paid on the web page is no card (C25)."""
+    said = v201.SAYS[CommandKind.START].encode(arguments, command_id)
+    if arguments.get("token_kind") == TokenKind.DIRECT_PAYMENT:
+        said["idToken"]["type"] = "DirectPayment"
+    return said
+
+
+ANSWERS: dict[str, Journal | Ask] = {
+    "Authorize": Ask(
+        pricing.authorize,
+        charging.authorize_request,
+        _authorized,
+        cases=f"{v201.ANSWERS['Authorize'].cases} C17 I08",
+    ),
+    "TransactionEvent": Ask(
+        pricing.record_events_with_limits,
+        _event,
+        _event_recorded,
+        cases=f"{v201.ANSWERS['TransactionEvent'].cases} E16 I12 C17 C18",
+    ),
+}
+
+SAYS: dict[str, Say] = {
+    CommandKind.START: replace(
+        v201.SAYS[CommandKind.START], encode=_say_start, cases=f"{v201.SAYS[CommandKind.START].cases} C25"
+    ),
+    CommandKind.SHOW_MESSAGE: Say(
+        "SetDisplayMessage",
+        lambda arguments, command_id: display.say_show(arguments, command_id, extra=True),
+        cases="O01 O02 O06",
+    ),
+}
