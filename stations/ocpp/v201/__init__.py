@@ -6,13 +6,16 @@ from stations.ocpp.v201 import (
     availability,
     certificates,
     charging,
+    cost,
     customer,
     diagnostics,
+    display,
     local_list,
     monitoring,
     network,
     provisioning,
     reservation,
+    smart,
     transactions,
     variables,
 )
@@ -27,6 +30,8 @@ ANSWERS = table(
     monitoring.ANSWERS,
     customer.ANSWERS,
     reservation.ANSWERS,
+    display.ANSWERS,
+    smart.ANSWERS,
 )
 SAYS = table(
     provisioning.SAYS,
@@ -41,6 +46,9 @@ SAYS = table(
     network.SAYS,
     local_list.SAYS,
     reservation.SAYS,
+    display.SAYS,
+    cost.SAYS,
+    smart.SAYS,
 )
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)

@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 from stations.ocpp import v201
-from stations.ocpp.v21 import certificates, monitoring, network, streams
+from stations.ocpp.v21 import (
+    battery,
+    certificates,
+    charging,
+    der,
+    monitoring,
+    network,
+    payment,
+    smart,
+    streams,
+    tariffs,
+)
 from stations.ocpp.version import Version, table
 
 VERSION = Version(
     "2.1",
     "ocpp2.1",
-    answers=v201.ANSWERS | table(streams.ANSWERS),
-    says=v201.SAYS | table(certificates.SAYS, monitoring.SAYS, network.SAYS, streams.SAYS),
+    answers=v201.ANSWERS
+    | table(der.ANSWERS, smart.ANSWERS, charging.ANSWERS, payment.ANSWERS, battery.ANSWERS, streams.ANSWERS),
+    says=v201.SAYS
+    | table(
+        der.SAYS,
+        smart.SAYS,
+        certificates.SAYS,
+        charging.SAYS,
+        tariffs.SAYS,
+        payment.SAYS,
+        battery.SAYS,
+        monitoring.SAYS,
+        network.SAYS,
+        streams.SAYS,
+    ),
     sends=table(streams.SENDS),
 )

@@ -16,24 +16,31 @@ ANSWERS_16 = {
     "SignedFirmwareStatusNotification", "StartTransaction", "StatusNotification", "StopTransaction",
 }  # fmt: skip
 ANSWERS_2X = {
-    "Authorize", "BootNotification", "DataTransfer", "FirmwareStatusNotification", "Heartbeat",
+    "Authorize", "BootNotification", "ClearedChargingLimit", "DataTransfer", "FirmwareStatusNotification", "Heartbeat",
+    "NotifyChargingLimit", "NotifyEVChargingNeeds", "NotifyEVChargingSchedule", "ReportChargingProfiles",
     "LogStatusNotification", "MeterValues", "NotifyEvent", "NotifyReport", "SecurityEventNotification",
-    "StatusNotification", "TransactionEvent",
-    "NotifyCustomerInformation", "NotifyMonitoringReport", "ReservationStatusUpdate",
+    "ReservationStatusUpdate", "StatusNotification", "TransactionEvent",
+    "NotifyDisplayMessages",
+    "NotifyCustomerInformation", "NotifyMonitoringReport",
 }  # fmt: skip
-ANSWERS_21 = {
+ANSWERS_21 = ANSWERS_2X | {
+    "BatterySwap", "NotifySettlement", "VatNumberValidation",
     "ClosePeriodicEventStream", "OpenPeriodicEventStream",
+    "NotifyDERAlarm", "NotifyDERStartStop", "NotifyPriorityCharging", "PullDynamicScheduleUpdate", "ReportDERControl",
 }  # fmt: skip
+SMART = {"SetChargingProfile", "ClearChargingProfile", "GetCompositeSchedule"}
 SAYS = {
-    "1.6": {
+    "1.6": SMART | {
         "ClearCache", "DataTransfer", "GetConfiguration", "Reset", "ChangeAvailability", "RemoteStartTransaction",
         "RemoteStopTransaction", "TriggerMessage", "UnlockConnector", "ChangeConfiguration", "SendLocalList",
         "GetLocalListVersion", "ReserveNow", "CancelReservation",
         "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
     },
-    "2.0.1": {
+    "2.0.1": SMART | {
         "ClearCache", "DataTransfer", "GetVariables", "GetBaseReport", "Reset", "ChangeAvailability",
+        "GetChargingProfiles",
         "RequestStartTransaction", "RequestStopTransaction", "TriggerMessage", "UnlockConnector", "SetVariables",
+        "SetDisplayMessage", "GetDisplayMessages", "ClearDisplayMessage", "CostUpdated",
         "SendLocalList", "GetLocalListVersion", "ReserveNow", "CancelReservation",
         "CertificateSigned", "DeleteCertificate", "GetInstalledCertificateIds", "InstallCertificate",
     },
@@ -42,7 +49,25 @@ SAYS["2.0.1"] |= {
     "ClearVariableMonitoring", "CustomerInformation", "GetMonitoringReport", "GetReport", "GetTransactionStatus",
     "SetMonitoringBase", "SetMonitoringLevel", "SetNetworkProfile", "SetVariableMonitoring",
 }  # fmt: skip
-SAYS["2.1"] = SAYS["2.0.1"] | {"AdjustPeriodicEventStream", "GetPeriodicEventStream"}
+SAYS["2.1"] = SAYS["2.0.1"] | {
+    "AdjustPeriodicEventStream", "GetPeriodicEventStream",
+    "SetDefaultTariff", "GetTariffs", "ClearTariffs", "ChangeTransactionTariff", "NotifyWebPaymentStarted",
+    "RequestBatterySwap",
+    "AFRRSignal", "NotifyAllowedEnergyTransfer", "UpdateDynamicSchedule", "UsePriorityCharging", "SetDERControl",
+    "GetDERControl", "ClearDERControl",
+}  # fmt: skip
+TERMS: dict[str, Any] = {
+    "id": 1,
+    "name": "Standard",
+    "currency": "EUR",
+    "tax_included": False,
+    "elements": [{"price_components": [{"type": "ENERGY", "price": "0.49", "vat": "19", "step_size": 1}]}],
+}
+PROFILE = {
+    "evse": 1, "purpose": "transaction", "kind": "absolute", "unit": "A", "number": 7, "stack_level": 2,
+    "transaction_id": "12", "starts_at": "2026-11-23T08:00:00+00:00", "duration_s": 3600,
+    "periods": [{"start_s": 0, "limit": 16.04, "phases": 3}],
+}  # fmt: skip
 ARGUMENTS: dict[str, dict[str, Any]] = {
     CommandKind.RESET: {"hard": True},
     CommandKind.START: {"evse": 1, "token_uid": "04A2B3", "token_kind": "iso14443"},
@@ -58,6 +83,21 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     CommandKind.TRIGGER: {"message": "status", "evse": 1},
     CommandKind.CLEAR_CACHE: {},
+    CommandKind.SET_PROFILE: {"profile": PROFILE},
+    CommandKind.CLEAR_PROFILE: {"evse": 1, "purpose": "default", "stack_level": 2},
+    CommandKind.READ_PROFILES: {"evse": 1},
+    CommandKind.READ_COMPOSITE: {"evse": 1, "duration_s": 3600, "unit": "W"},
+    CommandKind.UPDATE_DYNAMIC: {"number": 7, "values": {"limit": 11000, "discharge_limit": -5000}},
+    CommandKind.USE_PRIORITY: {"transaction_id": "T-1", "active": True},
+    CommandKind.ALLOW_TRANSFER: {"transaction_id": "T-1", "transfers": ["AC_BPT", "AC_three_phase"]},
+    CommandKind.AFRR_SIGNAL: {"signal": -40, "at": "2026-11-23T08:00:00Z"},
+    CommandKind.SET_DER: {
+        "type": "volt_var",
+        "priority": 1,
+        "settings": {"points": [[92, 44], [98, 0], [102, 0], [108, -44]], "y_unit": "pct_max_var"},
+    },
+    CommandKind.READ_DER: {},
+    CommandKind.CLEAR_DER: {"is_default": True, "type": "volt_var"},
     CommandKind.SEND_LIST: {
         "version": 3,
         "full": True,
@@ -86,6 +126,23 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     CommandKind.CANCEL_RESERVATION: {"reservation_id": 7},
     CommandKind.DATA_TRANSFER: {"vendor_id": "acme", "message_id": "hello", "data": "x"},
+    CommandKind.SHOW_MESSAGE: {
+        "number": 7,
+        "priority": "in_front",
+        "state": "charging",
+        "starts_at": "2026-11-22T10:00:00Z",
+        "contents": [{"language": "en", "format": "utf8", "text": "Half price today"}],
+    },
+    CommandKind.READ_MESSAGES: {"numbers": [7], "priority": "in_front", "state": "idle"},
+    CommandKind.CLEAR_MESSAGE: {"number": 7},
+    CommandKind.TELL_COST: {"transaction_id": "12", "total": "3.31", "currency": "EUR"},
+    CommandKind.TELL_PRICE: {"token_uid": "04A2B3", "text": "0.49 EUR per kWh"},
+    CommandKind.SET_TARIFF: {"evse": 0, "tariff": TERMS},
+    CommandKind.READ_TARIFFS: {"evse": 0},
+    CommandKind.CLEAR_TARIFFS: {"wire_ids": ["T1"]},
+    CommandKind.CHANGE_TARIFF: {"transaction_id": "tx-1", "tariff": TERMS},
+    CommandKind.WEB_PAYMENT: {"evse": 1, "timeout_seconds": 300},
+    CommandKind.SWAP_BATTERY: {"token_uid": "04A2B3", "token_kind": "iso14443"},
     CommandKind.READ_COMPONENTS: {
         "variables": [{"component": "EVSE", "evse": 1}],
         "criteria": ["problem"],
@@ -134,7 +191,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 def test_what_is_answered() -> None:
     assert set(BY_NAME["1.6"].answers) == ANSWERS_16
     assert set(BY_NAME["2.0.1"].answers) == ANSWERS_2X
-    assert set(BY_NAME["2.1"].answers) == ANSWERS_2X | ANSWERS_21
+    assert set(BY_NAME["2.1"].answers) == ANSWERS_21
     assert {name: set(version.sends) for name, version in BY_NAME.items() if version.sends} == {
         "2.1": {"NotifyPeriodicEventStream"}
     }
