@@ -25,7 +25,6 @@ REFUSALS_201: dict[str, dict[str, Any]] = {
     "GetInstalledCertificateIds": {"status": "NotFound"},
     "GetMonitoringReport": {"status": "EmptyResultSet"},
     "InstallCertificate": {"status": "Rejected"},
-    "SetDisplayMessage": {"status": "NotSupportedMessageFormat"},
     "SetMonitoringBase": {"status": "NotSupported"},
     "SetMonitoringLevel": {"status": "Rejected"},
     "SetNetworkProfile": {"status": "Rejected"},
