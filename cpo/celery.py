@@ -27,6 +27,7 @@ SCHEDULE = {
     "tenants.tasks.purge": 3600,
     "stations.tasks.rate_ended": 2,
     "stations.tasks.guard_sessions": 60,
+    "stations.tasks.forget_vehicles": 3600,
     "stations.tasks.expire_commands": 5,
     "stations.tasks.sync_lists": 2,
     "stations.tasks.keep_reservations": 5,
@@ -38,9 +39,18 @@ SCHEDULE = {
     "stations.tasks.tend_payments": 5,
     "stations.tasks.sync_tariffs": 30,
     "stations.tasks.expire_displays": 60,
+    "stations.tasks.watch_signals": 10,
+    "stations.tasks.mail_escalations": 15,
+    "stations.tasks.compute_uptime": 300,
+    "stations.tasks.report_uptime": 3600,
     "stations.tasks.end_profiles": 30,
+    "stations.tasks.advance_security": 10,
+    "stations.tasks.renew_certificates": 900,
     "stations.tasks.ensure_partitions": 3600,
     "stations.tasks.drop_frames": 3600,
+    "stations.tasks.follow_configuration": 10,
+    "stations.tasks.apply_templates": 2,
+    "stations.tasks.trim_configuration": 3600,
 }
 app.conf.beat_schedule = {
     task: {"task": task, "schedule": float(seconds), "options": {"expires": seconds}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
@@ -10,10 +11,12 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 import uvicorn
 from django.conf import settings
 
+from cpo import tls
 from stations.ocpp.socket import StationSocket
 
 log = logging.getLogger("voltyard.gateway")
@@ -71,6 +74,34 @@ def _listener(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Server(uvicorn.Server):
+    """Listens a second time, with TLS, where the gateway ends it itself."""
+
+    def __init__(self, config: uvicorn.Config, secure: tuple[socket.socket, tls.Door] | None) -> None:
+        super().__init__(config)
+        self._secure = secure
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._secure is None or self.should_exit:
+            return
+        listener, door = self._secure
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            self._protocol, sock=listener, ssl=door.context, backlog=BACKLOG,
+            ssl_handshake_timeout=tls.HANDSHAKE_SECONDS, ssl_shutdown_timeout=5,
+        )  # fmt: skip
+        self.servers.append(server)
+        self._keeper = asyncio.create_task(door.keep())
+
+    def _protocol(self) -> asyncio.Protocol:
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
+
+
 def run(host: str, port: int) -> None:
     """Serve stations until SIGTERM or SIGINT, then drain."""
     listener = _listener(host, port)
@@ -92,8 +123,9 @@ def run(host: str, port: int) -> None:
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     config.load()
+    secure = (_listener(host, settings.OCPP_TLS_PORT), tls.Door()) if settings.OCPP_TLS_PORT else None
     settle_in()
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config, secure).run(sockets=[listener])
     finally:
         applier.stop()

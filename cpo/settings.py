@@ -190,9 +190,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
+        "CertificateStatus": "stations.models.CertificateStatus",
+        "VariableChangeState": "stations.models.VariableChangeState",
         "ChargeState": "billing.models.ChargeState",
         "CommandKind": "stations.models.CommandKind",
         "CommandState": "stations.models.CommandState",
+        "CustomerQueryState": "stations.models.CustomerQueryState",
         "CampaignState": "stations.models.CampaignState",
         "FileProtocol": "stations.models.Protocol",
         "LogKind": "stations.models.LogKind",
@@ -202,10 +205,19 @@ SPECTACULAR_SETTINGS = {
         "DerState": "stations.models.DerState",
         "DisplayState": "stations.models.DisplayState",
         "DerType": "stations.models.DerType",
+        "DriftState": "stations.models.DriftState",
+        "IssueSeverity": "stations.models.IssueSeverity",
+        "IssueState": "stations.models.IssueState",
         "LimitSource": "stations.models.LimitSource",
+        "MonitorBase": "stations.models.MonitorBase",
+        "MonitorKind": "stations.models.MonitorKind",
+        "MonitorState": "stations.models.MonitorState",
+        "NetworkProfileState": "stations.models.customer.NetworkProfile.State",
         "ProfileKind": "stations.models.ProfileKind",
         "ProfileState": "stations.models.ProfileState",
+        "ReportState": "stations.models.ReportState",
         "SessionState": "stations.models.SessionState",
+        "StepKind": "stations.models.StepKind",
         "TokenKind": "fleets.models.TokenKind",
     },
     "APPEND_COMPONENTS": {
@@ -221,6 +233,7 @@ if _email.hostname:
 else:
     EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.read("EMAIL_FROM")
 FRAME_RETENTION_DAYS = env.read("FRAME_RETENTION_DAYS")
 OCPP_MAX_FRAME_BYTES = env.read("OCPP_MAX_FRAME_BYTES")
 OCPP_MAX_DEPTH = env.read("OCPP_MAX_DEPTH")
@@ -228,6 +241,7 @@ OCPP_FRAMES_PER_SECOND = env.read("OCPP_FRAMES_PER_SECOND")
 OCPP_FRAME_BURST = env.read("OCPP_FRAME_BURST")
 OCPP_PING_SECONDS = env.read("OCPP_PING_SECONDS")
 OCPP_CALL_TIMEOUT_SECONDS = env.read("OCPP_CALL_TIMEOUT_SECONDS")
+OCPP_ERRAND_SECONDS = env.read("OCPP_ERRAND_SECONDS")
 OCPP_HEARTBEAT_SECONDS = env.read("OCPP_HEARTBEAT_SECONDS")
 FILES_URL = env.read("FILES_URL").rstrip("/")
 FILES_PLAIN_URL = env.read("FILES_PLAIN_URL").rstrip("/")
@@ -245,6 +259,9 @@ FTP_PASSIVE_ADDRESS = env.read("FTP_PASSIVE_ADDRESS")
 FTPS_CERTIFICATE = env.read("FTPS_CERTIFICATE")
 COST_UPDATE_SECONDS = env.read("COST_UPDATE_SECONDS")
 WEB_PAYMENT_PROVIDER = env.read("WEB_PAYMENT_PROVIDER")
+OCPP_TLS_PORT = env.read("OCPP_TLS_PORT")
+OCPP_TLS_CERTIFICATE = env.read("OCPP_TLS_CERTIFICATE")
+OCPP_TLS_KEY = env.read("OCPP_TLS_KEY")
 API_REQUESTS_PER_MINUTE = env.read("API_REQUESTS_PER_MINUTE")
 METRICS_TOKEN = env.read("METRICS_TOKEN")
 

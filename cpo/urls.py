@@ -9,6 +9,7 @@ from django.urls import include, path, re_path
 
 from cpo import errors, health, metrics
 from cpo.schema import SchemaView
+from stations.views import crl
 
 # Apps whose pages stand below a tenant, in the order of their layers.
 PAGES = [name for name in ("portal", "stations", "billing", "fleets", "tenants") if find_spec(f"{name}.urls")]
@@ -22,6 +23,7 @@ urlpatterns = [
     path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/v1/", include([path("", include((f"{name}.api", name))) for name in API])),
     re_path(r"^api/(?P<rest>.*)$", errors.no_such_endpoint, name="no-such-endpoint"),
+    re_path(r"^crl/(?P<fingerprint>[0-9a-f]{64})\.crl$", crl.revocation_list, name="crl"),
     path("", include("tenants.door_urls")),
     path("pay/", include("stations.public_urls")),
     path("t/<slug:tenant_slug>/", include([path("", include(f"{name}.urls")) for name in PAGES])),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from fleets.models import Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
+from fleets.models import Autocharge, Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
 from tenants.staff import Viewed
 
 
@@ -49,3 +49,10 @@ class TokenSiteAdmin(Viewed):
     list_display = ["token", "site", "tenant"]
     list_filter = ["tenant"]
     search_fields = ["token__uid", "site__name"]
+
+
+@admin.register(Autocharge)
+class AutochargeAdmin(Viewed):
+    list_display = ["id", "tenant", "site", "enabled", "changed_at"]
+    list_filter = ["enabled", "tenant"]
+    search_fields = ["site__name"]

@@ -81,6 +81,11 @@ class TokenKind(models.TextChoices):
     MAC_ADDRESS = "mac_address", _("Vehicle MAC address")
     NO_AUTHORIZATION = "no_authorization", _("No authorisation needed")
     DIRECT_PAYMENT = "direct_payment", _("Paid at the station")
+    VIN = "vin", _("Vehicle identification number")
+
+
+# What a car says of itself when it is plugged in (Autocharge). Anybody who knows it can say it: off until switched on.
+SAID_BY_CARS = frozenset({TokenKind.MAC_ADDRESS, TokenKind.VIN})
 
 
 class Verdict(models.TextChoices):
@@ -89,6 +94,22 @@ class Verdict(models.TextChoices):
     EXPIRED = "expired", _("Expired")
     INVALID = "invalid", _("Unknown or not valid here")
     CONCURRENT_TX = "concurrent_tx", _("Already charging elsewhere")
+
+
+class Reason(models.TextChoices):
+    """Why a token got the verdict it got."""
+
+    FINE = "", _("Accepted")
+    UNKNOWN = "unknown", _("Nobody here has this token")
+    BLOCKED = "blocked", _("The token is blocked")
+    DRIVER_BLOCKED = "driver_blocked", _("The driver is blocked")
+    NOT_YET_VALID = "not_yet_valid", _("The token is not valid yet")
+    EXPIRED = "expired", _("The token has expired")
+    OTHER_SITE = "other_site", _("The token is not good at this site")
+    AUTOCHARGE_OFF = "autocharge_off", _("Autocharge is off at this site")
+    ELSEWHERE = "elsewhere", _("The token is charging elsewhere")
+    CERTIFICATE = "certificate", _("The contract certificate was refused")
+    NO_CERTIFICATE = "no_certificate", _("A contract was named, but no certificate shown")
 
 
 class Token(TenantModel):
@@ -107,6 +128,7 @@ class Token(TenantModel):
     blocked = models.BooleanField(_("blocked"), default=False)
     blocked_reason = models.CharField(_("why blocked"), max_length=200, blank=True)
     concurrent = models.BooleanField(_("may charge in several places at once"), default=False)
+    priority = models.SmallIntegerField(_("charging priority"), null=True, blank=True)  # 2.x: -9 to 9
     language = models.CharField(_("language at the station"), max_length=8, blank=True)
     message = models.CharField(_("text at the station"), max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -130,3 +152,21 @@ class TokenSite(TenantModel):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "token", "site"], name="token_site_unique")]
+
+
+class Autocharge(TenantModel):
+    """Whether cars may charge by what they say of themselves. Without a site: at all sites without a row of their own.
+
+    No row: they may not.
+    """
+
+    site = TenantForeignKey(Site, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    enabled = models.BooleanField(_("cars may charge by their MAC address or VIN"), default=False)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "site"], name="autocharge_site_unique", nulls_distinct=False
+            )
+        ]

@@ -12,11 +12,25 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from stations import visible
-from stations.models import Connector, ListState, LocalList, OrphanMessage, QuarantinedStation, SessionState
+from portal.templatetags.drawings import security_event
+from stations import visible, visible_security
+from stations.models import (
+    Connector,
+    Issue,
+    IssueState,
+    ListState,
+    LocalList,
+    OrphanMessage,
+    QuarantinedStation,
+    SessionState,
+    SigningState,
+)
+from stations.services import security_events
+from stations.views.issues import SEVERITY_ORDER, of_actor, shown
 from tenants.models import Tenant
 from tenants.permissions import Actor, Permission
 
+MOST_ISSUES = 200
 GRACE = timedelta(minutes=2)  # a station that reconnects is no news
 
 
@@ -34,7 +48,18 @@ class Need:
 
 def needs(tenant: Tenant, actor: Actor) -> list[Need]:
     """Most urgent first."""
-    found = [*_faults(tenant, actor), *_offline(tenant, actor)]
+    issues = list(
+        of_actor(tenant.pk, actor)
+        .exclude(state=IssueState.RESOLVED)
+        .order_by(SEVERITY_ORDER, "opened_at")[:MOST_ISSUES]
+    )
+    noticed = {(issue.signal, issue.station_id) for issue in issues}
+    found = [
+        *_issues(tenant, actor, issues),
+        *_faults(tenant, actor, noticed),
+        *_security(tenant, actor),
+        *_offline(tenant, actor, noticed),
+    ]
     found += _lists(tenant, actor)
     if actor.may(Permission.SESSION_REVIEW):
         found += [*_held(tenant, actor), *_orphans(tenant, actor)]
@@ -63,7 +88,25 @@ def _lists(tenant: Tenant, actor: Actor) -> Iterator[Need]:
         )
 
 
-def _faults(tenant: Tenant, actor: Actor) -> Iterator[Need]:
+def _issues(tenant: Tenant, actor: Actor, issues: list[Issue]) -> Iterator[Need]:
+    """What the rules have noticed, the quiet ones left out."""
+    for issue in issues:
+        one = shown(issue, actor)
+        if one.state == "snoozed":
+            continue
+        told = " ".join(f"{text}." for text in one.told)
+        yield Need(
+            state={"critical": "faulted", "major": "warning"}.get(issue.severity, "info"),
+            title=_("%(issue)s at %(site)s") % {"issue": one.title, "site": issue.site},
+            detail=" ".join(filter(None, (one.says, told, one.blocked))),
+            action=_("See the issue"),
+            url=reverse("issue", args=[tenant.slug, issue.pk]),
+            since=issue.since,
+        )
+
+
+def _faults(tenant: Tenant, actor: Actor, noticed: set[tuple[str, int]]) -> Iterator[Need]:
+    """Faults that no issue speaks of yet."""
     broken = (
         visible.connectors(tenant.pk, actor)
         .filter(effective="faulted")
@@ -72,6 +115,8 @@ def _faults(tenant: Tenant, actor: Actor) -> Iterator[Need]:
     )
     for connector in broken[:20]:
         station = connector.evse.station
+        if ("faulted", station.pk) in noticed:
+            continue
         yield Need(
             state="faulted",
             title=_("%(station)s, connector %(number)s is faulted")
@@ -84,13 +129,46 @@ def _faults(tenant: Tenant, actor: Actor) -> Iterator[Need]:
         )
 
 
+def _security(tenant: Tenant, actor: Actor) -> Iterator[Need]:
+    """Grave events that nobody took note of, and requests that wait for a person."""
+    grave = security_events.open_events(tenant.pk, actor.site_ids).select_related("station")
+    count = grave.count()
+    if count:
+        newest = grave[0]
+        yield Need(
+            state="error",
+            title=ngettext("%(count)s grave security event", "%(count)s grave security events", count)
+            % {"count": count},
+            detail=_("The newest: %(what)s at %(station)s.")
+            % {"what": security_event(newest.type), "station": newest.station},
+            action=_("Take note"),
+            url=reverse("security-events", args=[tenant.slug]) + "?open=1&severity=error",
+            since=newest.received_at,
+        )
+    waiting = visible_security.requests(tenant.pk, actor).filter(state=SigningState.PENDING)
+    count = waiting.count() if actor.may(Permission.STATION_CONFIGURE) else 0
+    if count:
+        yield Need(
+            state="warning",
+            title=ngettext(
+                "%(count)s station waits for its certificate",
+                "%(count)s stations wait for their certificates",
+                count,
+            )
+            % {"count": count},
+            detail=_("A person must decide on the request."),
+            action=_("Decide"),
+            url=reverse("security", args=[tenant.slug]),
+        )
+
+
 def fault_text(connector: Connector) -> str:
     """What the station said of its fault, its words first."""
     parts = [part for part in (connector.info, connector.error_code, connector.vendor_error_code) if part]
     return ", ".join(parts) or _("The station gave no reason")
 
 
-def _offline(tenant: Tenant, actor: Actor) -> Iterator[Need]:
+def _offline(tenant: Tenant, actor: Actor, noticed: set[tuple[str, int]]) -> Iterator[Need]:
     silent = (
         visible.stations(tenant.pk, actor)
         .filter(online=False, last_seen_at__isnull=False)
@@ -100,6 +178,8 @@ def _offline(tenant: Tenant, actor: Actor) -> Iterator[Need]:
         .order_by("online_changed_at")
     )
     for station in silent[:20]:
+        if ("offline", station.pk) in noticed:
+            continue
         running = station.running
         effect = (
             ngettext(
@@ -116,7 +196,7 @@ def _offline(tenant: Tenant, actor: Actor) -> Iterator[Need]:
             title=_("%(station)s at %(site)s is offline") % {"station": station, "site": station.site},
             detail=effect,
             action=_("See its connection"),
-            url=reverse("station-timeline", args=[tenant.slug, station.pk]),
+            url=reverse("station-health", args=[tenant.slug, station.pk]),
             since=station.online_changed_at or station.last_seen_at,
         )
 
@@ -155,7 +235,7 @@ def _orphans(tenant: Tenant, actor: Actor) -> Iterator[Need]:
             % {"count": count},
             detail=_("The newest is from %(station)s. A charge may be missing.") % {"station": first.station},
             action=_("See the station"),
-            url=reverse("station-timeline", args=[tenant.slug, first.station_id]),
+            url=reverse("station-health", args=[tenant.slug, first.station_id]),
             since=first.received_at,
         )
 

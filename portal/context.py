@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,9 @@ from django.urls import reverse
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
+from stations.views.issues import open_count
 from tenants.models import Role
-from tenants.permissions import Permission
+from tenants.permissions import Actor, Permission
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Entry:
     permission: Permission
     key: str = ""  # after g on the keyboard
     names: tuple[str, ...] = ()
+    count: Callable[[int, Actor], int] | None = None  # of what waits there, shown beside the label
 
 
 NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
@@ -40,14 +43,6 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 "s",
                 ("station", "quarantine", "connect", "command", "orphan", "der", "log"),
             ),
-            Entry(
-                "firmware",
-                gettext_lazy("Firmware"),
-                "cpu",
-                Permission.STATION_VIEW,
-                "w",
-                ("campaign",),
-            ),
             Entry("sessions", gettext_lazy("Sessions"), "bolt", Permission.SESSION_VIEW, "c", ("session",)),
             Entry(
                 "reservations",
@@ -57,7 +52,49 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 "r",
                 ("reservation",),
             ),
+            Entry(
+                "issues",
+                gettext_lazy("Issues"),
+                "activity-heartbeat",
+                Permission.STATION_VIEW,
+                "i",
+                ("issue",),
+                open_count,
+            ),
             Entry("me", gettext_lazy("My charging"), "user", Permission.OWN_VIEW, "m"),
+        ),
+    ),
+    (
+        gettext_lazy("Equipment"),
+        (
+            Entry(
+                "uptime", gettext_lazy("Uptime"), "chart-bar", Permission.STATION_VIEW, "u", ("exclusion",)
+            ),
+            Entry(
+                "firmware",
+                gettext_lazy("Firmware"),
+                "cpu",
+                Permission.STATION_VIEW,
+                "w",
+                ("campaign",),
+            ),
+            Entry("security", gettext_lazy("Security"), "shield", Permission.STATION_VIEW, "y"),
+            Entry(
+                "templates",
+                gettext_lazy("Configuration"),
+                "adjustments-horizontal",
+                Permission.STATION_VIEW,
+                "",
+                ("template", "configuration-run", "vendor-profile"),
+            ),
+            Entry(
+                "alerts",
+                gettext_lazy("Alerts"),
+                "activity-heartbeat",
+                Permission.STATION_VIEW,
+                "",
+                ("alert",),
+            ),
         ),
     ),
     (
@@ -71,6 +108,14 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 Permission.DRIVER_VIEW,
                 "d",
                 ("driver", "fleet"),
+            ),
+            Entry(
+                "plug-and-charge",
+                gettext_lazy("Plug & Charge"),
+                "certificate",
+                Permission.STATION_VIEW,
+                "",
+                ("contract", "autocharge", "seen-vehicle"),
             ),
             Entry(
                 "access",
@@ -112,7 +157,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
     tenant, actor = getattr(request, "tenant", None), getattr(request, "actor", None)
     if tenant is None or actor is None:
         return {"script_words": _words()}
-    groups = _groups(request, tenant.slug, actor)
+    groups = _groups(request, tenant.slug, actor, tenant.pk)
     flat = {entry["name"]: entry for _title, entries in groups for entry in entries}
     return {
         "tenant": tenant,
@@ -125,7 +170,9 @@ def page(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _groups(request: HttpRequest, slug: str, actor: Any) -> list[tuple[Any, list[dict[str, Any]]]]:
+def _groups(
+    request: HttpRequest, slug: str, actor: Any, tenant_id: int
+) -> list[tuple[Any, list[dict[str, Any]]]]:
     here = request.resolver_match.url_name if request.resolver_match else ""
     own_only = actor.permissions == frozenset({Permission.OWN_VIEW})
     groups = []
@@ -138,6 +185,7 @@ def _groups(request: HttpRequest, slug: str, actor: Any) -> list[tuple[Any, list
                 "key": entry.key,
                 "url": reverse(entry.name, args=[slug]),
                 "current": _belongs(here or "", entry),
+                "count": entry.count(tenant_id, actor) if entry.count else 0,
             }
             for entry in entries
             if actor.may(entry.permission) and (entry.name != "me" or own_only or actor.driver_ids)

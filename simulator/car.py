@@ -10,6 +10,15 @@ NOMINAL_VOLTS = 230.0
 MINIMUM_AMPS = 6.0  # IEC 61851-1: a car is offered 6 A or nothing
 
 
+@dataclass(frozen=True)
+class Contract:
+    """What a car proves its contract with. `chain`: PEM; `hashes`: OCSPRequestDataType, of stations that check it."""
+
+    emaid: str
+    chain: str = ""
+    hashes: tuple[dict[str, str], ...] = ()
+
+
 @dataclass
 class Car:
     """What is plugged in. Amps are per phase; `soc` and `target_soc` run from 0 to 1."""
@@ -21,6 +30,8 @@ class Car:
     ac_max_amps: float = 16.0
     dc_max_w: float = 150_000
     dc_volts: float = 400.0
+    contract: Contract | None = None  # it can prove one (ISO 15118)
+    mac: str = ""  # of its charging electronics, as Autocharge reads it
 
     @property
     def full(self) -> bool:

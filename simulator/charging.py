@@ -31,6 +31,7 @@ class Charging(Metering):
     auto_plug: float | None
     local_auth: Any
     screen: Any
+    last_certificate = ""  # what was said of the certificate that a car showed last
 
     # -- cable and token
 
@@ -64,6 +65,27 @@ class Charging(Metering):
                 return verdict
         known = here if self.device.flag("LocalAuthorizeOffline") else None
         return known or (ACCEPTED if self.device.flag("AllowOfflineTxForUnknownId") else "Unknown")
+
+    async def plug_and_charge(self, number: int = 1) -> Transaction | None:
+        """The car at this connector proves its contract and charges. None when it is refused, or has none; the
+        verdict on the contract is then `last_verdict`, on its certificate `last_certificate`."""
+        car = self.connectors[number].car
+        if car is None or car.contract is None:
+            return None
+        answer = await self.require_wire().ask(self.says.prove(car.contract))
+        self.last_verdict, self.last_certificate = self.says.proved(answer)
+        if (self.last_verdict, self.last_certificate) != (ACCEPTED, ACCEPTED):
+            return None
+        return await self.start(number, car.contract.emaid, kind="eMAID", authorize=False)
+
+    async def autocharge(self, number: int = 1) -> Transaction | None:
+        """The car at this connector is known by its MAC address, or is not."""
+        car = self.connectors[number].car
+        return (
+            await self.start(number, self.says.vehicle(car.mac), kind="MacAddress")
+            if car and car.mac
+            else None
+        )
 
     # -- start
 
@@ -253,6 +275,8 @@ class Charging(Metering):
     def _forget(self) -> None:
         self.device.reboot()
         for connector in self.connectors.values():
+            if self.quirks.reset_heals:
+                connector.fault = ""
             connector.reported = ""
 
     # -- what the other side asks for

@@ -14,6 +14,7 @@ from simulator.connector import Connector, Reservation
 from simulator.device import Setting
 from simulator.local_auth import Entry
 from simulator.profiles import Limit, Period, Profile
+from simulator.security import Security
 
 Then = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 
@@ -36,6 +37,7 @@ class Commands(Charging):
     booted: bool
     align_anew: Callable[[], None]
     password_bytes: bytes | None
+    security: Security
 
     # -- start and stop
 
@@ -310,11 +312,28 @@ class Commands(Charging):
                 return lambda: self._each(numbers, self.report_now)
             case "FirmwareStatusNotification":
                 return lambda: self.tell(says.firmware_status("Idle", None))
+            case "SignChargePointCertificate" | "SignChargingStationCertificate":
+                return self.ask_for_certificate
             case "PublishFirmwareStatusNotification" if self.version != "1.6":
                 return lambda: self.tell(says.publication_status("Idle", None))
             case "DiagnosticsStatusNotification" | "LogStatusNotification":
                 return lambda: self.tell(says.log_status("Idle", None))
         return None
+
+    # -- security
+
+    async def ask_for_certificate(self) -> None:
+        """SignCertificate with a fresh key (A02)."""
+        await self.tell(self.says.sign_certificate(self.security.request()))
+
+    def certificate_signed(self, chain: str, then: Then) -> str:
+        """CertificateSigned: taken, or refused with a security event (A02.FR.07)."""
+        if self.security.signed(chain):
+            return "Accepted"
+        name = "ChargePoint" if self.version == "1.6" else "ChargingStation"
+        told = self.says.security_event(self, f"Invalid{name}Certificate", "not for the key that was made")
+        then(lambda: self.tell(told))
+        return "Rejected"
 
     async def _boot_now(self) -> None:
         self.link.boot_now()

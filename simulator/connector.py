@@ -49,6 +49,7 @@ class Connector:
     operative: bool = True
     inoperative_after: bool = False  # ChangeAvailability came during a transaction
     fault: str = ""
+    dead: bool = False  # its contactor does not close: no energy flows
     waiting_for_start: bool = False  # authorised, nothing flows yet
     finished: bool = False  # a transaction has ended and the cable is still in
     reservation: Reservation | None = None
@@ -97,7 +98,7 @@ class Connector:
                 break
 
     def _flow_now(self, limit: Limit, rng: Random) -> Flow:
-        if self.car is None or self.transaction is None or self.fault:
+        if self.car is None or self.transaction is None or self.fault or self.dead:
             return Flow(phases=self.phases)
         return self._dc(self.car, limit) if self.kind == "dc" else self._ac(self.car, limit, rng)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -50,7 +51,7 @@ class Link:
     @property
     def address(self) -> str:
         slash = "//" if self.station.quirks.doubled_slash else "/"
-        return self.station.url.rstrip("/") + slash + quote(self.station.identity, safe="")
+        return self.station.security.way.url.rstrip("/") + slash + quote(self.station.identity, safe="")
 
     def start(self) -> None:
         self.wanted = True
@@ -97,6 +98,7 @@ class Link:
             except LinkError as error:
                 failures += 1
                 self.last_error = error
+                self.station.security.failed()
                 self.station.link_failed(error)
             except Exception as error:  # whatever it was, the station connects anew
                 failures += 1
@@ -112,7 +114,8 @@ class Link:
     async def open(self) -> ClientConnection:
         station = self.station
         headers = {}
-        if not station.quirks.forgets_password and station.password_bytes is not None:
+        by_password = station.security.way.profile < 3
+        if by_password and not station.quirks.forgets_password and station.password_bytes is not None:
             user = station.identity.encode() + b":" + station.password_bytes
             headers["Authorization"] = "Basic " + base64.b64encode(user).decode()
         ping = station.device.number("WebSocketPingInterval") or None
@@ -129,6 +132,7 @@ class Link:
                 open_timeout=station.answer_timeout,
                 close_timeout=2,
                 max_size=2**20,
+                ssl=station.security.context(),
             )
         except (OSError, WebSocketException, TimeoutError, ValueError) as error:
             raise explain(error, station) from error
@@ -142,6 +146,7 @@ class Link:
             )
         station.version = BY_SUBPROTOCOL[connection.subprotocol]
         self._connection = connection
+        station.security.came_in()
         self.wire = VERSIONS[station.version].wire(station, connection)
         self.connections += 1
         station.notify()
@@ -232,6 +237,8 @@ def explain(error: BaseException, station: Any) -> LinkError:
             return LinkError(f"{where} refused {who} with HTTP status {response.status_code}.", refused=True)
         case NegotiationError():
             return LinkError(f"{where} has no OCPP version in common with {who}.", refused=True)
+        case ssl.SSLError():
+            return LinkError(f"{where} and {who} do not trust each other's certificate: {error.reason}.")
         case ConnectionRefusedError():
             return LinkError(f"Nothing listens at {where}; is the gateway running there?")
         case TimeoutError():

@@ -37,6 +37,9 @@ class Pattern:
     fault_lasts: tuple[float, float] = (25, 75)
     flap_every: tuple[float, float] = (60, 150)
     flap_lasts: tuple[float, float] = (8, 25)
+    breaks_first: tuple[float, float] = (20, 40)
+    breaks_every: tuple[float, float] = (2400, 4800)
+    gives_up: tuple[float, float] = (30, 60)  # how long a driver waits for energy that does not come
     early_share: float = 0.5  # of the connectors see a car at once
     early: tuple[float, float] = (2, 18)  # which is within these real seconds
     running_share: float = 0.3  # of the stations come online with a charge already under way
@@ -73,9 +76,10 @@ class People:
         tally: Tally,
         *,
         flaps: bool = False,
+        breaks: bool = False,
     ) -> None:
         self.station, self.tokens, self.pattern, self.tally = station, tokens, pattern, tally
-        self.flaps = flaps
+        self.flaps, self.breaks = flaps, breaks
         self.rng: Random = station.rng
 
     async def run(self) -> None:
@@ -83,6 +87,8 @@ class People:
         async with asyncio.TaskGroup() as group:
             for connector in self.station.connectors.values():
                 group.create_task(self._come_and_go(connector))
+            if self.breaks:
+                group.create_task(self._break())
             if self.flaps:
                 group.create_task(self._flap())
 
@@ -133,7 +139,7 @@ class People:
     async def _charge_and_leave(self, connector: Connector) -> None:
         """Stay for a while, at most until some time after the car is full."""
         station, transaction = self.station, connector.transaction
-        left = self._pick(self.pattern.stay)
+        left = self._pick(self.pattern.gives_up if connector.dead else self.pattern.stay)
         while left > 0 and connector.transaction is transaction and transaction is not None:
             if connector.car is not None and connector.car.full:
                 left = min(left, self._pick(self.pattern.lingers))
@@ -146,6 +152,17 @@ class People:
         self.tally.energy_wh += (transaction.energy_wh or 0) if transaction else 0
         await self._pause(self.pattern.lingers)
         await station.unplug(connector.number)
+
+    async def _break(self) -> None:
+        """A fault that stays until somebody resets the station; it comes back after a while."""
+        pause = self.pattern.breaks_first
+        while True:
+            await self._pause(pause)
+            pause = self.pattern.breaks_every
+            idle = [one.number for one in self.station.connectors.values() if one.state == "available"]
+            if idle and self.station.booted:
+                with contextlib.suppress(*LOST):
+                    await self.station.fault(self.rng.choice(idle), self.rng.choice(FAULTS))
 
     async def _flap(self) -> None:
         """Bad radio: the line drops now and then; what happened meanwhile is told afterwards."""

@@ -31,6 +31,8 @@ class Quirks:
     unknown_enum: bool = False  # 1.6: an error code in StatusNotification that the schema does not know
     starts_anyway: bool = False  # starts a transaction although the token was refused
     forgets_password: bool = False  # connects without credentials (security profile 0)
+    dead_contactor: bool = False  # accepts cars and cards, delivers nothing
+    reset_heals: bool = False  # a fault stays until the station is reset
     firmware_fails: Literal["", "download", "signature", "install", "silent"] = ""  # how an update ends
     log_fails: Literal["", "upload", "lie", "silent"] = ""  # "lie": says "uploaded", sends nothing
     log_by_form: bool = False  # uploads by POST as a form instead of PUT

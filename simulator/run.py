@@ -37,6 +37,8 @@ class Plan:
     tokens: list[str] = field(default_factory=list)
     max_power_w: float | None = None
     flaps: bool | None = None
+    breaks: bool = False  # a fault that stays until it is reset
+    fails: bool = False  # cars and cards are accepted, and no energy flows
 
 
 @dataclass
@@ -90,7 +92,11 @@ class Run:
             connectors=plan.connectors,
             max_power_w=plan.max_power_w,
             clock=self._clock(),
-            quirks=replace(self.options.quirks),
+            quirks=replace(
+                self.options.quirks,
+                dead_contactor=self.options.quirks.dead_contactor or plan.fails,
+                reset_heals=self.options.quirks.reset_heals or plan.breaks,
+            ),
             seed=self.options.seed,
             settings={"MeterValueSampleInterval": str(self.options.sample_seconds)},
             back_off=(1.0, 60.0),
@@ -146,7 +152,14 @@ class Run:
                 )
             station.begin()
             if not self.options.idle:
-                people = People(station, plan.tokens, self.pattern, self.tally, flaps=station is flapping)
+                people = People(
+                    station,
+                    plan.tokens,
+                    self.pattern,
+                    self.tally,
+                    flaps=station is flapping,
+                    breaks=plan.breaks,
+                )
                 self._start(people.run())
             await asyncio.sleep(gap)
         if self.options.faults and len(self.stations) > 1:

@@ -26,6 +26,7 @@ from simulator.outbox import Outbox
 from simulator.paying import Paying
 from simulator.profiles import Profiles
 from simulator.quirks import Quirks
+from simulator.security import Security
 from simulator.versions import VERSIONS
 from simulator.wire import Silence, Wire
 
@@ -46,6 +47,7 @@ class SimulatedStation(Paying):
 
     url       without the identity. version: "1.6", "2.0.1", "2.1", or several to offer, the best first.
     speed     simulated seconds per real second; 0: time stands still until `advance` moves it.
+    trust     PEM of the roots it knows the CSMS by; secure_url: for profiles 2 and 3, where it is not `url` with wss.
     settings  values by 1.6 key or "Component.Variable", as an installer would set them.
     """
 
@@ -70,6 +72,8 @@ class SimulatedStation(Paying):
         validate: bool = True,
         keep_frames: int = 2000,
         auto_plug: float | None = 0.0,
+        trust: str = "",
+        secure_url: str = "",
     ) -> None:
         self.url, self.identity = url, identity
         self.password_bytes = password.encode() if isinstance(password, str) else password
@@ -89,6 +93,8 @@ class SimulatedStation(Paying):
         self._describe()
         self.outbox, self.profiles, self.local_auth = Outbox(), Profiles(), LocalAuth()
         self.grid = Grid()
+        self.security = Security(self, trust)
+        self.security.secure_url = secure_url
         self.link = Link(self)
         self.booted, self.greeted, self.registration, self.operative = False, False, "", True
         self._told_station: dict[int, bool] = {0: True}
@@ -111,7 +117,8 @@ class SimulatedStation(Paying):
     def _new_connector(self, number: int, power_w: float, phases: int) -> Connector:
         amps = min(32.0, power_w / (230 * phases)) if self.kind == "ac" else 500.0
         register_wh = float(self.rng.randrange(100_000, 9_000_000))
-        return Connector(number, self.kind, phases, amps, power_w, register_wh=register_wh)
+        dead = self.quirks.dead_contactor
+        return Connector(number, self.kind, phases, amps, power_w, register_wh=register_wh, dead=dead)
 
     def _describe(self) -> None:
         self.model = "VY-DC 150" if self.kind == "dc" else "VY-AC 22"

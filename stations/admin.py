@@ -11,48 +11,85 @@ from django.utils.translation import gettext_lazy as _
 
 from stations.models import (
     AccessRule,
+    Alert,
+    Authority,
     Authorization,
     BatterySlot,
     BatterySwap,
     Campaign,
+    CertificateInstallation,
     ChargingProfile,
     Command,
     CompositeTold,
+    ConfigurationRun,
+    ConfigurationTemplate,
     Connection,
     Connector,
+    Contract,
+    ContractCheck,
+    CustomerQuery,
     DerControl,
+    DesiredSetting,
+    DeviceReport,
     DisplayMessage,
     DisplayNotice,
     Evse,
+    Exclusion,
     FileTicket,
     FirmwareImage,
     FirmwarePublication,
     FirmwareUpdate,
     Frame,
+    HealthPolicy,
     InstalledCertificate,
+    Issue,
+    IssueEvent,
+    IssuerCertificate,
+    IssueRule,
     JournalCursor,
     JournalHead,
     LocalList,
     LogFile,
     LogRequest,
+    Monitor,
+    NetworkProfile,
     OrphanMessage,
+    PasswordChange,
+    PlugAndCharge,
+    PortMonth,
     PowerConstraint,
     PrepaidAccount,
     PrepaidEntry,
+    ProfileChange,
     QuarantinedStation,
     Reading,
     Reservation,
+    RevocationCheck,
+    Rollout,
+    RolloutStep,
+    SecurityEvent,
+    SecurityPolicy,
+    SeenVehicle,
     Session,
     SessionCost,
     SessionEvent,
     SessionPower,
     Settlement,
+    SigningRequest,
     Station,
+    StationCertificate,
+    StationDrift,
     StationEvent,
     StationTariff,
+    StatusEntry,
+    Stream,
+    StreamValue,
     TrustAnchor,
+    UptimeReport,
     Variable,
+    VariableChange,
     VatCheck,
+    VendorProfile,
     WebPayment,
     WebPaymentAccess,
 )
@@ -163,8 +200,8 @@ class SessionEventAdmin(Viewed):
 
 @admin.register(Authorization)
 class AuthorizationAdmin(Viewed):
-    list_display = ["at", "tenant", "station", "token_uid", "verdict"]
-    list_filter = ["verdict", "tenant"]
+    list_display = ["at", "tenant", "station", "token_uid", "kind", "verdict", "reason"]
+    list_filter = ["verdict", "reason", "tenant"]
     search_fields = ["=token_uid", "station__identity"]
     ordering = ["-id"]
 
@@ -453,6 +490,36 @@ class WebPaymentAccessAdmin(Viewed):
     ordering = ["-id"]
 
 
+@admin.register(StatusEntry)
+class StatusEntryAdmin(Viewed):
+    list_display = ["at", "tenant", "station", "evse_number", "connector_number", "status", "error_code"]
+    list_filter = ["status", "tenant"]
+    search_fields = ["station__identity", "error_code"]
+    ordering = ["-id"]
+
+
+@admin.register(HealthPolicy)
+class HealthPolicyAdmin(Viewed):
+    list_display = ["tenant", "recovery_on", "mails"]
+    list_filter = ["recovery_on"]
+    search_fields = ["tenant__slug"]
+
+
+@admin.register(IssueRule)
+class IssueRuleAdmin(Viewed):
+    list_display = ["name", "tenant", "signal", "threshold", "severity", "active", "position"]
+    list_filter = ["signal", "active", "tenant"]
+    search_fields = ["name"]
+
+
+@admin.register(Issue)
+class IssueAdmin(Viewed):
+    list_display = ["id", "tenant", "signal", "station", "severity", "state", "opened_at", "resolution"]
+    list_filter = ["state", "severity", "signal", "tenant"]
+    search_fields = ["station__identity"]
+    ordering = ["-id"]
+
+
 @admin.register(WebPayment)
 class WebPaymentAdmin(Viewed):
     exclude = ["key", "code"]
@@ -494,6 +561,46 @@ class BatterySwapAdmin(Viewed):
     search_fields = ["token_uid", "station__identity"]
 
 
+@admin.register(IssueEvent)
+class IssueEventAdmin(Viewed):
+    list_display = ["at", "tenant", "issue_id", "kind", "actor_label", "text"]
+    list_filter = ["kind", "tenant"]
+    search_fields = ["text"]
+    ordering = ["-id"]
+
+
+@admin.register(Exclusion)
+class ExclusionAdmin(Viewed):
+    list_display = [
+        "category",
+        "tenant",
+        "site",
+        "station",
+        "starts_at",
+        "ends_at",
+        "entered_by",
+        "withdrawn_at",
+    ]
+    list_filter = ["category", "tenant"]
+    search_fields = ["evidence", "reference", "station__identity"]
+
+
+@admin.register(PortMonth)
+class PortMonthAdmin(Viewed):
+    list_display = ["month", "tenant", "station", "evse", "period_s", "outage_s", "excluded_s", "final"]
+    list_filter = ["final", "tenant"]
+    search_fields = ["station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(UptimeReport)
+class UptimeReportAdmin(Viewed):
+    exclude = ["pdf", "csv"]
+    list_display = ["month", "tenant", "scheme", "site", "percent", "ports", "below", "made_by"]
+    list_filter = ["scheme", "tenant"]
+    search_fields = ["made_by"]
+
+
 @admin.register(TrustAnchor)
 class TrustAnchorAdmin(Viewed):
     exclude = ["issuer_name_hash", "issuer_key_hash"]  # of certificates, not of secrets; nobody reads them
@@ -508,3 +615,244 @@ class InstalledCertificateAdmin(Viewed):
     list_display = ["station", "tenant", "use", "anchor", "serial", "installed_at", "told_at"]
     list_filter = ["use", "tenant"]
     search_fields = ["station__identity", "=serial"]
+
+
+@admin.register(SecurityPolicy)
+class SecurityPolicyAdmin(Viewed):
+    list_display = ["tenant", "approval", "certificate_days", "renew_days", "transition_minutes"]
+    list_filter = ["approval"]
+    search_fields = ["organisation"]
+
+
+@admin.register(Authority)
+class AuthorityAdmin(Viewed):
+    exclude = ["key"]
+    list_display = ["name", "tenant", "kind", "use", "active", "not_after"]
+    list_filter = ["kind", "use", "active", "tenant"]
+    search_fields = ["name", "subject", "=fingerprint"]
+
+
+@admin.register(StationCertificate)
+class StationCertificateAdmin(Viewed):
+    list_display = [
+        "station",
+        "tenant",
+        "use",
+        "serial",
+        "authority",
+        "not_after",
+        "last_used_at",
+        "revoked_at",
+    ]
+    list_filter = ["use", ("revoked_at", admin.EmptyFieldListFilter), "tenant"]
+    search_fields = ["station__identity", "=serial", "=fingerprint"]
+
+
+@admin.register(SigningRequest)
+class SigningRequestAdmin(Viewed):
+    list_display = ["id", "station", "tenant", "use", "state", "detail", "received_at"]
+    list_filter = ["state", "use", "tenant"]
+    search_fields = ["station__identity", "common_name"]
+
+
+@admin.register(Rollout)
+class RolloutAdmin(Viewed):
+    list_display = ["id", "anchor", "tenant", "remove", "state", "started_by", "created_at"]
+    list_filter = ["state", "remove", "tenant"]
+    search_fields = ["anchor__name"]
+
+
+@admin.register(RolloutStep)
+class RolloutStepAdmin(Viewed):
+    list_display = ["rollout", "station", "tenant", "state", "detail", "ended_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["station__identity"]
+
+
+@admin.register(ProfileChange)
+class ProfileChangeAdmin(Viewed):
+    list_display = ["station", "tenant", "from_profile", "to_profile", "state", "detail", "deadline"]
+    list_filter = ["state", "to_profile", "tenant"]
+    search_fields = ["station__identity"]
+
+
+@admin.register(PasswordChange)
+class PasswordChangeAdmin(Viewed):
+    exclude = ["secret"]
+    list_display = ["station", "tenant", "state", "detail", "started_by", "created_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["station__identity"]
+
+
+@admin.register(SecurityEvent)
+class SecurityEventAdmin(Viewed):
+    list_display = [
+        "occurred_at",
+        "station",
+        "tenant",
+        "type",
+        "severity",
+        "source",
+        "count",
+        "acknowledged_by",
+    ]
+    list_filter = ["severity", "source", "tenant"]
+    search_fields = ["type", "station__identity"]
+
+
+@admin.register(PlugAndCharge)
+class PlugAndChargeAdmin(Viewed):
+    exclude = ["client_secret"]
+    list_display = [
+        "tenant",
+        "provider",
+        "base_url",
+        "unchecked",
+        "bare",
+        "provider_called_at",
+        "provider_error",
+    ]
+    list_filter = ["provider", "tenant"]
+    search_fields = ["base_url"]
+
+
+@admin.register(IssuerCertificate)
+class IssuerCertificateAdmin(Viewed):
+    list_display = ["subject", "tenant", "not_after", "seen_at"]
+    list_filter = ["tenant"]
+    search_fields = ["subject", "=fingerprint"]
+
+
+@admin.register(RevocationCheck)
+class RevocationCheckAdmin(Viewed):
+    exclude = ["response"]
+    list_display = ["serial", "tenant", "source", "status", "responder", "checked_at", "good_until"]
+    list_filter = ["source", "status", "tenant"]
+    search_fields = ["=serial", "responder"]
+
+
+@admin.register(Contract)
+class ContractAdmin(Viewed):
+    list_display = ["emaid", "tenant", "issuer", "status", "not_after", "last_seen_at"]
+    list_filter = ["status", "tenant"]
+    search_fields = ["=emaid", "issuer"]
+
+
+@admin.register(ContractCheck)
+class ContractCheckAdmin(Viewed):
+    list_display = ["at", "tenant", "station", "emaid", "status", "verdict", "reason", "flagged"]
+    list_filter = ["status", "verdict", "flagged", "tenant"]
+    search_fields = ["=emaid", "station__identity"]
+
+
+@admin.register(CertificateInstallation)
+class CertificateInstallationAdmin(Viewed):
+    list_display = ["at", "tenant", "station", "schema", "update", "accepted", "detail", "took_ms"]
+    list_filter = ["accepted", "tenant"]
+    search_fields = ["station__identity"]
+
+
+@admin.register(SeenVehicle)
+class SeenVehicleAdmin(Viewed):
+    list_display = ["uid", "kind", "tenant", "station", "times", "last_seen_at", "dismissed_at"]
+    list_filter = ["kind", "tenant"]
+    search_fields = ["=uid"]
+
+
+@admin.register(VariableChange)
+class VariableChangeAdmin(Viewed):
+    list_display = ["id", "name", "component", "station", "tenant", "state", "origin_label", "asked_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["name", "component", "station__identity"]
+
+
+@admin.register(ConfigurationRun)
+class ConfigurationRunAdmin(Viewed):
+    list_display = ["id", "label", "tenant", "stations", "origin_label", "created_at"]
+    list_filter = ["tenant"]
+    search_fields = ["label", "origin_label"]
+
+
+@admin.register(DeviceReport)
+class DeviceReportAdmin(Viewed):
+    list_display = ["id", "station", "tenant", "kind", "state", "items", "created_at", "last_at"]
+    list_filter = ["state", "kind", "tenant"]
+    search_fields = ["station__identity"]
+
+
+@admin.register(Monitor)
+class MonitorAdmin(Viewed):
+    list_display = ["id", "component", "name", "station", "tenant", "kind", "value", "severity", "state"]
+    list_filter = ["state", "kind", "base", "tenant"]
+    search_fields = ["component", "name", "station__identity"]
+
+
+@admin.register(Alert)
+class AlertAdmin(Viewed):
+    list_display = ["id", "component", "name", "station", "tenant", "severity", "opened_at", "cleared_at"]
+    list_filter = ["severity", ("cleared_at", admin.EmptyFieldListFilter), "tenant"]
+    search_fields = ["component", "name", "station__identity"]
+
+
+@admin.register(Stream)
+class StreamAdmin(Viewed):
+    list_display = ["number", "station", "tenant", "opened_at", "closed_at", "received"]
+    list_filter = ["tenant"]
+    search_fields = ["station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(StreamValue)
+class StreamValueAdmin(Viewed):
+    list_display = ["id", "stream", "tenant", "at", "value"]
+    list_filter = ["tenant"]
+    search_fields = ["=stream__id"]
+    ordering = ["-id"]
+
+
+@admin.register(CustomerQuery)
+class CustomerQueryAdmin(Viewed):
+    """What was told is the company's own: nobody of the platform reads it."""
+
+    exclude = ["told"]
+    list_display = ["id", "station", "tenant", "state", "report", "clear", "origin_label", "created_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["station__identity"]
+
+
+@admin.register(NetworkProfile)
+class NetworkProfileAdmin(Viewed):
+    list_display = ["slot", "url", "station", "tenant", "state", "asked_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["url", "station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(ConfigurationTemplate)
+class ConfigurationTemplateAdmin(Viewed):
+    list_display = ["name", "tenant", "vendor", "model", "priority", "mode", "enabled"]
+    list_filter = ["mode", "enabled", "tenant"]
+    search_fields = ["name", "vendor", "model"]
+
+
+@admin.register(StationDrift)
+class StationDriftAdmin(Viewed):
+    list_display = ["station", "tenant", "state", "wanted", "drifted", "checked_at", "due_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(DesiredSetting)
+class DesiredSettingAdmin(Viewed):
+    list_display = ["name", "component", "station", "tenant", "template", "state", "attempts"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["name", "station__identity"]
+    ordering = ["-id"]
+
+
+@admin.register(VendorProfile)
+class VendorProfileAdmin(Viewed):
+    list_display = ["name", "tenant", "vendor", "model", "enabled", "updated_at"]
+    list_filter = ["enabled", "tenant"]
+    search_fields = ["name", "vendor", "model"]

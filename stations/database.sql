@@ -2,6 +2,7 @@
 
 GRANT SELECT ON tenants_tenant, stations_station, stations_command, stations_journalhead, stations_journalcursor,
     stations_fileticket TO $prefix_resolver;
+GRANT SELECT (id, tenant_id, kind, use, pem, fingerprint, not_after) ON stations_authority TO $prefix_resolver;
 GRANT SELECT, UPDATE (last_seen_at, online, gateway, online_changed_at) ON stations_station TO $prefix_ingest;
 GRANT SELECT, INSERT ON stations_frame TO $prefix_ingest;
 GRANT SELECT, INSERT, UPDATE ON stations_journalhead TO $prefix_ingest;
@@ -15,6 +16,7 @@ BEGIN
     FOR entry IN SELECT * FROM (VALUES
         ('stations_station', 'resolver', 'SELECT'), ('stations_fileticket', 'resolver', 'SELECT'), ('stations_command', 'resolver', 'SELECT'),
         ('stations_journalhead', 'resolver', 'SELECT'), ('stations_journalcursor', 'resolver', 'SELECT'),
+        ('stations_authority', 'resolver', 'SELECT'),
         ('stations_station', 'ingest', 'ALL'), ('stations_frame', 'ingest', 'ALL'),
         ('stations_journalhead', 'ingest', 'ALL'), ('stations_journalcursor', 'ingest', 'SELECT')) AS list(tbl, role, verb)
     LOOP
@@ -25,14 +27,30 @@ BEGIN
 END $$;
 
 -- Stations by what they say in their URL: [[tenant slug, identity], ...]; `place` is the position in the list.
+DROP FUNCTION IF EXISTS stations_find(json);
 CREATE OR REPLACE FUNCTION stations_find(wanted json)
 RETURNS TABLE (place bigint, tenant_id bigint, station_id bigint, site_id bigint, password_hash varchar,
-               allow_unauthenticated boolean, strict boolean, registration varchar)
+               allow_unauthenticated boolean, strict boolean, registration varchar, security_profile smallint,
+               highest_profile smallint, effective_profile smallint, next_password_hash varchar)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT w.place, t.id, s.id, s.site_id, s.password_hash, s.allow_unauthenticated, s.strict, s.registration
+    SELECT w.place, t.id, s.id, s.site_id, s.password_hash, s.allow_unauthenticated, s.strict, s.registration,
+           s.security_profile, s.highest_profile, s.effective_profile, s.next_password_hash
     FROM json_array_elements(wanted) WITH ORDINALITY AS w (pair, place)
     JOIN tenants_tenant t ON t.slug = w.pair->>0 AND NOT t.suspended
     LEFT JOIN stations_station s ON s.tenant_id = t.id AND s.identity = w.pair->>1 AND s.archived_at IS NULL
+$$;
+
+-- Certificates (nothing secret) of all authorities, for a TLS handshake: it comes before the station's name.
+CREATE OR REPLACE FUNCTION stations_authorities_trusted() RETURNS TABLE (tenant_id bigint, pem text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT a.tenant_id, a.pem FROM stations_authority a JOIN tenants_tenant t ON t.id = a.tenant_id AND NOT t.suspended
+    WHERE a.use = 'station' AND a.kind <> 'root' AND a.not_after > now() ORDER BY a.id
+$$;
+
+-- Whose authority has this fingerprint: revocation lists are public and come without a tenant's name.
+CREATE OR REPLACE FUNCTION stations_authority_find(wanted text) RETURNS TABLE (tenant_id bigint, id bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT a.tenant_id, a.id FROM stations_authority a WHERE a.fingerprint = wanted LIMIT 1
 $$;
 
 -- Commands that wait for a station whose newest socket a gateway holds: the fallback when a NOTIFY was lost.
@@ -107,6 +125,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
 $$;
 
 ALTER FUNCTION stations_find(json) OWNER TO $prefix_resolver;
+ALTER FUNCTION stations_authorities_trusted() OWNER TO $prefix_resolver;
+ALTER FUNCTION stations_authority_find(text) OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_file_ticket(text) OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_waiting_commands(text) OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_held_by(text) OWNER TO $prefix_resolver;
@@ -114,6 +134,9 @@ ALTER FUNCTION stations_unwelcome(text) OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_journal_waiting() OWNER TO $prefix_resolver;
 ALTER FUNCTION stations_ingest_frames(text, json) OWNER TO $prefix_ingest;
 ALTER FUNCTION stations_seen(text, json) OWNER TO $prefix_ingest;
+REVOKE ALL ON FUNCTION stations_authorities_trusted(), stations_authority_find(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION stations_authorities_trusted() TO $prefix_gateway;
+GRANT EXECUTE ON FUNCTION stations_authority_find(text) TO $prefix_app;
 REVOKE ALL ON FUNCTION stations_find(json), stations_waiting_commands(text), stations_held_by(text),
     stations_unwelcome(text), stations_journal_waiting(), stations_file_ticket(text),
     stations_ingest_frames(text, json), stations_seen(text, json) FROM PUBLIC;

@@ -12,6 +12,7 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from fleets.models import Reason, TokenKind
 from stations import flags
 from stations.models import (
     Authorization,
@@ -83,6 +84,7 @@ _ICONS = {
     "priority": "arrow-big-up-line",
     "der": "wave-sine",
     "der_alarm": "wave-sine",
+    "certificate": "certificate",
 }
 
 
@@ -102,7 +104,11 @@ def _shown(card: Authorization) -> Happening:
         "uid": card.token_uid,
         "verdict": card.get_verdict_display(),
     }
-    return Happening(card.at, state, text, icon="nfc")
+    why = str(Reason(card.reason).label) if card.reason else ""
+    return Happening(card.at, state, text, why, icon=_CARDS.get(card.kind, "nfc"))
+
+
+_CARDS: dict[str, str] = {TokenKind.EMAID: "certificate", TokenKind.MAC_ADDRESS: "car", TokenKind.VIN: "car"}
 
 
 def _command(command: Command) -> Happening:

@@ -48,15 +48,53 @@ class TokenShown:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateHash:
+    """A certificate by hash data, as OCPP OCSPRequestDataType: SHA256 | SHA384 | SHA512, hexadecimal texts."""
+
+    algorithm: str
+    issuer_name_hash: str
+    issuer_key_hash: str
+    serial_number: str
+    responder_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContractShown:
+    """What a car proves its contract with: its certificate chain (PEM), or hash data of it, or both."""
+
+    chain: str = ""
+    hashes: tuple[CertificateHash, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContractFound:
+    """What the proof was found to be. `status`: a CertificateStatus value; `path`: PEM from the contract to the root.
+
+    `trusted`: the path reaches a trusted root, so that who the certificate names is true. `flagged`: accepted though
+    its revocation could not be checked.
+    """
+
+    status: str
+    detail: str = ""
+    steps: tuple[dict[str, Any], ...] = ()
+    path: tuple[str, ...] = ()
+    trusted: bool = False
+    flagged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AuthorizeRequest:
     station_id: int
     token: TokenShown
     received_at: datetime
+    contract: ContractShown | None = None
+    found: ContractFound | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorizeAnswer:
-    """`message`: for the driver, in `language`; `tariff`: its frozen terms (billing.services.tariffs.snapshot)."""
+    """`message`: for the driver, in `language`; `tariff`: its frozen terms (billing.services.tariffs.snapshot);
+    `certificate`: a CertificateStatus value where a contract was to be proved."""
 
     verdict: Verdict
     group: str = ""
@@ -65,6 +103,64 @@ class AuthorizeAnswer:
     message: str = ""
     no_credit: bool = False
     tariff: dict[str, Any] | None = None
+    certificate: str = ""
+    reason: str = ""
+    priority: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CarCertificateRequest:
+    """Get15118EVCertificate: the EXI message of the car goes to the provider as it is. `most_answer`: characters."""
+
+    station_id: int
+    received_at: datetime
+    schema: str
+    update: bool
+    exi: str
+    most_answer: int
+    wanted_chains: int | None = None
+    emaids: tuple[str, ...] = ()
+    answer: CarCertificateAnswer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CarCertificateAnswer:
+    accepted: bool
+    exi: str = ""
+    detail: str = ""
+    remaining: int | None = None
+    took_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StatusQuestion:
+    """Of which certificate the station wants to know, where it may be asked. `source`: ocsp | crl."""
+
+    hash: CertificateHash
+    source: str = "ocsp"
+    urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRequest:
+    """GetCertificateStatus (one question) and GetCertificateChainStatus (up to four)."""
+
+    station_id: int
+    received_at: datetime
+    questions: tuple[StatusQuestion, ...]
+    most_answer: int = 0  # characters of an OCSP response in base64
+    answers: tuple[StatusTold, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StatusTold:
+    """`status`: a RevocationStatus value. `response`: an OCSP response in base64, as it came."""
+
+    question: StatusQuestion
+    status: str
+    detail: str = ""
+    response: str = ""
+    next_update: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +198,7 @@ class StopRequest:
     token: TokenShown | None = None
     reason: str = ""
     samples: tuple[Sample, ...] = ()
+    reason_told: bool = True  # False: the default of the specification stands in
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +248,8 @@ class TransactionAnswer:
     total: Decimal | None = None
     text: str = ""
     limit: SessionLimit | None = None
+    reason: str = ""
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +313,7 @@ class VariableReport:
 
     name: str
     value: str | None
-    mutability: str = "read_write"
+    mutability: str = ""  # read_only | write_only | read_write; empty: not told
     component: str = ""
     component_instance: str = ""
     evse: int = 0
@@ -226,16 +325,203 @@ class VariableReport:
     values_list: str = ""
     min_limit: float | None = None
     max_limit: float | None = None
+    max_elements: int | None = None
+    supports_monitoring: bool | None = None
+    persistent: bool | None = None
+    constant: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VariablesTold:
-    """What a station told of its device model in one message. `source`: read_configuration | report."""
+    """What a station told of its device model in one message. `source`: read_configuration | report | event.
+
+    `whole`: these are all that it has. `absent`: what was asked for and is not there.
+    """
 
     station_id: int
     received_at: datetime
     source: str
     variables: tuple[VariableReport, ...]
+    whole: bool = False
+    absent: tuple[VariableReport, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPromised:
+    """The station's word on whether it will tell in parts what a command asked for. `kind`: report | monitors."""
+
+    station_id: int
+    command_id: int
+    request_id: int
+    received_at: datetime
+    kind: str
+    base: str = ""
+    accepted: bool = True
+    empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPart:
+    """One part of what a station tells in many. `part` counts from 0, `more`: it is not the last."""
+
+    station_id: int
+    received_at: datetime
+    kind: str
+    request_id: int
+    part: int
+    more: bool
+    items: int
+    raw_timestamp: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingAnswer:
+    """What became of one setting. `status`: accepted | reset | refused | unknown; `reason` is the station's word."""
+
+    variable: VariableReport
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsAnswered:
+    station_id: int
+    command_id: int
+    received_at: datetime
+    results: tuple[SettingAnswer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorReport:
+    """A monitor as told. `kind` and `base` are MonitorKind and MonitorBase values; `variable` says on what.
+
+    `status` of an answer: set | refused | unknown | unsupported | duplicate | gone.
+    """
+
+    number: int | None
+    kind: str
+    value: float
+    severity: int
+    variable: VariableReport
+    during_transaction: bool = False
+    base: str = "unknown"
+    status: str = "set"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorsTold:
+    """Monitors of one part of a report, told of request `request_id`."""
+
+    station_id: int
+    received_at: datetime
+    monitors: tuple[MonitorReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorsAnswered:
+    """What the station made of the monitors that a command sets, in the order asked."""
+
+    station_id: int
+    command_id: int
+    received_at: datetime
+    monitors: tuple[MonitorReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorsCleared:
+    """(id, set | refused | gone, reason) of each that a command removes."""
+
+    station_id: int
+    command_id: int
+    received_at: datetime
+    results: tuple[tuple[int, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorEvent:
+    """One event of a monitor. `trigger`: alert | delta | periodic; `severity` None: not told (2.0.1)."""
+
+    station_id: int
+    received_at: datetime
+    raw_timestamp: str
+    number: int
+    variable: VariableReport
+    trigger: str
+    value: str
+    base: str
+    cleared: bool = False
+    monitor_number: int | None = None
+    cause_number: int | None = None
+    severity: int | None = None
+    tech_code: str = ""
+    tech_info: str = ""
+    transaction_id: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerPart:
+    """One part of what a station keeps of a customer."""
+
+    station_id: int
+    received_at: datetime
+    request_id: int
+    part: int
+    more: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOffer:
+    """An event stream that a station opens, or says that it has open."""
+
+    station_id: int
+    received_at: datetime
+    number: int
+    monitor_number: int | None
+    interval_s: int | None = None
+    values_per_message: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamClosed:
+    station_id: int
+    received_at: datetime
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamsListed:
+    """All event streams that a station has open."""
+
+    station_id: int
+    received_at: datetime
+    streams: tuple[StreamOffer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTold:
+    """Values of a stream: (seconds after `raw_timestamp`, value)."""
+
+    station_id: int
+    received_at: datetime
+    number: int
+    raw_timestamp: str
+    pending: int
+    values: tuple[tuple[float, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionStatusTold:
+    """Whether a transaction still runs (None: not asked of one), and whether messages of it wait at the station."""
+
+    station_id: int
+    command_id: int
+    received_at: datetime
+    transaction_id: str
+    ongoing: bool | None
+    queued: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -507,3 +793,34 @@ class CertificateGone:
     issuer_name_hash: str
     issuer_key_hash: str
     serial: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityReport:
+    """SecurityEventNotification. `type` as told: OCPP's word, or one of the maker's own."""
+
+    station_id: int
+    type: str
+    tech_info: str
+    raw_timestamp: str
+    received_at: datetime
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SignRequest:
+    """SignCertificate. `use` is a SigningUse value; `request_id` and `root_hash` are 2.1's."""
+
+    station_id: int
+    received_at: datetime
+    csr: str
+    use: str = "station"
+    request_id: int | None = None
+    root_hash: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignAnswer:
+    accepted: bool
+    code: str = ""  # at most 20 characters, for machines
+    reason: str = ""

@@ -6,14 +6,16 @@ X.509 by RFC 5280; the hash data by which OCPP names a certificate are those of 
 from __future__ import annotations
 
 import re
+import ssl
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tenants.errors import Invalid
 
@@ -79,8 +81,6 @@ def from_der(der: bytes) -> x509.Certificate:
 
 
 def pem_of_der(der: bytes) -> str:
-    import ssl
-
     return ssl.DER_cert_to_PEM_cert(der)
 
 
@@ -147,7 +147,7 @@ def hash_data(
     return HashData(
         algorithm,
         _hashed(algorithm, certificate.issuer.public_bytes()),
-        _hashed(algorithm, _key_bits(issuer)) if issuer is not None else "",
+        _hashed(algorithm, key_bits(issuer)) if issuer is not None else "",
         serial(certificate),
     )
 
@@ -158,7 +158,7 @@ def _hashed(algorithm: str, data: bytes) -> str:
     return digest.finalize().hex()
 
 
-def _key_bits(certificate: x509.Certificate) -> bytes:
+def key_bits(certificate: x509.Certificate) -> bytes:
     """The subject's public key without the algorithm before it: the value of the BIT STRING (RFC 6960 4.1.1)."""
     info = certificate.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -190,3 +190,197 @@ def strong(key: object) -> str:
             )
         return f"RSA {key.key_size}"
     raise Invalid("The key is neither RSA nor of an elliptic curve that is taken.")
+
+
+# --- requests of stations
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A certificate signing request that was read, and whose signature is that of its own key."""
+
+    common_name: str
+    organisation: str
+    key: str  # such as "EC P-256"
+    request: x509.CertificateSigningRequest
+
+
+def wish(csr: str) -> Wish:
+    """Read a CSR (PEM, or its base64 alone as some stations send it). Invalid, in words, for what we do not sign."""
+    text = csr.strip()
+    if len(text) > 5_500:  # OCPP's own limit
+        raise Invalid("The request is longer than OCPP allows.")
+    if "-----BEGIN" not in text:
+        text = f"-----BEGIN CERTIFICATE REQUEST-----\n{text}\n-----END CERTIFICATE REQUEST-----"
+    try:
+        request = x509.load_pem_x509_csr(text.encode())
+        signed, subject, public = request.is_signature_valid, request.subject, request.public_key()
+    except Exception:  # hostile DER fails in many ways
+        raise Invalid("The request is no PKCS #10 request that can be read.") from None
+    if not signed:
+        raise Invalid("The request is not signed by the key that it names.")
+    if isinstance(request.signature_hash_algorithm, hashes.SHA1 | hashes.MD5):
+        raise Invalid("The request is signed with a hash that is broken.")
+    return Wish(common_name(subject), organisation(subject), strong(public), request)
+
+
+# --- made here
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def key_text(key: Key) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
+def key_of(text: str, password: str = "", *, field: str = "key") -> Key:
+    try:
+        key = serialization.load_pem_private_key(text.encode(), password.encode() or None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise Invalid(
+            fields={
+                field: "This private key cannot be read. Paste it in PEM format; if it has a password, give that."
+            }
+        ) from None
+    strong(key)
+    return cast(Key, key)
+
+
+def fits(key: Key, certificate: x509.Certificate) -> bool:
+    return key.public_key() == certificate.public_key()
+
+
+def _subject(common_name: str, organisation: str) -> x509.Name:
+    """Lengths by RFC 5280, appendix A.1."""
+    parts = [x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])]
+    if organisation:
+        parts.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation[:64]))
+    return x509.Name(parts)
+
+
+def _key_usage(*, authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,
+        key_agreement=not authority, key_cert_sign=authority, crl_sign=authority, encipher_only=False,
+        decipher_only=False,
+    )  # fmt: skip
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, public: object, until: datetime
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public)  # type: ignore[arg-type]
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATE)
+        .not_valid_after(until)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)  # type: ignore[arg-type]
+    )
+
+
+def make_authority(
+    *,
+    common_name: str,
+    organisation: str,
+    years: int,
+    issuer: tuple[x509.Certificate, Key] | None = None,
+    crl_url: str = "",
+) -> tuple[x509.Certificate, Key]:
+    """A root, or an authority below `issuer`; with its key."""
+    key = new_key()
+    subject = _subject(common_name, organisation)
+    until = datetime.now(UTC) + timedelta(days=365 * years)
+    if issuer is not None:
+        until = min(until, issuer[0].not_valid_after_utc)
+    builder = _builder(subject, issuer[0].subject if issuer else subject, key.public_key(), until)
+    builder = builder.add_extension(x509.BasicConstraints(True, 0 if issuer else 1), critical=True)
+    builder = builder.add_extension(_key_usage(authority=True), critical=True)
+    if issuer is not None:
+        builder = _points(builder, issuer[0], crl_url)
+    return builder.sign(issuer[1] if issuer else key, hashes.SHA256()), key
+
+
+def _points(
+    builder: x509.CertificateBuilder, issuer: x509.Certificate, crl_url: str
+) -> x509.CertificateBuilder:
+    public: ec.EllipticCurvePublicKey = cast(ec.EllipticCurvePublicKey, issuer.public_key())
+    builder = builder.add_extension(
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False
+    )
+    if crl_url:
+        point = x509.DistributionPoint([x509.UniformResourceIdentifier(crl_url)], None, None, None)
+        builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
+    return builder
+
+
+def issue(
+    *,
+    request: x509.CertificateSigningRequest,
+    common_name: str,
+    organisation: str,
+    days: int,
+    issuer: tuple[x509.Certificate, Key],
+    crl_url: str = "",
+) -> x509.Certificate:
+    """A station's certificate: the key is the request's, all else is ours. A00.FR.404, A00.FR.511."""
+    until = min(datetime.now(UTC) + timedelta(days=days), issuer[0].not_valid_after_utc)
+    builder = _builder(_subject(common_name, organisation), issuer[0].subject, request.public_key(), until)
+    builder = builder.add_extension(x509.BasicConstraints(False, None), critical=True)
+    builder = builder.add_extension(_key_usage(authority=False), critical=True)
+    builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+    return _points(builder, issuer[0], crl_url).sign(issuer[1], hashes.SHA256())
+
+
+REASONS: dict[str, x509.ReasonFlags] = {
+    "unspecified": x509.ReasonFlags.unspecified,
+    "key_compromise": x509.ReasonFlags.key_compromise,
+    "superseded": x509.ReasonFlags.superseded,
+    "cessation": x509.ReasonFlags.cessation_of_operation,
+}
+
+
+def revocation_list(
+    *,
+    issuer: tuple[x509.Certificate, Key],
+    revoked: list[tuple[str, datetime, str]],
+    number: int,
+    next_days: int = 7,
+) -> bytes:
+    """DER of the CRL (RFC 5280 5): (serial in hexadecimal, when, a word of REASONS) each."""
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer[0].subject)
+        .last_update(now - timedelta(minutes=5))
+        .next_update(now + timedelta(days=next_days))
+        .add_extension(x509.CRLNumber(number), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(
+                cast(ec.EllipticCurvePublicKey, issuer[0].public_key())
+            ),
+            critical=False,
+        )
+    )
+    for serial_number, at, reason in revoked:
+        entry = x509.RevokedCertificateBuilder().serial_number(int(serial_number, 16)).revocation_date(at)
+        if reason in REASONS and reason != "unspecified":  # 5.3.1: unspecified is left out
+            entry = entry.add_extension(x509.CRLReason(REASONS[reason]), critical=False)
+        builder = builder.add_revoked_certificate(entry.build())
+    return builder.sign(issuer[1], hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def for_clients(certificate: x509.Certificate) -> bool:
+    """Whether its extended key usage, if it has one, lets it log in."""
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+    return ExtendedKeyUsageOID.CLIENT_AUTH in usage or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage

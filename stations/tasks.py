@@ -12,20 +12,34 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from stations.services import (
+    alerts,
     commands,
+    configuration,
     connections,
     costs,
+    customers,
+    desired,
     displays,
+    escalation,
     guardian,
     local_lists,
+    passwords,
     profiles,
     rating,
+    reports,
     reservations,
+    rollouts,
+    security_profiles,
     settlements,
+    signing,
     station_tariffs,
+    uptime,
+    uptime_reports,
+    watch,
     web_payments,
 )
 from stations.services.files import campaigns, logs, store, tickets
+from stations.services.pnc import vehicles
 from tenants.context import tenant_scope
 from tenants.models import Tenant
 
@@ -55,6 +69,13 @@ def guard_sessions() -> int:
     """Close sessions that never end by themselves."""
     now = timezone.now()
     return _for_each_tenant("guard", lambda tenant_id: guardian.sweep(tenant_id=tenant_id, now=now))
+
+
+@shared_task
+def forget_vehicles() -> int:
+    """Cars that were seen and never linked go after 30 days."""
+    now = timezone.now()
+    return _for_each_tenant("vehicles", lambda tenant_id: vehicles.forget(tenant_id=tenant_id, now=now))
 
 
 @shared_task
@@ -94,6 +115,56 @@ def take_offline_orphans() -> int:
 
 
 @shared_task
+def advance_security() -> int:
+    """Changes of profiles and passwords whose time is up, and rollouts of roots, go on."""
+
+    def sweep(tenant_id: int) -> int:
+        return (
+            security_profiles.sweep(tenant_id=tenant_id)
+            + passwords.settle(tenant_id=tenant_id)
+            + rollouts.sweep(tenant_id=tenant_id)
+        )
+
+    return _for_each_tenant("security", sweep)
+
+
+@shared_task
+def renew_certificates() -> int:
+    """Stations are asked for a new certificate before theirs ends."""
+    return _for_each_tenant("renewal", lambda tenant_id: signing.renew_due(tenant_id=tenant_id))
+
+
+def follow_configuration() -> int:
+    """What was asked of settings comes to its end; stations are compared with their templates."""
+    now = timezone.now()
+
+    def sweep(tenant_id: int) -> int:
+        done = configuration.sweep(tenant_id=tenant_id, now=now)
+        done += reports.sweep(tenant_id=tenant_id, now=now)
+        done += customers.sweep(tenant_id=tenant_id, now=now)
+        return done + desired.sweep(tenant_id=tenant_id, now=now)
+
+    return _for_each_tenant("configuration", sweep)
+
+
+@shared_task
+def apply_templates() -> int:
+    """Go on asking the stations of the runs that are under way."""
+    return _for_each_tenant("templates", lambda tenant_id: desired.sweep_runs(tenant_id=tenant_id))
+
+
+@shared_task
+def trim_configuration() -> int:
+    """History of settings, reports and alerts is bounded."""
+    now = timezone.now()
+
+    def purge(tenant_id: int) -> int:
+        done = configuration.purge(tenant_id=tenant_id, now=now) + reports.purge(tenant_id=tenant_id, now=now)
+        return done + alerts.purge(tenant_id=tenant_id)
+
+    return _for_each_tenant("trim", purge)
+
+
 def advance_firmware() -> int:
     """Updates and campaigns go on: orders, waves, ends."""
     return _for_each_tenant("firmware", lambda tenant_id: campaigns.advance(tenant_id=tenant_id))
@@ -124,6 +195,39 @@ def _partitions(statement: str, *values: int) -> int:
             raise
         log.warning("partitions were busy", extra={"statement": statement})
         return 0
+
+
+@shared_task
+def watch_signals() -> int:
+    """Signals become issues, issues are followed to their end."""
+    now = timezone.now()
+    return _for_each_tenant("watch", lambda tenant_id: watch.sweep(tenant_id=tenant_id, now=now))
+
+
+@shared_task
+def mail_escalations() -> int:
+    """Tell by mail what has escalated. The mail server is waited for outside of any transaction."""
+    sent = 0
+    for tenant_id in Tenant.objects.order_by("id").values_list("id", flat=True):
+        try:
+            sent += escalation.mail_due(tenant_id=tenant_id)
+        except Exception:
+            log.exception("mailing failed", extra={"tenant": tenant_id})
+    return sent
+
+
+@shared_task
+def compute_uptime() -> int:
+    """Months of ports are brought up to date."""
+    now = timezone.now()
+    return _for_each_tenant("uptime", lambda tenant_id: uptime.sweep(tenant_id=tenant_id, now=now))
+
+
+@shared_task
+def report_uptime() -> int:
+    """The monthly reports, once a month's figures are final."""
+    now = timezone.now()
+    return _for_each_tenant("reports", lambda tenant_id: uptime_reports.monthly(tenant_id=tenant_id, now=now))
 
 
 @shared_task

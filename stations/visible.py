@@ -8,8 +8,11 @@ from django.db.models import Case, CharField, F, Model, OuterRef, Prefetch, Q, Q
 from django.db.models.functions import Coalesce
 
 from stations.models import (
+    ConfigurationRun,
+    ConfigurationTemplate,
     Connector,
     ConnectorStatus,
+    DesiredSetting,
     FirmwarePublication,
     FirmwareUpdate,
     LogFile,
@@ -18,6 +21,7 @@ from stations.models import (
     Session,
     SessionState,
     Station,
+    VariableChange,
 )
 from tenants.permissions import Actor
 
@@ -85,6 +89,23 @@ def sessions(tenant_id: int, actor: Actor) -> QuerySet[Session]:
     if actor.driver_ids is not None:
         found = found.filter(driver_id__in=actor.driver_ids)
     return found
+
+
+def templates(tenant_id: int, actor: Actor) -> QuerySet[ConfigurationTemplate]:
+    """Who is limited to sites sees the templates that hold for a station there."""
+    found = ConfigurationTemplate.objects.filter(tenant_id=tenant_id)
+    if actor.site_ids is None:
+        return found
+    own = DesiredSetting.objects.filter(tenant_id=tenant_id, station__site_id__in=actor.site_ids)
+    return found.filter(pk__in=own.values("template_id"))
+
+
+def runs(tenant_id: int, actor: Actor) -> QuerySet[ConfigurationRun]:
+    found = ConfigurationRun.objects.filter(tenant_id=tenant_id)
+    if actor.site_ids is None:
+        return found
+    own = VariableChange.objects.filter(tenant_id=tenant_id, station__site_id__in=actor.site_ids)
+    return found.filter(pk__in=own.exclude(run=None).values("run_id"))
 
 
 def logs(tenant_id: int, actor: Actor) -> QuerySet[LogRequest]:

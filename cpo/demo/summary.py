@@ -93,6 +93,7 @@ def simulated(company: DemoCompany, tenant: Tenant) -> Iterator[dict[str, Any]]:
                 "connectors": plan.evses,
                 "max_power_w": plan.power_w[(number - 1) % len(plan.power_w)],
                 "tokens": hands.deal(plan, last=number == plan.count),
+                **{trouble: True for which, trouble in plan.troubles if which == number},
             }
 
 

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from billing.models import Charge
+from cpo.demo import health
 from cpo.demo.founding import OWN_CHARGER, Company, connectors
 from fleets.models import Verdict
 from stations.models import (
@@ -36,6 +37,7 @@ _HELD = (
 def write(company: Company, sessions: list[Session], now: datetime) -> None:
     _connectors(company, now)
     _uptime(company, now)
+    health.write(company, sessions, now)
     _refused_cards(company, now)
     if len(company.sites) > 1:
         held = _held(company, sessions)

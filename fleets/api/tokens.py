@@ -41,6 +41,7 @@ class TokenOut(Out):
             "blocked_reason",
             "concurrent",
             "language",
+            "priority",
             "message",
             "site_ids",
             "created_at",
@@ -71,6 +72,9 @@ class TokenIn(In):
         allow_blank=True,
         required=False,
         help_text="What the station shows when it is used (OCPP 2)",
+    )
+    priority = serializers.IntegerField(
+        min_value=-9, max_value=9, allow_null=True, required=False, help_text="OCPP 2: charging priority"
     )
     site_ids = serializers.ListField(
         child=serializers.IntegerField(), max_length=500, required=False, help_text="Empty: good at all sites"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from fleets.models import Verdict
+from fleets.models import Reason, Verdict
 from fleets.uid import normal_uid
 from tenants import rows
 from tenants.rows import Ask
@@ -22,6 +22,18 @@ class Shown:
     kind: str = ""
 
 
+VERDICTS = {
+    Reason.FINE: Verdict.ACCEPTED,
+    Reason.UNKNOWN: Verdict.INVALID,
+    Reason.BLOCKED: Verdict.BLOCKED,
+    Reason.DRIVER_BLOCKED: Verdict.BLOCKED,
+    Reason.NOT_YET_VALID: Verdict.EXPIRED,
+    Reason.EXPIRED: Verdict.EXPIRED,
+    Reason.OTHER_SITE: Verdict.INVALID,
+    Reason.AUTOCHARGE_OFF: Verdict.INVALID,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """`token_id` and what follows it are given for refused tokens too; all None or empty for unknown ones."""
@@ -35,6 +47,9 @@ class Judgement:
     concurrent: bool = False
     language: str = ""  # for what the station says to the driver
     message: str = ""
+    kind: str = ""  # of the token as it is entered, whatever the station took it for
+    priority: int | None = None
+    reason: Reason = Reason.FINE
     master: bool = False  # a master pass: it ends sessions and starts none
 
 
@@ -46,4 +61,24 @@ def judge(shown: Sequence[Shown]) -> rows.Lookup[list[Judgement]]:
     if not shown:
         return []
     asked = [[normal_uid(one.uid), one.site_id, one.at] for one in shown]
-    return [Judgement(Verdict(row[0]), *row[1:]) for row in (yield Ask(_JUDGE, asked))]
+    return [_judgement(*row) for row in (yield Ask(_JUDGE, asked))]
+
+
+def _judgement(
+    reason: str,
+    token_id: int | None,
+    driver_id: int | None,
+    fleet_id: int | None,
+    group: str,
+    expires_at: datetime | None,
+    concurrent: bool,
+    language: str,
+    message: str,
+    kind: str,
+    priority: int | None,
+) -> Judgement:
+    why = Reason(reason)
+    return Judgement(
+        VERDICTS[why], token_id, driver_id, fleet_id, group, expires_at, concurrent, language, message, kind,
+        priority, why,
+    )  # fmt: skip

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from fleets.models import Token, TokenSite
+from fleets import emaid
+from fleets.models import Token, TokenKind, TokenSite
 from fleets.services.scopes import require_fleet
 from fleets.uid import normal_uid
 from tenants.errors import Conflict, Invalid
@@ -26,6 +27,7 @@ FIELDS = (
     "expires_at",
     "concurrent",
     "language",
+    "priority",
     "message",
 )
 
@@ -126,10 +128,21 @@ def check(token: Token) -> None:
     except ValidationError as error:
         told = {name: " ".join(texts) for name, texts in error.message_dict.items()}
         problems = told | problems
+    if token.kind == TokenKind.EMAID and token.uid and not emaid.canonical(token.uid):
+        problems["uid"] = _contract_problem(token.uid)
     if token.valid_from and token.expires_at and token.expires_at <= token.valid_from:
         problems["expires_at"] = "The token expires before it becomes valid."
     if problems:
         raise Invalid(fields=problems)
+
+
+def _contract_problem(uid: str) -> str:
+    """What is wrong with a contract id."""
+    plain = uid.replace("-", "").replace("*", "")
+    if len(plain) == 15 and plain.isascii() and plain.isalnum() and plain[:2].isalpha():
+        right = emaid.check_character(plain[:14])
+        return f"The last character of a contract id checks the others; here it should be {right}. Look for a slip."
+    return "Write the contract id as the contract has it, such as DE-ABC-C12345678-X."
 
 
 def _known(values: dict[str, Any]) -> dict[str, Any]:

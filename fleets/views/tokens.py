@@ -66,6 +66,13 @@ class TokenForm(PortalForm):
     expires_at = forms.DateTimeField(
         label=_("Expires"), required=False, widget=forms.DateTimeInput(attrs=_MOMENT, format="%Y-%m-%dT%H:%M")
     )
+    priority = forms.IntegerField(
+        label=_("Charging priority"),
+        min_value=-9,
+        max_value=9,
+        required=False,
+        help_text=_("OCPP 2: from -9 to 9, higher goes first. Empty: as the station has it."),
+    )
     concurrent = forms.BooleanField(label=_("May charge in several places at once"), required=False)
     language = forms.CharField(
         label=_("Language at the station"),
@@ -133,7 +140,7 @@ def _in_state(rows: QuerySet[Token], state: str) -> QuerySet[Token]:
 @page(Permission.TOKEN_EDIT)
 def new(request: PageRequest) -> HttpResponse:
     start = {
-        "kind": TokenKind.ISO14443,
+        "kind": request.GET.get("kind", TokenKind.ISO14443),
         "driver": request.GET.get("driver"),
         "uid": request.GET.get("uid", ""),
     }

@@ -6,14 +6,15 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django import template
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from billing import words
-from portal.templatetags.voltyard import Number, badge, span
+from portal.templatetags.voltyard import Number, badge, icon_body, span
 from portal.vocabulary import appearance
-from stations.models import CommandKind
+from stations.models import SEVERITY, CommandKind
 
 register = template.Library()
 
@@ -76,6 +77,12 @@ def spark(values: list[float]) -> SafeString | str:
 
 
 @register.simple_tag
+def mark_icon(name: str) -> SafeString:
+    """The strokes of an icon, for a drawing that scales them itself."""
+    return mark_safe(icon_body(name))
+
+
+@register.simple_tag
 def connector_badge(connector: Any) -> SafeString:
     """State of a connector as people should read it (stations.visible)."""
     return badge(connector.effective)
@@ -133,9 +140,21 @@ def decimal(text: Any) -> Decimal | None:
 
 
 @register.filter
+def minutes(seconds: int) -> str:
+    """Whole minutes, grouped."""
+    return number_format(round(seconds / 60), force_grouping=True)
+
+
+@register.filter
 def plainnumber(value: Number) -> str:
     """For SVG attributes: a dot, whatever the language."""
     return f"{float(value):.2f}"
+
+
+@register.filter
+def severity_word(severity: int) -> str:
+    """OCPP 2's severity of a monitor or event in words."""
+    return str(SEVERITY.get(severity, severity))
 
 
 @register.simple_tag
@@ -170,6 +189,14 @@ def audit_action(action: str) -> str:
         "charge": _("Charge"),
         "vehicle": _("Vehicle"),
         "webhook": _("Webhook"),
+        "certificate": _("Certificate"),
+        "authority": _("Authority"),
+        "security": _("Security"),
+        "issue": _("Issue"),
+        "rule": _("Rule for issues"),
+        "health": _("Recovery"),
+        "exclusion": _("Exclusion from uptime"),
+        "report": _("Uptime report"),
         "firmware": _("Firmware"),
         "campaign": _("Campaign"),
         "log": _("Log"),
@@ -184,6 +211,22 @@ def audit_action(action: str) -> str:
         "revoke": _("revoked"),
         "add": _("added"),
         "password": _("new password"),
+        "password_rotate": _("new password on its way"),
+        "password_used": _("new password in use"),
+        "profile_change": _("on its way to another profile"),
+        "profile_done": _("on its new profile"),
+        "profile_failed": _("change of profile failed"),
+        "profile_cancelled": _("change of profile given up"),
+        "profile_require": _("profile required"),
+        "profile_reset": _("profile reset"),
+        "sign": _("signed"),
+        "refuse": _("refused"),
+        "rollout": _("rolled out"),
+        "rollout_stop": _("rollout stopped"),
+        "root_add": _("root kept"),
+        "root_remove": _("root no longer offered"),
+        "policy": _("policy changed"),
+        "acknowledge": _("event noted"),
         "resolve": _("resolved"),
         "apply": _("applied to a session"),
         "dismiss": _("dismissed"),
@@ -195,8 +238,12 @@ def audit_action(action: str) -> str:
         "release": _("released for billing"),
         "import": _("imported"),
         "secret": _("new secret"),
+        "assign": _("given to a member"),
+        "snooze": _("made quiet"),
+        "close": _("closed"),
+        "recover": _("recovery asked for"),
+        "withdraw": _("withdrawn"),
         "upload": _("uploaded"),
-        "sign": _("signed"),
         "update": _("update ordered"),
         "cancel": _("cancelled"),
         "retry": _("tried again"),
@@ -213,3 +260,35 @@ def audit_action(action: str) -> str:
     if noun in nouns and verb in verbs:
         return f"{nouns[noun]}: {verbs[verb]}"
     return action
+
+
+@register.simple_tag
+def security_event(name: str) -> str:
+    """A security event in words: OCPP's, and those of the gateway's door; an unknown one as the station told it."""
+    words = {
+        "FirmwareUpdated": _("Firmware updated"),
+        "FailedToAuthenticateAtCsms": _("The station could not log in"),
+        "CsmsFailedToAuthenticate": _("The station doubted who we are"),
+        "SettingSystemTime": _("Clock set"),
+        "StartupOfTheDevice": _("Station started"),
+        "ResetOrReboot": _("Station restarted"),
+        "SecurityLogWasCleared": _("Security log cleared"),
+        "ReconfigurationOfSecurityParameters": _("Security settings changed"),
+        "MemoryExhaustion": _("Memory full"),
+        "InvalidMessages": _("Invalid messages received"),
+        "AttemptedReplayAttacks": _("Messages replayed"),
+        "TamperDetectionActivated": _("Housing opened or tampered with"),
+        "InvalidFirmwareSignature": _("Firmware with a wrong signature"),
+        "InvalidFirmwareSigningCertificate": _("Firmware signed by a wrong certificate"),
+        "InvalidCsmsCertificate": _("The station refused our certificate"),
+        "InvalidChargingStationCertificate": _("The station's signed certificate was wrong"),
+        "InvalidTLSVersion": _("TLS version too old"),
+        "InvalidTLSCipherSuite": _("TLS cipher suite too weak"),
+        "MaintenanceLoginAccepted": _("Technician logged in at the station"),
+        "MaintenanceLoginFailed": _("Failed login at the station"),
+        "WrongPassword": _("Wrong password at the door"),
+        "ProfileTooLow": _("Security profile too low"),
+        "CertificateRefused": _("Certificate refused"),
+        "CertificateHeaderForged": _("Forged certificate header"),
+    }
+    return words.get(name, name)

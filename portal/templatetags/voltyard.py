@@ -18,6 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
+from fleets import emaid
 from portal.vocabulary import appearance
 from tenants.permissions import Permission
 
@@ -29,7 +30,7 @@ Number: TypeAlias = int | float | Decimal
 _bodies: dict[str, str] = {}
 
 
-def _icon_body(name: str) -> str:
+def icon_body(name: str) -> str:
     """What stands inside the icon's <svg>. A missing one is empty and not remembered: packages may be under way."""
     if name not in _bodies:
         path = ICONS / "outline" / f"{name}.svg"
@@ -48,7 +49,7 @@ def icon(name: str, label: str = "") -> SafeString:
         '<svg class="icon" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" '
         'stroke-linecap="round" stroke-linejoin="round" {}>{}</svg>',
         role,
-        mark_safe(_icon_body(name)),
+        mark_safe(icon_body(name)),
     )
 
 
@@ -107,6 +108,12 @@ def _energy(watt_hours: Number | None, big: bool) -> SafeString | str:
     if watt_hours is not None and abs(float(watt_hours)) >= 9_999_500:
         return _quantity(Decimal(str(watt_hours)) / 1_000_000, "MWh", 2, big=big)
     return _quantity(None if watt_hours is None else Decimal(str(watt_hours)) / 1000, "kWh", 2, big=big)
+
+
+@register.filter
+def contract_id(uid: str) -> str:
+    """A contract id as people read it; other text stays as it is."""
+    return emaid.shown(uid)
 
 
 @register.filter

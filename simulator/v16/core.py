@@ -94,6 +94,8 @@ class Core(Answers):
         setting = station.device.by_key(key)
         if setting is None:
             return call_result.ChangeConfiguration("NotSupported")
+        if setting.key == "SecurityProfile" and not station.security.may_rise(value):
+            return call_result.ChangeConfiguration("Rejected")
         status = station.device.change(setting, value)
         if status == "Accepted":
             self.then(lambda: station.setting_changed(setting))

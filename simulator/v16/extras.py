@@ -9,6 +9,7 @@ from ocpp.v16 import call_result
 from ocpp.v16.enums import Action
 
 from simulator.commands import told_firmware
+from simulator.security import CSMS_ROOTS
 from simulator.v16.core import Answers
 
 
@@ -35,18 +36,31 @@ class Extras(Answers):
         self.then(lambda: self.station.upload_log(log["remote_location"], request_id, name))
         return call_result.GetLog("Accepted", filename=name)
 
+    @on(Action.extended_trigger_message)
+    def on_extended_trigger(self, requested_message: str, connector_id: int | None = None, **_: Any) -> Any:
+        station = self.station
+        if connector_id and connector_id not in station.connectors:
+            return call_result.ExtendedTriggerMessage("Rejected")
+        numbers = [connector_id] if connector_id else list(station.connectors)
+        return call_result.ExtendedTriggerMessage(station.trigger(requested_message, numbers, self.then))
+
     @on(Action.get_installed_certificate_ids)
     def on_get_installed_certificate_ids(self, certificate_type: str) -> Any:
-        return call_result.GetInstalledCertificateIds("NotFound")
+        # The whitepaper's name of a root that left the factory under the name of 2.x.
+        uses = [certificate_type, *CSMS_ROOTS] if certificate_type in CSMS_ROOTS else [certificate_type]
+        found = [data for _use, data in self.station.security.listed(uses)]
+        if not found:
+            return call_result.GetInstalledCertificateIds("NotFound")
+        return call_result.GetInstalledCertificateIds("Accepted", certificate_hash_data=found)
 
     @on(Action.install_certificate)
     def on_install_certificate(self, certificate_type: str, certificate: str) -> Any:
-        return call_result.InstallCertificate("Rejected")
+        return call_result.InstallCertificate(self.station.security.install(certificate_type, certificate))
 
     @on(Action.delete_certificate)
     def on_delete_certificate(self, certificate_hash_data: dict[str, Any]) -> Any:
-        return call_result.DeleteCertificate("NotFound")
+        return call_result.DeleteCertificate(self.station.security.delete(certificate_hash_data))
 
     @on(Action.certificate_signed)
     def on_certificate_signed(self, certificate_chain: str) -> Any:
-        return call_result.CertificateSigned("Rejected")
+        return call_result.CertificateSigned(self.station.certificate_signed(certificate_chain, self.then))

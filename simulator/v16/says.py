@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ocpp.v16 import call
 from ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus
 
+from simulator.car import Contract
 from simulator.connector import Connector
 from simulator.readings import Reading, Readings, ocmf
 from simulator.transaction import Token, Transaction
@@ -26,6 +28,7 @@ STATES = {
     "unavailable": ChargePointStatus.unavailable,
     "faulted": ChargePointStatus.faulted,
 }
+PNC = "org.openchargealliance.iso15118pnc"
 REASONS = {
     *("DeAuthorized", "EmergencyStop", "EVDisconnected", "HardReset", "Local", "Other", "PowerLoss"),
     *("Reboot", "Remote", "SoftReset", "UnlockCommand"),
@@ -57,6 +60,25 @@ class Says16:
 
     def verdict(self, answer: Any) -> str:
         return str(answer.id_tag_info["status"])
+
+    def prove(self, contract: Contract) -> Any:
+        """OCA application note on Plug & Charge with 1.6: the message of 2.0.1 inside DataTransfer."""
+        told: dict[str, Any] = {"idToken": {"idToken": contract.emaid, "type": "eMAID"}}
+        if contract.chain:
+            told["certificate"] = contract.chain
+        if contract.hashes:
+            told["iso15118CertificateHashData"] = list(contract.hashes)
+        return call.DataTransfer(vendor_id=PNC, message_id="Authorize", data=json.dumps(told))
+
+    def proved(self, answer: Any) -> tuple[str, str]:
+        """(verdict on the contract, verdict on its certificate)."""
+        if answer.status != "Accepted":
+            return str(answer.status), ""
+        told = json.loads(answer.data)
+        return str(told["idTokenInfo"]["status"]), str(told.get("certificateStatus", ""))
+
+    def vehicle(self, mac: str) -> str:
+        return f"VID:{mac.replace(':', '').upper()}"
 
     def group(self, answer: Any) -> str:
         return str(answer.id_tag_info.get("parent_id_tag") or "")
@@ -189,6 +211,9 @@ class Says16:
         if request_id is not None:
             return call.LogStatusNotification(status=status, request_id=request_id)
         return call.DiagnosticsStatusNotification(status=status)
+
+    def sign_certificate(self, csr: str) -> Any:
+        return call.SignCertificate(csr=csr)
 
     def security_event(self, station: SimulatedStation, kind: str, info: str = "") -> Any:
         return call.SecurityEventNotification(

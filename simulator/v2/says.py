@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import fields
 from random import Random
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ocpp.v21 import call as call_21
 from ocpp.v201 import call as call_201
 
+from simulator.car import Contract
 from simulator.connector import Connector
 from simulator.readings import Reading, Readings, ocmf
 from simulator.transaction import Token, Transaction
@@ -52,6 +54,31 @@ class Says2:
 
     def authorize(self, token: Token) -> Any:
         return self.call.Authorize(id_token=id_token(token))
+
+    def prove(self, contract: Contract) -> Any:
+        """C07: the chain for central validation, or hash data where the station has checked it itself."""
+        told = [
+            {
+                "hash_algorithm": one["hashAlgorithm"], "issuer_name_hash": one["issuerNameHash"],
+                "issuer_key_hash": one["issuerKeyHash"], "serial_number": one["serialNumber"],
+                "responder_url": one["responderURL"],
+            }
+            for one in contract.hashes
+        ]  # fmt: skip
+        # The package writes the name of this member in another way for each version.
+        name = next(one.name for one in fields(self.call.Authorize) if one.name.endswith("hash_data"))
+        return self.call.Authorize(
+            id_token={"id_token": contract.emaid, "type": "eMAID"},
+            certificate=contract.chain or None,
+            **({name: told} if told else {}),
+        )
+
+    def proved(self, answer: Any) -> tuple[str, str]:
+        """(verdict on the contract, verdict on its certificate)."""
+        return str(answer.id_token_info["status"]), str(answer.certificate_status or "")
+
+    def vehicle(self, mac: str) -> str:
+        return mac
 
     def verdict(self, answer: Any) -> str:
         return str(answer.id_token_info["status"])
@@ -272,6 +299,9 @@ class Says2:
 
     def log_status(self, status: str, request_id: int | None) -> Any:
         return self.call.LogStatusNotification(status=status, request_id=request_id)
+
+    def sign_certificate(self, csr: str) -> Any:
+        return self.call.SignCertificate(csr=csr, certificate_type="ChargingStationCertificate")
 
     def security_event(self, station: SimulatedStation, kind: str, info: str = "") -> Any:
         return self.call.SecurityEventNotification(

@@ -14,20 +14,16 @@ from simulator.v2.charge import Charge
 from simulator.v2.driver import Driver, Driver21
 from simulator.v2.manage import Manage
 from simulator.v2.power import Power
+from simulator.v2.security import Certificates
 from simulator.v2.variables import Variables
 from simulator.wire import Wire
 
 # Functional blocks that a simulated station does not have: what it answers, without looking further.
 REFUSALS_201: dict[str, dict[str, Any]] = {
-    "CertificateSigned": {"status": "Rejected"},
     "CustomerInformation": {"status": "Rejected"},
-    "DeleteCertificate": {"status": "NotFound"},
-    "GetInstalledCertificateIds": {"status": "NotFound"},
     "GetMonitoringReport": {"status": "EmptyResultSet"},
-    "InstallCertificate": {"status": "Rejected"},
     "SetMonitoringBase": {"status": "NotSupported"},
     "SetMonitoringLevel": {"status": "Rejected"},
-    "SetNetworkProfile": {"status": "Rejected"},
 }
 REFUSALS_21 = REFUSALS_201 | {}
 
@@ -41,13 +37,15 @@ class Refusing(Wire):
         await super()._answer_call(call)
 
 
-class Wire201(Charge, Driver, Manage, Variables, Refusing, ocpp.v201.ChargePoint):
+class Wire201(Charge, Driver, Manage, Variables, Certificates, Refusing, ocpp.v201.ChargePoint):
     actions = ocpp.v201.enums.Action
     call_result = ocpp.v201.call_result
     refusals = REFUSALS_201
 
 
-class Wire21(Charge, Driver, Driver21, Manage, Power, Variables, Refusing, ocpp.v21.ChargePoint):
+class Wire21(
+    Charge, Driver, Driver21, Manage, Power, Variables, Certificates, Refusing, ocpp.v21.ChargePoint
+):
     actions = ocpp.v21.enums.Action
     call_result = ocpp.v21.call_result
     refusals = REFUSALS_21

@@ -3,6 +3,7 @@ access rules, local lists, reservations."""
 
 from django.urls import path
 
+from stations.api import security
 from stations.api.access import (
     CompanyRules,
     ListCheck,
@@ -17,6 +18,15 @@ from stations.api.access import (
     StationRules,
 )
 from stations.api.commands import CommandCancel, CommandList, CommandOne, StationCommands
+from stations.api.configuration import (
+    ChangeList,
+    CustomerList,
+    CustomerOne,
+    ProfileList,
+    ProfilePriority,
+    ReportList,
+    SettingsRead,
+)
 from stations.api.costs import (
     PrepaidClose,
     PrepaidList,
@@ -53,6 +63,21 @@ from stations.api.firmware import (
     UpdateOne,
 )
 from stations.api.frames import FrameExport, FrameList
+from stations.api.issues import (
+    IssueAssign,
+    IssueBulk,
+    IssueClose,
+    IssueComment,
+    IssueEvents,
+    IssueList,
+    IssueOne,
+    IssuePolicy,
+    IssueRecover,
+    IssueRuleList,
+    IssueRuleOne,
+    IssueSnooze,
+    StatusHistory,
+)
 from stations.api.limits import (
     ConstraintClear,
     ConstraintList,
@@ -76,6 +101,14 @@ from stations.api.logs import (
     LogOne,
     StationLogs,
 )
+from stations.api.monitoring import (
+    AlertClose,
+    AlertList,
+    MonitorList,
+    MonitorOne,
+    StreamList,
+    StreamValues,
+)
 from stations.api.orphans import OrphanApply, OrphanList, OrphanOne, OrphanSessions
 from stations.api.payments import (
     SettlementList,
@@ -84,6 +117,18 @@ from stations.api.payments import (
     StationWebPayment,
     VatCheckList,
     WebPaymentList,
+)
+from stations.api.plug_and_charge import (
+    AuthorizationList,
+    CheckList,
+    ContractList,
+    ContractOne,
+    InstallationList,
+    RootsFetch,
+    SeenVehicleConfirm,
+    SeenVehicleList,
+    SeenVehicleOne,
+    SettingsOne,
 )
 from stations.api.quarantine import QuarantineAdopt, QuarantineList, QuarantineOne
 from stations.api.sessions import (
@@ -95,6 +140,31 @@ from stations.api.sessions import (
     SessionVoid,
 )
 from stations.api.stations import StationList, StationOne, StationPassword
+from stations.api.templates import (
+    DesiredList,
+    DriftList,
+    RunChanges,
+    RunList,
+    TemplateApply,
+    TemplateList,
+    TemplateOne,
+    TemplatePreview,
+    VendorProfileList,
+    VendorProfileOne,
+    VendorProfilesShipped,
+)
+from stations.api.uptime import (
+    ExclusionList,
+    ExclusionOne,
+    ExclusionWithdraw,
+    PortMonthList,
+    ReportCsv,
+    ReportOne,
+    ReportPdf,
+)
+from stations.api.uptime import (
+    ReportList as UptimeReportList,
+)
 from stations.api.variables import VariableList
 
 urlpatterns = [
@@ -103,10 +173,71 @@ urlpatterns = [
     path("stations/<int:station_id>/password", StationPassword.as_view(), name="station-password"),
     path("stations/<int:station_id>/commands", StationCommands.as_view(), name="station-commands"),
     path("stations/<int:station_id>/variables", VariableList.as_view(), name="station-variables"),
+    path("stations/<int:station_id>/variables/read", SettingsRead.as_view(), name="station-variables-read"),
+    path("stations/<int:station_id>/variable-changes", ChangeList.as_view(), name="station-changes"),
+    path("stations/<int:station_id>/reports", ReportList.as_view(), name="station-reports"),
+    path("stations/<int:station_id>/network-profiles", ProfileList.as_view(), name="station-network"),
+    path(
+        "stations/<int:station_id>/network-profiles/priority",
+        ProfilePriority.as_view(),
+        name="station-network-priority",
+    ),
+    path("stations/<int:station_id>/customer-data", CustomerList.as_view(), name="station-customers"),
+    path(
+        "stations/<int:station_id>/customer-data/<int:query_id>",
+        CustomerOne.as_view(),
+        name="station-customer",
+    ),
+    path("stations/<int:station_id>/monitors", MonitorList.as_view(), name="station-monitors"),
+    path("stations/<int:station_id>/monitors/<int:monitor_id>", MonitorOne.as_view(), name="station-monitor"),
+    path("stations/<int:station_id>/streams", StreamList.as_view(), name="station-streams"),
+    path(
+        "stations/<int:station_id>/streams/<int:stream_id>/values",
+        StreamValues.as_view(),
+        name="stream-values",
+    ),
+    path("configuration-templates", TemplateList.as_view(), name="templates"),
+    path("configuration-templates/<int:template_id>", TemplateOne.as_view(), name="template"),
+    path(
+        "configuration-templates/<int:template_id>/preview",
+        TemplatePreview.as_view(),
+        name="template-preview",
+    ),
+    path("configuration-templates/<int:template_id>/apply", TemplateApply.as_view(), name="template-apply"),
+    path("configuration-runs", RunList.as_view(), name="configuration-runs"),
+    path("configuration-runs/<int:run_id>/changes", RunChanges.as_view(), name="configuration-run-changes"),
+    path("configuration-drift", DriftList.as_view(), name="drift"),
+    path("configuration-drift/settings", DesiredList.as_view(), name="drift-settings"),
+    path("vendor-profiles", VendorProfileList.as_view(), name="vendor-profiles"),
+    path("vendor-profiles/shipped", VendorProfilesShipped.as_view(), name="vendor-profiles-shipped"),
+    path("vendor-profiles/<int:vendor_profile_id>", VendorProfileOne.as_view(), name="vendor-profile"),
+    path("alerts", AlertList.as_view(), name="alerts"),
+    path("alerts/<int:alert_id>/close", AlertClose.as_view(), name="alert-close"),
     path("stations/<int:station_id>/frames", FrameList.as_view(), name="station-frames"),
     path("stations/<int:station_id>/frames.jsonl", FrameExport.as_view(), name="station-frames-export"),
     path("stations/<int:station_id>/events", EventList.as_view(), name="station-events"),
     path("stations/<int:station_id>/connections", ConnectionList.as_view(), name="station-connections"),
+    path("stations/<int:station_id>/statuses", StatusHistory.as_view(), name="station-statuses"),
+    path("issues", IssueList.as_view(), name="issues"),
+    path("issues/bulk", IssueBulk.as_view(), name="issues-bulk"),
+    path("issues/<int:issue_id>", IssueOne.as_view(), name="issue"),
+    path("issues/<int:issue_id>/events", IssueEvents.as_view(), name="issue-events"),
+    path("issues/<int:issue_id>/assign", IssueAssign.as_view(), name="issue-assign"),
+    path("issues/<int:issue_id>/snooze", IssueSnooze.as_view(), name="issue-snooze"),
+    path("issues/<int:issue_id>/comment", IssueComment.as_view(), name="issue-comment"),
+    path("issues/<int:issue_id>/close", IssueClose.as_view(), name="issue-close"),
+    path("issues/<int:issue_id>/recover", IssueRecover.as_view(), name="issue-recover"),
+    path("issue-rules", IssueRuleList.as_view(), name="issue-rules"),
+    path("issue-rules/<int:rule_id>", IssueRuleOne.as_view(), name="issue-rule"),
+    path("issue-policy", IssuePolicy.as_view(), name="issue-policy"),
+    path("uptime", PortMonthList.as_view(), name="uptime"),
+    path("exclusions", ExclusionList.as_view(), name="exclusions"),
+    path("exclusions/<int:exclusion_id>", ExclusionOne.as_view(), name="exclusion"),
+    path("exclusions/<int:exclusion_id>/withdraw", ExclusionWithdraw.as_view(), name="exclusion-withdraw"),
+    path("uptime-reports", UptimeReportList.as_view(), name="uptime-reports"),
+    path("uptime-reports/<int:report_id>", ReportOne.as_view(), name="uptime-report"),
+    path("uptime-reports/<int:report_id>/csv", ReportCsv.as_view(), name="uptime-report-csv"),
+    path("uptime-reports/<int:report_id>/pdf", ReportPdf.as_view(), name="uptime-report-pdf"),
     path("stations/<int:station_id>/limits", StationLimits.as_view(), name="station-limits"),
     path("stations/<int:station_id>/limits/daily", StationDaily.as_view(), name="station-limits-daily"),
     path("stations/<int:station_id>/limits/dynamic", StationDynamic.as_view(), name="station-limits-dynamic"),
@@ -120,6 +251,70 @@ urlpatterns = [
     path("constraints", ConstraintList.as_view(), name="constraints"),
     path("constraints/<int:constraint_id>", ConstraintOne.as_view(), name="constraint"),
     path("constraints/<int:constraint_id>/clear", ConstraintClear.as_view(), name="constraint-clear"),
+    path(
+        "stations/<int:station_id>/installed-certificates",
+        security.InstalledList.as_view(),
+        name="station-installed",
+    ),
+    path(
+        "stations/<int:station_id>/security-profile",
+        security.StationProfile.as_view(),
+        name="station-profile",
+    ),
+    path("stations/<int:station_id>/profile-changes", security.ChangeList.as_view(), name="profile-changes"),
+    path(
+        "stations/<int:station_id>/profile-changes/<int:change_id>/cancel",
+        security.ChangeCancel.as_view(),
+        name="profile-change-cancel",
+    ),
+    path(
+        "stations/<int:station_id>/password-changes",
+        security.PasswordChangeList.as_view(),
+        name="password-changes",
+    ),
+    path(
+        "stations/<int:station_id>/certificate-renewal",
+        security.Renewal.as_view(),
+        name="certificate-renewal",
+    ),
+    path("security/policy", security.Policy.as_view(), name="security-policy"),
+    path("security/authorities", security.AuthorityList.as_view(), name="authorities"),
+    path("security/certificates", security.CertificateList.as_view(), name="certificates"),
+    path("security/certificates/<int:certificate_id>", security.CertificateOne.as_view(), name="certificate"),
+    path(
+        "security/certificates/<int:certificate_id>/revoke",
+        security.CertificateRevoke.as_view(),
+        name="certificate-revoke",
+    ),
+    path("security/requests", security.SigningList.as_view(), name="signing-requests"),
+    path("security/requests/<int:signing_id>", security.SigningOne.as_view(), name="signing-request"),
+    path(
+        "security/requests/<int:signing_id>/approve",
+        security.SigningApprove.as_view(),
+        name="signing-approve",
+    ),
+    path(
+        "security/requests/<int:signing_id>/refuse", security.SigningRefuse.as_view(), name="signing-refuse"
+    ),
+    path(
+        "security/requests/<int:signing_id>/certificate",
+        security.SigningBring.as_view(),
+        name="signing-bring",
+    ),
+    path("security/roots", security.RootList.as_view(), name="roots"),
+    path("security/roots/<int:anchor_id>", security.RootOne.as_view(), name="root"),
+    path("security/rollouts", security.RolloutList.as_view(), name="rollouts"),
+    path("security/rollouts/<int:rollout_id>", security.RolloutOne.as_view(), name="rollout"),
+    path(
+        "security/rollouts/<int:rollout_id>/cancel", security.RolloutCancel.as_view(), name="rollout-cancel"
+    ),
+    path("security/events", security.SecurityEventList.as_view(), name="security-events"),
+    path(
+        "security/events/<int:security_event_id>/note",
+        security.SecurityEventNote.as_view(),
+        name="security-event-note",
+    ),
+    path("security/expiring", security.Expiring.as_view(), name="security-expiring"),
     path("stations/<int:station_id>/access-rules", StationRules.as_view(), name="station-access-rules"),
     path("stations/<int:station_id>/local-list", ListOne.as_view(), name="station-local-list"),
     path("stations/<int:station_id>/local-list/entries", ListEntries.as_view(), name="local-list-entries"),
@@ -134,6 +329,20 @@ urlpatterns = [
     path("commands", CommandList.as_view(), name="commands"),
     path("commands/<int:command_id>", CommandOne.as_view(), name="command"),
     path("commands/<int:command_id>/cancel", CommandCancel.as_view(), name="command-cancel"),
+    path("authorizations", AuthorizationList.as_view(), name="authorizations"),
+    path("plug-and-charge", SettingsOne.as_view(), name="plug-and-charge"),
+    path("plug-and-charge/fetch-roots", RootsFetch.as_view(), name="fetch-roots"),
+    path("contracts", ContractList.as_view(), name="contracts"),
+    path("contracts/<int:contract_id>", ContractOne.as_view(), name="contract"),
+    path("contract-checks", CheckList.as_view(), name="contract-checks"),
+    path("certificate-installations", InstallationList.as_view(), name="certificate-installations"),
+    path("seen-vehicles", SeenVehicleList.as_view(), name="seen-vehicles"),
+    path("seen-vehicles/<int:seen_vehicle_id>", SeenVehicleOne.as_view(), name="seen-vehicle"),
+    path(
+        "seen-vehicles/<int:seen_vehicle_id>/confirm",
+        SeenVehicleConfirm.as_view(),
+        name="seen-vehicle-confirm",
+    ),
     path("stations/<int:station_id>/logs", StationLogs.as_view(), name="station-logs"),
     path("logs", LogList.as_view(), name="logs"),
     path("logs/<int:log_id>", LogOne.as_view(), name="log"),

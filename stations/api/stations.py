@@ -74,6 +74,8 @@ class StationOut(Out):
             "online_changed_at",
             "last_seen_at",
             "ocpp_version",
+            "security_profile",
+            "effective_profile",
             "clock_offset_s",
             "created_at",
         ]
@@ -138,6 +140,7 @@ class StationFilter(Filters):
     identity = django_filters.CharFilter()
     ocpp_version = django_filters.CharFilter()
     registration = django_filters.ChoiceFilter(choices=Registration.choices)
+    effective_profile = django_filters.NumberFilter(min_value=0, max_value=3)
     status = django_filters.ChoiceFilter(
         choices=ConnectorStatus.choices, method="with_connector", help_text="Of at least one connector"
     )

@@ -9,8 +9,11 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from stations import catalogue
 from stations.api.common import BelowStation
+from stations.api.configuration import ChangeIn, ChangesOut
 from stations.models import Variable
+from stations.services import configuration
 from stations.services.commands import masked
 from tenants.permissions import Permission
 from tenants.rest import Filters, Out, Verb
@@ -35,27 +38,48 @@ class VariableOut(Out):
             "values_list",
             "min_limit",
             "max_limit",
+            "max_elements",
+            "supports_monitoring",
+            "persistent",
+            "constant",
             "reboot_required",
+            "changed_at",
+            "gone_at",
             "read_at",
             "source",
         ]
 
     def to_representation(self, variable: Variable) -> Any:
-        """Passwords and keys that a station tells of stay here."""
-        return masked(super().to_representation(variable))
+        """Passwords and keys that a station tells of stay here. What 1.6 does not tell of a key, the standard does."""
+        shown = masked(super().to_representation(variable))
+        entry = catalogue.find(variable.component, variable.name, variable.instance)
+        if entry is None:
+            return shown | {"meaning": ""}
+        return shown | {
+            "meaning": str(entry.help),
+            "data_type": shown["data_type"] or entry.kind,
+            "unit": shown["unit"] or entry.unit,
+        }
 
 
 class VariableFilter(Filters):
     component = django_filters.CharFilter(lookup_expr="iexact")
     name = django_filters.CharFilter(lookup_expr="iexact")
+    mutability = django_filters.CharFilter()
+    changed_after = django_filters.IsoDateTimeFilter("changed_at", lookup_expr="gte")
+    gone = django_filters.BooleanFilter("gone_at", lookup_expr="isnull", exclude=True)
     q = django_filters.CharFilter("name", lookup_expr="icontains", help_text="Part of the name")
 
 
 class VariableList(BelowStation):
-    """Configuration of a station as it last told it. Ask for it anew by the command `read_configuration`."""
+    """Configuration of a station as it last told it. A POST asks the station for other values and answers with the
+    changes; what becomes of them stands under `variable-changes`."""
 
     verbs = {
-        "GET": Verb(Permission.STATION_VIEW, gives=VariableOut, many=True, says="Read the configuration")
+        "GET": Verb(Permission.STATION_VIEW, gives=VariableOut, many=True, says="Read the configuration"),
+        "POST": Verb(
+            Permission.STATION_CONFIGURE, takes=ChangeIn, gives=ChangesOut, status=202, says="Change settings"
+        ),
     }
     filterset_class = VariableFilter
 
@@ -64,3 +88,12 @@ class VariableList(BelowStation):
 
     def get(self, request: Request, station_id: int) -> Response:
         return self.page()
+
+    def post(self, request: Request, station_id: int) -> Response:
+        given = self.given()
+        made = configuration.change(
+            tenant_id=self.tenant_id, station_id=self.station().pk, actor=self.actor,
+            settings=[configuration.Setting(**dict(one)) for one in given["settings"]],
+            expires_in_seconds=given["expires_in_seconds"],
+        )  # fmt: skip
+        return self.answer({"changes": made})

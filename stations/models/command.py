@@ -51,6 +51,18 @@ class CommandKind(models.TextChoices):
     SET_DER = "set_der_control", _("Set a grid control")
     READ_DER = "read_der_controls", _("Read grid controls")
     CLEAR_DER = "clear_der_control", _("Clear grid controls")
+    # The device model, monitors, customers' data and network of 2.x
+    READ_COMPONENTS = "read_components", _("Read a part of the device model")
+    SET_MONITORS = "set_monitors", _("Set monitors")
+    CLEAR_MONITORS = "clear_monitors", _("Remove monitors")
+    READ_MONITORS = "read_monitors", _("Read the monitors")
+    SET_MONITORING_BASE = "set_monitoring_base", _("Choose the set of monitors")
+    SET_MONITORING_LEVEL = "set_monitoring_level", _("Choose what is worth an event")
+    CUSTOMER_INFORMATION = "customer_information", _("Data kept of a customer")
+    SET_NETWORK_PROFILE = "set_network_profile", _("Set a network profile")
+    ADJUST_STREAM = "adjust_stream", _("Change an event stream")
+    READ_STREAMS = "read_streams", _("Read the event streams")
+    TRANSACTION_STATUS = "transaction_status", _("Ask whether a transaction still runs")
     SEND_LIST = "send_local_list", _("Send the local list")
     READ_LIST_VERSION = "read_list_version", _("Ask for the local list's version")
     RESERVE = "reserve", _("Reserve")
@@ -87,6 +99,17 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     CommandKind.SET_DER: ("2.1",),
     CommandKind.READ_DER: ("2.1",),
     CommandKind.CLEAR_DER: ("2.1",),
+    CommandKind.READ_COMPONENTS: ("2.0.1", "2.1"),
+    CommandKind.SET_MONITORS: ("2.0.1", "2.1"),
+    CommandKind.CLEAR_MONITORS: ("2.0.1", "2.1"),
+    CommandKind.READ_MONITORS: ("2.0.1", "2.1"),
+    CommandKind.SET_MONITORING_BASE: ("2.0.1", "2.1"),
+    CommandKind.SET_MONITORING_LEVEL: ("2.0.1", "2.1"),
+    CommandKind.CUSTOMER_INFORMATION: ("2.0.1", "2.1"),
+    CommandKind.SET_NETWORK_PROFILE: ("2.0.1", "2.1"),
+    CommandKind.ADJUST_STREAM: ("2.1",),
+    CommandKind.READ_STREAMS: ("2.1",),
+    CommandKind.TRANSACTION_STATUS: ("2.0.1", "2.1"),
 }
 
 

@@ -46,6 +46,7 @@ class GatewayProcess(models.Model):
     name = models.CharField(max_length=64, primary_key=True)
     started_at = models.DateTimeField()
     alive_at = models.DateTimeField()
+    certificate = models.TextField(blank=True, default="")  # PEM that it shows stations, where TLS ends at it
 
 
 class JournalHead(TenantModel):

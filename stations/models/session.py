@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from fleets.models import Driver, Fleet, Token, Verdict
+from fleets.models import Driver, Fleet, Reason, Token, TokenKind, Verdict
 from stations.models.station import Connector, Evse, Station
 from tenants.fields import TenantForeignKey
 from tenants.models import Site, TenantModel
@@ -133,6 +133,10 @@ class Authorization(TenantModel):
     token_uid = models.CharField(max_length=255)
     token = TenantForeignKey(Token, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
     verdict = models.CharField(max_length=16, choices=Verdict.choices)
+    reason = models.CharField(max_length=16, choices=Reason.choices, blank=True)
+    kind = models.CharField(
+        max_length=20, choices=TokenKind.choices, blank=True
+    )  # what the station took it for
     at = models.DateTimeField()
 
     class Meta:

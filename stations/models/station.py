@@ -14,6 +14,15 @@ class Registration(models.TextChoices):
     REJECTED = "rejected", _("Rejected")
 
 
+class SecurityProfile(models.IntegerChoices):
+    """OCPP security profiles; 0 is none at all."""
+
+    OPEN = 0, _("0: no password")
+    PASSWORD = 1, _("1: password")
+    TLS = 2, _("2: TLS and password")
+    CERTIFICATE = 3, _("3: TLS and certificate")
+
+
 class Station(TenantModel):
     """A charging station (OCPP 2: ChargingStation, 1.6: Charge Point), known by its identity on the wire."""
 
@@ -25,6 +34,13 @@ class Station(TenantModel):
     allow_unauthenticated = models.BooleanField(
         _("may connect without password (security profile 0)"), default=False
     )
+    # Configured: the least that the gateway accepts. Highest: the best it was seen under, which it may not fall below.
+    security_profile = models.PositiveSmallIntegerField(
+        _("security profile"), choices=SecurityProfile.choices, default=SecurityProfile.PASSWORD
+    )
+    effective_profile = models.PositiveSmallIntegerField(null=True, blank=True)  # of its newest socket
+    highest_profile = models.PositiveSmallIntegerField(default=0)
+    next_password_hash = models.CharField(max_length=64, blank=True)  # accepted besides, until it was used
     strict = models.BooleanField(_("refuse messages that bend the specification"), default=False)
     registration = models.CharField(
         _("registration"), max_length=10, choices=Registration.choices, default=Registration.ACCEPTED
@@ -170,45 +186,3 @@ class QuarantinedStation(TenantModel):
 
     def __str__(self) -> str:
         return self.identity
-
-
-class Variable(TenantModel):
-    """The device model: a 1.6 configuration key or a 2.x component variable, as the station last reported it."""
-
-    station = TenantForeignKey(Station, on_delete=models.CASCADE, related_name="variables")
-    component = models.CharField(max_length=80, blank=True)  # 1.6: empty
-    component_instance = models.CharField(max_length=80, blank=True)
-    evse_number = models.PositiveSmallIntegerField(default=0)  # 0: the station itself
-    connector_number = models.PositiveSmallIntegerField(default=0)
-    name = models.CharField(max_length=80)
-    instance = models.CharField(max_length=80, blank=True)
-    attribute = models.CharField(max_length=8, default="actual")  # actual | target | min | max
-    value = models.TextField(null=True)  # null: write-only or not told
-    mutability = models.CharField(max_length=12, default="read_write")  # read_only | write_only | read_write
-    data_type = models.CharField(max_length=16, blank=True)
-    unit = models.CharField(max_length=16, blank=True)
-    values_list = models.TextField(blank=True)
-    min_limit = models.FloatField(null=True)
-    max_limit = models.FloatField(null=True)
-    reboot_required = models.BooleanField(default=False)
-    read_at = models.DateTimeField()
-    source = models.CharField(max_length=24)  # get_configuration | get_variables | report | set
-
-    class Meta:
-        ordering = ["component", "evse_number", "name", "instance"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=[
-                    "tenant",
-                    "station",
-                    "component",
-                    "component_instance",
-                    "evse_number",
-                    "connector_number",
-                    "name",
-                    "instance",
-                    "attribute",
-                ],
-                name="variable_unique",
-            )
-        ]

@@ -1,6 +1,7 @@
-"""Who may connect: the address a station calls, its credentials, and the slowing down of those who guess.
+"""Who may connect: the address a station calls, what it proves, and the slowing down of those who guess.
 
-Security profile 1 (OCPP 1.6 security whitepaper 4.1; OCPP 2.0.1 part 2 A00): HTTP Basic, user is the identity.
+Security profiles (OCPP 1.6 security whitepaper 2; OCPP 2.0.1 part 2 A00): 1, HTTP Basic, user is the identity; 2, the
+same over TLS; 3, TLS with a certificate whose common name is the identity.
 """
 
 from __future__ import annotations
@@ -8,11 +9,16 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import ipaddress
 import time
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from django.conf import settings
+
 from stations.services.connections import FoundStation
+from stations.services.signing import Proof
 from stations.services.stations import password_hash
 from tenants.middleware import client_address
 
@@ -22,6 +28,9 @@ MOST_DELAY_SECONDS = 10.0
 MOST_WAITING = 16  # of one address; more get 429 at once
 MOST_ADDRESSES = 20_000
 NOBODY = "0" * 64
+MOST_CERTIFICATE = 24_000  # characters of a header
+# How a TLS proxy hands a client's certificate on: RFC 9440, and what nginx's and others' handbooks use.
+CERTIFICATE_HEADERS = (b"client-cert", b"x-client-cert", b"x-ssl-client-cert", b"ssl-client-cert")
 
 
 def header(scope: dict[str, Any], name: bytes) -> str:
@@ -66,18 +75,109 @@ def _spellings(password: bytes) -> list[str]:
     return [text, password.hex(), password.hex().upper(), from_hex]
 
 
-def admits(found: FoundStation | None, identity: str, given: tuple[str, bytes] | None) -> bool:
-    """Whether these credentials open this station's door. The same work is done whether or not it exists."""
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What the transport tells of who is there. `certificate`: DER, proven by a TLS handshake; empty: none shown."""
+
+    tls: bool
+    certificate: bytes = b""
+    forged: bool = False  # a certificate in a header, from nobody who may set that header
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Let in, under this security profile."""
+
+    profile: int
+    used_next: bool = False  # by the password that is to replace the old one
+    certificate_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Refused. `type` is one of security_events.AT_THE_DOOR; empty: nothing to note."""
+
+    type: str = ""
+    info: str = ""
+
+
+def peer(scope: dict[str, Any]) -> Peer:
+    """TLS that ends here, or at a proxy in front (TRUSTED_PROXIES), whose headers are believed; nobody else's are."""
+    shown = [value for key, value in scope["headers"] if key in CERTIFICATE_HEADERS and value.strip()]
+    if not is_trusted((scope.get("client") or ("",))[0]):
+        return Peer(scope.get("scheme") == "wss", scope.get("client_certificate") or b"", forged=bool(shown))
+    if len(shown) > 1:  # one of them is not the proxy's
+        return Peer(True, forged=True)
+    certificate = header_certificate(shown[0].decode("latin-1")) if shown else b""
+    secure = header(scope, b"x-forwarded-proto").strip().lower() in ("https", "wss")
+    own = scope.get("scheme") == "wss"
+    return Peer(secure or own or bool(shown), certificate or scope.get("client_certificate") or b"")
+
+
+def header_certificate(text: str) -> bytes:
+    """DER of a certificate in a header: RFC 9440 (`:base64:`), or PEM with percent signs (nginx). Unreadable: as it is,
+    so that it proves nothing and is refused as what it is."""
+    text = text.strip()[:MOST_CERTIFICATE]
+    try:
+        if text.startswith(":"):
+            return base64.b64decode(text.strip(":"), validate=True)
+        body = unquote(text).partition("-----BEGIN CERTIFICATE-----")[2].partition("-----END")[0]
+        return base64.b64decode("".join(body.split()), validate=True) or b"unreadable"
+    except (binascii.Error, ValueError):
+        return b"unreadable"
+
+
+def decide(
+    found: FoundStation | None,
+    identity: str,
+    given: tuple[str, bytes] | None,
+    peer: Peer,
+    proof: Proof | None = None,
+) -> Entry | Refusal:
+    """Whether this opens the station's door, and by which profile. The same work is done whether or not it exists."""
     known = found is not None and found.station_id is not None
-    stored = found.password_hash if found is not None and found.password_hash else NOBODY
+    stored = (found.password_hash if found is not None else "") or NOBODY
+    coming = (found.next_password_hash if found is not None else "") or NOBODY
     user, password = given if given is not None else ("", b"")
-    hits = [hmac.compare_digest(password_hash(spelling), stored) for spelling in _spellings(password[:256])]
+    hashes = [password_hash(spelling) for spelling in _spellings(password[:256])]
+    old = True in [hmac.compare_digest(one, stored) for one in hashes]  # all of them, always
+    new = True in [hmac.compare_digest(one, coming) for one in hashes]
     same_user = hmac.compare_digest(user.encode(), identity.encode())
-    if given is None:
-        return known and found is not None and found.allow_unauthenticated
-    if known and found is not None and found.allow_unauthenticated and stored == NOBODY:
-        return True
-    return known and same_user and any(hits)
+    if not known or found is None:
+        return Refusal()
+    if peer.forged:
+        return Refusal(
+            "CertificateHeaderForged", "A client certificate in a header of somebody who is no proxy."
+        )
+    if proof is not None and proof.certificate_id is not None:
+        return Entry(3, certificate_id=proof.certificate_id)
+    if found.allow_unauthenticated and (given is None or stored == NOBODY):
+        return _high_enough(Entry(0), max(found.security_profile, found.highest_profile), least=2)
+    if same_user and (old or new):
+        entry = Entry(2 if peer.tls else 1, used_next=new and not old)
+        floor = max(found.security_profile, found.highest_profile)
+        if floor == 3 and proof is not None:
+            return Refusal("CertificateRefused", proof.reason)
+        return _high_enough(entry, floor)
+    if proof is not None:
+        return Refusal("CertificateRefused", proof.reason)
+    return Refusal("WrongPassword", "") if given is not None else Refusal()
+
+
+def _high_enough(entry: Entry, floor: int, least: int = 0) -> Entry | Refusal:
+    """A station that was seen under a profile, or must have it, does not come by a lower one (A05.FR.06)."""
+    if entry.profile < floor and floor >= least:
+        return Refusal("ProfileTooLow", f"It came by profile {entry.profile} and must come by {floor}.")
+    return entry
+
+
+def is_trusted(direct: str) -> bool:
+    """Whether this peer is a proxy of ours."""
+    try:
+        address = ipaddress.ip_address(direct)
+    except ValueError:
+        return False
+    return any(address in network for network in settings.TRUSTED_PROXIES)
 
 
 def remote_address(scope: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from stations.neutral import EventReport
 from stations.ocpp import recording
-from stations.ocpp.version import Asked, Journal
+from stations.ocpp.version import Asked, Journal, Transfer
 from stations.ocpp.versions import BY_NAME
 from stations.services import events
 from tenants import rows
@@ -145,7 +145,10 @@ def _record(tenant_id: int, taken: Sequence[Any]) -> None:
     told = []
     for _id, station_id, received_at, action, message_type, version, payload in taken:
         table: Any = BY_NAME[version].sends if message_type == 6 else BY_NAME[version].answers
+        asked = Asked(station_id, received_at, orjson.loads(payload))
         journal = table[action]
+        if isinstance(journal, Transfer):
+            journal = journal.row(asked)
         assert isinstance(journal, Journal) and journal.decode is not None
-        told += journal.decode(Asked(station_id, received_at, orjson.loads(payload)))
+        told += journal.decode(asked)
     recording.record(tenant_id=tenant_id, reports=told)

@@ -13,8 +13,9 @@ from channels.consumer import AsyncConsumer
 from django.utils import timezone
 
 from stations.ocpp import access, gateway, metrics, versions
+from stations.ocpp.access import Entry, Refusal
 from stations.ocpp.link import Closed, Link
-from stations.services import connections
+from stations.services import connections, security_events, security_profiles, signing
 from stations.services.connections import FoundStation, OpenRequest, RefusedRequest
 
 log = logging.getLogger("voltyard.gateway")
@@ -35,10 +36,16 @@ class StationConsumer(AsyncConsumer):
             await _refuse(scope, send, 404, "Stations connect to /ocpp/<tenant>/<identity>.")
             return
         found = await here.writer.call(0, connections.find, address)
-        if not access.admits(found, address[1], access.credentials(scope)):
-            await self._unauthorised(here, scope, send, found, address[1])
+        peer = access.peer(scope)
+        proof = None
+        if peer.certificate and not peer.forged and found is not None and found.station_id is not None:
+            shown = signing.Shown(found.station_id, address[1], peer.certificate)
+            proof = await here.writer.call(found.tenant_id, signing.examine, shown)
+        entry = access.decide(found, address[1], access.credentials(scope), peer, proof)
+        if isinstance(entry, Refusal):
+            await self._unauthorised(here, scope, send, found, address[1], entry)
             return
-        await self._serve(here, scope, receive, send, found, address[1])
+        await self._serve(here, scope, receive, send, found, address[1], entry)
 
     async def _unauthorised(
         self,
@@ -47,6 +54,7 @@ class StationConsumer(AsyncConsumer):
         send: Any,
         found: FoundStation | None,
         identity: str,
+        refusal: Refusal,
     ) -> None:
         metrics.REFUSED.labels("credentials").inc()
         remote = access.remote_address(scope)
@@ -60,7 +68,17 @@ class StationConsumer(AsyncConsumer):
                 await asyncio.sleep(delay)
             finally:
                 here.throttle.leave(remote)
-        await _refuse(scope, send, 401, "Identity or password is wrong.")
+        if refusal.type == "ProfileTooLow":  # it knows its password: it may know what is missing
+            await _refuse(scope, send, 403, f"{refusal.info} See A05 of OCPP.")
+        else:
+            await _refuse(scope, send, 401, "Identity or password is wrong.")
+        if found is not None and found.station_id is not None and refusal.type:
+            info = f"From {remote}. {refusal.info}".strip()
+            noted = security_events.Refused(found.station_id, refusal.type, info, timezone.now())
+            try:
+                await here.writer.call(found.tenant_id, security_events.note_refused, noted)
+            except Exception:
+                log.exception("refusal not noted")
         if found is not None and found.station_id is None:
             offered = " ".join(scope.get("subprotocols") or ())
             request = RefusedRequest(identity, remote, offered, timezone.now())
@@ -77,6 +95,7 @@ class StationConsumer(AsyncConsumer):
         send: Any,
         found: FoundStation,
         identity: str,
+        entry: Entry,
     ) -> None:
         version = versions.choose(scope.get("subprotocols") or ())
         if version is None:
@@ -86,12 +105,22 @@ class StationConsumer(AsyncConsumer):
             await send({"type": "websocket.close", "code": 1002, "reason": "No common OCPP version."})
             return
         request = OpenRequest(
-            found.station_id or 0, here.name, version.name, access.remote_address(scope), timezone.now()
+            found.station_id or 0,
+            here.name,
+            version.name,
+            access.remote_address(scope),
+            timezone.now(),
+            entry.profile,
         )
         opened = await here.writer.call(found.tenant_id, connections.open_many, request)
         if opened is None:  # archived since it was found
             await _refuse(scope, send, 401, "Identity or password is wrong.")
             return
+        if entry.used_next or entry.certificate_id or entry.profile != found.effective_profile:
+            arrival = security_profiles.Arrival(
+                found.station_id or 0, opened.epoch, entry.profile, entry.certificate_id, entry.used_next
+            )
+            await here.writer.call(found.tenant_id, security_profiles.arrived, arrival)
         scope["headers"] = ()  # some kilobytes that an idle socket would hold for days
         link = Link(here, send, version, found, identity, opened.epoch)
         link.task = asyncio.current_task()

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -25,12 +26,14 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
+from stations import pki
 from stations.models import Command, CommandState
 from stations.neutral import EventReport
 from stations.ocpp import frames, metrics, recording, schemas, tolerance
 from stations.ocpp.access import Throttle
+from stations.ocpp.errands import Errands
 from stations.ocpp.link import Link
-from stations.ocpp.version import Answered
+from stations.ocpp.version import Answered, Say
 from stations.ocpp.writer import Writer
 from stations.services import commands, connections, events, notes
 from stations.services.connections import TAKEN_CHANNEL, CloseRequest
@@ -63,6 +66,7 @@ class Gateway:
         self.links: dict[int, Link] = {}
         self.writer = Writer(self.name)
         self.throttle = Throttle()
+        self.errands = Errands()
         self.draining = False
         # Read once: Django's settings object costs more than what is done with them for a frame.
         self.frames_per_second: int = settings.OCPP_FRAMES_PER_SECOND
@@ -145,12 +149,13 @@ class Gateway:
                 )
                 if command is None:
                     return None
-                say = link.version.says.get(command.kind)
                 message_id = secrets.token_hex(16)
                 try:
+                    arguments = commands.unsealed(command.arguments)
+                    say = link.version.say(command.kind, arguments)
                     if say is None:
                         raise Invalid(f"OCPP {link.version.name} has no such command.")
-                    payload = say.encode(commands.unsealed(command.arguments), command.pk)
+                    payload = say.encode(arguments, command.pk)
                     wrong = schemas.check(link.version.name, say.action, payload)
                     if wrong is not None:
                         raise Invalid(wrong[1])
@@ -201,7 +206,7 @@ class Gateway:
             refused = code in ("NotImplemented", "NotSupported", "SecurityError")
             state = CommandState.REJECTED if refused else CommandState.FAILED
             return Outcome(state, code, text, {"error": answer.payload})
-        say = link.version.says[command.kind]
+        say = _said(link, command)
         wrong = schemas.check(link.version.name, say.action, answer.payload, response=True)
         if wrong is not None and (link.strict or self._unusable(link, say.action, answer)):
             refusal = wrong if link.version.sends else None
@@ -239,7 +244,7 @@ class Gateway:
 
     def _conclude(self, link: Link, command: Command, payload: dict[str, Any], outcome: Outcome) -> None:
         """First what the answer reports, so that who waits for the command finds it; then the command itself."""
-        say = link.version.says[command.kind]
+        say = _said(link, command)
         if say.reports is not None and outcome.result:
             accepted = outcome.state == CommandState.ACCEPTED
             arguments = commands.unsealed(command.arguments)
@@ -288,7 +293,7 @@ class Gateway:
 
     async def _tell_alive(self) -> None:
         def tell() -> list[int]:
-            connections.alive(gateway=self.name)
+            connections.alive(gateway=self.name, certificate=_own_certificate())
             return connections.unwelcome(gateway=self.name)
 
         for station_id in await self._in_thread(tell, self._pulse):
@@ -367,8 +372,25 @@ class Gateway:
             loop.cancel()
         await self._in_thread(lambda: connections.gone(gateway=self.name))
         await self.writer.close()
+        self.errands.close()
         self._threads.shutdown(wait=False)
         self._pulse.shutdown(wait=False)
+
+
+def _own_certificate() -> str:
+    """PEM of the certificate that stations are shown, where TLS ends here: people must hear when it expires."""
+    try:
+        name = settings.OCPP_TLS_CERTIFICATE
+        return Path(name).read_text()[: pki.MOST_BYTES] if name else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _said(link: Link, command: Command) -> Say:
+    """The row that a command went out by."""
+    say = link.version.say(command.kind, commands.unsealed(command.arguments))
+    assert say is not None
+    return say
 
 
 _current: Gateway | None = None

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from stations.models import Registration
 from stations.ocpp import frames, metrics, schemas, tolerance
-from stations.ocpp.version import Ask, Asked, Journal, Version
+from stations.ocpp.version import Ask, Asked, Journal, Transfer, Version
 from stations.services.commands import masked
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ BAD_SECONDS = 600.0
 MOST_MEMBERS = 1_000  # of a payload that is mended: to collect one error takes 20 microseconds
 MOST_ANSWERED = 32  # answers of ours that a station may still complain about
 MOST_KEPT = 8_192  # bytes of a frame that is kept though nobody answers for it
+MOST_BESIDE = 2  # CALLs of one station that wait for somebody outside; with more it is read slower
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
@@ -41,7 +42,7 @@ class Closed(Exception):
 class Link:
     __slots__ = (
         "allowance", "allowance_at", "answer", "answer_id", "answered", "bad_frames",
-        "bad_since", "closing", "epoch", "gateway", "identity",
+        "bad_since", "beside", "closing", "epoch", "gateway", "identity",
         "last_seen", "pump", "registration", "send", "site_id", "station_id", "strict", "task", "tenant_id", "version",
         "wake_again",
     )  # fmt: skip
@@ -68,6 +69,7 @@ class Link:
         self.answered: dict[str, str] = {}  # ids of CALLs that we answered last, with their actions (2.1)
         self.answer: asyncio.Future[frames.Incoming] | None = None  # to the one CALL that is under way
         self.answer_id = ""
+        self.beside: set[asyncio.Task[None]] | None = None  # CALLs that wait for somebody outside
 
     # --- in ---
 
@@ -145,6 +147,18 @@ class Link:
             await self._fail(frame, "SecurityError", "This station is not accepted here.", now)
             return
         asked = Asked(self.station_id, datetime.fromtimestamp(now, UTC), frame.payload)
+        if isinstance(answer, Transfer):
+            answer = answer.row(asked)
+        if isinstance(answer, Ask) and answer.errand is not None:
+            await self._aside(frame, answer, asked, now)
+        else:
+            await self._answer_call(frame, answer, asked, now)
+
+    async def _answer_call(
+        self, frame: frames.Incoming, answer: Journal | Ask, asked: Asked, now: float, found: Any = None
+    ) -> None:
+        """`found`: the neutral request, where an errand has completed it."""
+        action = frame.action
         try:
             if isinstance(answer, Journal):
                 reply = self._checked_reply(action, answer.reply(asked))
@@ -152,8 +166,13 @@ class Link:
                     self._row(frame, now, frames.RESULT, reply, answer.decode is not None)
                 )
             else:
-                reply = await self._ask(action, answer, asked)
-                self.gateway.writer.note_frame(self._row(frame, now, frames.RESULT, reply, False))
+                request = answer.request(asked) if found is None else found
+                reply = await self._ask(action, answer, asked, request)
+                kept = reply
+                if answer.veil is not None:
+                    frame.payload_json = orjson.dumps(answer.veil(frame.payload))
+                    kept = orjson.dumps(answer.veil(orjson.loads(reply)))
+                self.gateway.writer.note_frame(self._row(frame, now, frames.RESULT, kept, False))
         except Exception as error:
             log.exception("call not answered", extra={"action": action, "station": self.station_id})
             detail = f"Not stored ({type(error).__name__}); please send it again."
@@ -165,12 +184,40 @@ class Link:
             if len(self.answered) > MOST_ANSWERED:
                 del self.answered[next(iter(self.answered))]
 
-    async def _ask(self, action: str, answer: Ask, asked: Asked) -> bytes:
-        outcome = await self.gateway.writer.call(self.tenant_id, answer.verb, answer.request(asked))
+    async def _ask(self, action: str, answer: Ask, asked: Asked, request: Any) -> bytes:
+        outcome = await self.gateway.writer.call(self.tenant_id, answer.verb, request)
         registration = getattr(outcome, "registration", None)
         if registration is not None:
             self.registration = registration
         return self._checked_reply(action, answer.respond(outcome, asked))
+
+    async def _aside(self, frame: frames.Incoming, answer: Ask, asked: Asked, now: float) -> None:
+        """Answer a CALL beside the reader, for somebody outside is asked first: the socket is read on meanwhile."""
+        errand = answer.errand
+        assert errand is not None
+        try:
+            request = answer.request(asked)
+            if not errand.needed(request):
+                await self._answer_call(frame, answer, asked, now, request)
+                return
+        except Exception:
+            await self._answer_call(frame, answer, asked, now)  # fails in the same way, and says so
+            return
+        if self.beside is None:
+            self.beside = set()
+        while len(self.beside) >= MOST_BESIDE:
+            await asyncio.wait(self.beside, return_when=asyncio.FIRST_COMPLETED)
+
+        async def answer_it() -> None:
+            try:
+                found = await self.gateway.errands.run(self.tenant_id, errand, request)
+                await self._answer_call(frame, answer, asked, now, found)
+            except Exception as error:  # the peer vanished while we wrote, or worse
+                log.warning("late answer lost", extra={"action": frame.action, "error": type(error).__name__})
+
+        task = asyncio.create_task(answer_it())
+        self.beside.add(task)
+        task.add_done_callback(self.beside.discard)
 
     def _checked_reply(self, action: str, payload: dict[str, Any]) -> bytes:
         """The answer as JSON. One that breaks the schema is our bug: told loudly, and sent, for it is stored."""
@@ -213,6 +260,10 @@ class Link:
 
     async def _fail(self, frame: frames.Incoming, code: str, detail: str, now: float) -> None:
         reply = orjson.dumps([code, detail[:255], {}])
+        answer = self.version.answers.get(frame.action)
+        veil = getattr(answer, "veil", None)
+        if veil is not None and isinstance(frame.payload, dict):
+            frame.payload_json = orjson.dumps(veil(frame.payload))
         frame.payload_json = frames.shortened(frame.payload_json, MOST_KEPT)
         self.gateway.writer.note_frame(self._row(frame, now, frames.ERROR, reply, False))
         await self._text(frames.error(frame.message_id, code, detail))
@@ -250,6 +301,8 @@ class Link:
         await self._text(frames.error(answer.message_id, code, detail, frames.RESULT_ERROR))
 
     def end_calls(self) -> None:
+        for task in self.beside or ():
+            task.cancel()
         if self.answer is not None and not self.answer.done():
             self.answer.set_exception(ConnectionError("The connection ended before the station answered."))
 

@@ -38,3 +38,4 @@ TOLERATED = Counter(
 BATCH_SIZE = Histogram(
     "voltyard_gateway_batch_size", "Rows made durable together", buckets=(1, 3, 10, 30, 100, 300, 1000, 3000)
 )
+ERRANDS = Counter("voltyard_gateway_errands_total", "Errands that came back with nothing", ["outcome"])

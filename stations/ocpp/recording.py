@@ -17,12 +17,25 @@ from stations.neutral import (
     LogAnswered,
     LogNotice,
     MeterReport,
+    MonitorEvent,
+    MonitorsAnswered,
+    MonitorsCleared,
+    MonitorsTold,
     PublicationNotice,
+    ReportPart,
+    ReportPromised,
     ReservationAnswered,
     ReservationTold,
+    SecurityReport,
+    SettingsAnswered,
     StatusReport,
+    StreamClosed,
+    StreamOffer,
+    StreamsListed,
+    StreamTold,
     SwapReport,
     TariffsTold,
+    TransactionStatusTold,
     VariablesTold,
 )
 from stations.neutral_power import (
@@ -37,6 +50,8 @@ from stations.neutral_power import (
     TransfersAllowed,
 )
 from stations.services import (
+    alerts,
+    configuration,
     connectors,
     constraints,
     der,
@@ -44,14 +59,19 @@ from stations.services import (
     displays,
     events,
     local_lists,
+    monitors,
     priority,
     profiles,
+    quirks,
     readings,
     reservations,
+    security_events,
     station_tariffs,
+    streams,
     swaps,
     trust,
 )
+from stations.services import reports as device_reports
 from stations.services.files import logs, publications, updates
 
 # In this order; each verb gets all reports of its kind in the order told.
@@ -73,6 +93,19 @@ RECORDERS: dict[type, Callable[..., Any]] = {
     DersTold: der.record_reports,
     DerSwitched: der.record_switches,
     DerAlarm: der.record_alarms,
+    SecurityReport: security_events.record,
+    SettingsAnswered: configuration.record_answers,
+    MonitorsTold: monitors.record_told,
+    MonitorsAnswered: monitors.record_answers,
+    MonitorsCleared: monitors.record_cleared,
+    MonitorEvent: alerts.record,
+    ReportPromised: device_reports.record_promises,
+    ReportPart: device_reports.record_parts,
+    StreamOffer: streams.record_offers,
+    StreamTold: streams.record_values,
+    StreamClosed: streams.record_closed,
+    StreamsListed: streams.record_list,
+    TransactionStatusTold: events.record_transaction_status,
     ListAnswered: local_lists.answered,
     ListVersionTold: local_lists.told_version,
     ReservationAnswered: reservations.answered,
@@ -89,7 +122,7 @@ RECORDERS: dict[type, Callable[..., Any]] = {
 def record(*, tenant_id: int, reports: Sequence[Any]) -> None:
     """Keep the reports, inside the caller's transaction. LookupError for one that no verb takes."""
     by_kind: dict[type, list[Any]] = {}
-    for report in reports:
+    for report in quirks.corrected(tenant_id, reports):
         by_kind.setdefault(type(report), []).append(report)
     if unknown := by_kind.keys() - RECORDERS.keys():
         raise LookupError(f"No verb takes {sorted(kind.__name__ for kind in unknown)}.")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stations.neutral import (
-    EventReport,
-)
+from stations.neutral import EventReport, SecurityReport
 from stations.ocpp import wire
 from stations.ocpp.version import Asked, Payload
 from stations.ocpp.wire import optional, wanted
@@ -45,19 +43,14 @@ def notice(kind: str, words: str) -> Any:
     return decode
 
 
-def security_event(asked: Asked) -> list[EventReport]:
+def security_event(asked: Asked) -> list[SecurityReport]:
     told = asked.payload
     return [
-        EventReport(
-            station_id=asked.station_id,
-            kind="security",
-            severity="warning",
-            text=f"Security event: {told['type']}",
-            raw_timestamp=told.get("timestamp", ""),
-            received_at=asked.received_at,
-            detail=told,
+        SecurityReport(
+            asked.station_id, str(told["type"]), str(told.get("techInfo") or ""),
+            str(told.get("timestamp", "")), asked.received_at, told,
         )
-    ]
+    ]  # fmt: skip
 
 
 def vendor_message(asked: Asked) -> list[EventReport]:

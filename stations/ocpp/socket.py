@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 from websockets.protocol import OPEN
 from websockets.speedups import apply_mask
 from websockets.streams import StreamReader
@@ -25,10 +26,20 @@ _BETWEEN_FRAMES = StreamReader.at_eof.__code__
 
 
 class StationSocket(WebSocketsSansIOProtocol):
+    def handle_connect(self, event: Request) -> None:
+        """With the certificate that the peer proved to hold, where TLS ends here."""
+        super().handle_connect(event)
+        tls = self.transport.get_extra_info("ssl_object") if self.scheme == "wss" else None
+        scope: Any = getattr(self, "scope", None)
+        if tls is not None and scope is not None:  # the application runs later
+            scope["client_certificate"] = tls.getpeercert(binary_form=True) or b""
+
     def data_received(self, data: bytes) -> None:
         text = self._whole_text(data)
         if text is None:
             super().data_received(data)
+            if not self.handshake_initiated and self.conn.handshake_exc is not None:
+                self.transport.close()  # a request that cannot be read, with a line of 30 KB perhaps
             return
         self.queue.put_nowait({"type": "websocket.receive", "text": text})
         # Read on while the last one is answered, but no further: to pause at every message is two system calls.

@@ -54,13 +54,47 @@ class Journal:
 
 
 @dataclass(frozen=True, slots=True)
+class Errand:
+    """What must be asked of somebody outside (a certificate provider, an OCSP responder) before a verb can answer.
+
+    `run(tenant_id=, request=)` gives the request with what was found. It runs on threads of its own, beside the socket
+    and the lanes, and opens transactions only for moments. `late(request)` stands in when it is not back in time.
+    """
+
+    run: Callable[..., Any]
+    late: Callable[[Any], Any]
+    needed: Callable[[Any], bool] = lambda request: True
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
-    """A CALL that a verb answers: `request` puts it in neutral words, `respond` puts the verb's answer on the wire."""
+    """A CALL that a verb answers: `request` puts it in neutral words, `respond` puts the verb's answer on the wire.
+
+    `veil` makes of a payload, the station's or ours, what the log of frames may keep of it.
+    """
 
     verb: Verb
     request: Callable[[Asked], Any]
     respond: Callable[[Any, Asked], Payload]
     cases: str = ""
+    errand: Errand | None = None
+    veil: Callable[[Payload], Payload] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """DataTransfer: which row answers, depends on the vendor and the message that are named.
+
+    A vendor's row is made by `unwrap(asked)` of the vendor: (the row, and what it is asked with).
+    """
+
+    vendors: Mapping[str, Callable[[Asked], Journal | Ask]]
+    unknown: Journal
+    cases: str = ""
+
+    def row(self, asked: Asked) -> Journal | Ask:
+        choose = self.vendors.get(str(asked.payload.get("vendorId", "")).strip())
+        return self.unknown if choose is None else choose(asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +111,24 @@ class Say:
     status: Callable[[Payload], str] = lambda answer: str(answer.get("status", ""))
     reports: Callable[[Answered], list[Any]] | None = None
     cases: str = ""
+    instead: Callable[[Payload], Say | None] | None = (
+        None  # another row says it where the arguments want that
+    )
 
 
 @dataclass(frozen=True)
 class Version:
     name: str  # as in Station.ocpp_version
     subprotocol: str
-    answers: dict[str, Journal | Ask]
+    answers: dict[str, Journal | Ask | Transfer]
     says: dict[str, Say]
     sends: dict[str, Journal] = field(default_factory=dict)  # 2.1: SEND is never answered
     errors_unreadable: bool = True  # 2.x answers a frame whose id is unreadable with id "-1"
+
+    def say(self, kind: str, arguments: Payload) -> Say | None:
+        """The row that says a command with these arguments; None where the version has none."""
+        say = self.says.get(kind)
+        return (say.instead(arguments) if say is not None and say.instead is not None else None) or say
 
 
 def table(*parts: Mapping[str, Row]) -> dict[str, Row]:

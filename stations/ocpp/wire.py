@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from fleets.models import TokenKind, Verdict
+from fleets.uid import VEHICLE_PREFIX
 from stations.models import Registration
 from stations.neutral import Sample, SampledValue, TokenShown
 from tenants.errors import Invalid
@@ -35,7 +36,7 @@ TOKEN_KIND = {
     "Local": TokenKind.LOCAL,
     "MacAddress": TokenKind.MAC_ADDRESS,
     "NoAuthorization": TokenKind.NO_AUTHORIZATION,
-    "VIN": TokenKind.MAC_ADDRESS,
+    "VIN": TokenKind.VIN,
 }
 TOKEN_TYPE: dict[str, str] = {
     TokenKind.ISO14443: "ISO14443",
@@ -47,6 +48,7 @@ TOKEN_TYPE: dict[str, str] = {
     TokenKind.MAC_ADDRESS: "MacAddress",
     TokenKind.NO_AUTHORIZATION: "NoAuthorization",
     TokenKind.DIRECT_PAYMENT: "DirectPayment",
+    TokenKind.VIN: "Central",  # only 2.1 has a type for it
 }
 WORD = 50  # characters: no term of the specification is longer, and what words stations use is kept in memory
 DEFAULT_MEASURAND = "Energy.Active.Import.Register"
@@ -123,6 +125,13 @@ def token_2x(told: dict[str, Any] | None, group: str = "") -> TokenShown | None:
     )
 
 
+def token_16(tag: Any) -> TokenShown:
+    """1.6 tells no type; the tag of a car that is known by its MAC address begins with VID: (Autocharge)."""
+    uid = str(tag)
+    vehicle = uid.strip().upper().startswith(VEHICLE_PREFIX)
+    return TokenShown(uid, TokenKind.MAC_ADDRESS if vehicle else "")
+
+
 def id_token(uid: str, kind: str = "") -> dict[str, Any]:
     """2.x IdTokenType; a token of no known kind is one of ours."""
     return {"idToken": uid, "type": TOKEN_TYPE.get(kind or TokenKind.CENTRAL, "Central")}
@@ -169,3 +178,8 @@ def wanted(arguments: dict[str, Any], name: str, kind: type | tuple[type, ...]) 
 def optional(**members: Any) -> dict[str, Any]:
     """The members that are given."""
     return {name: value for name, value in members.items() if value is not None and value != ""}
+
+
+def request_id(command_id: int) -> int:
+    """2.x `requestId` of a command: what is told in parts names it."""
+    return command_id % 2_147_483_647

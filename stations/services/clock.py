@@ -39,6 +39,17 @@ def sanitise(
     return told, flags
 
 
+def ahead_seconds(raw: str, received_at: datetime) -> float | None:
+    """By how much the time as told is ahead of that of receipt, however absurd. None where it has no zone."""
+    try:
+        told = datetime.fromisoformat(raw.strip())
+    except ValueError:
+        return None
+    if told.tzinfo is None:
+        return None
+    return max(-1e10, min(1e10, (told - received_at).total_seconds()))
+
+
 def milliseconds(at: datetime) -> int:
     """Since 1970, exact."""
     return (at - _EPOCH) // _MILLISECOND

@@ -26,9 +26,16 @@ CHANNEL = "station_command"  # PostgreSQL NOTIFY, payload "<tenant id>:<station 
 NEEDS = {
     CommandKind.WRITE_CONFIGURATION: Permission.STATION_CONFIGURE,
     CommandKind.CHANGE_TARIFF: Permission.TARIFF_EDIT,
+    CommandKind.CLEAR_MONITORS: Permission.STATION_CONFIGURE,
+    CommandKind.CUSTOMER_INFORMATION: Permission.DRIVER_VIEW,
+    CommandKind.SET_MONITORING_BASE: Permission.STATION_CONFIGURE,
+    CommandKind.SET_MONITORING_LEVEL: Permission.STATION_CONFIGURE,
+    CommandKind.SET_MONITORS: Permission.STATION_CONFIGURE,
+    CommandKind.SET_NETWORK_PROFILE: Permission.STATION_CONFIGURE,
     CommandKind.INSTALL_CERTIFICATE: Permission.STATION_CONFIGURE,
     CommandKind.DELETE_CERTIFICATE: Permission.STATION_CONFIGURE,
     CommandKind.SEND_CERTIFICATE: Permission.STATION_CONFIGURE,
+    CommandKind.WRITE_CONFIGURATION: Permission.STATION_CONFIGURE,
     CommandKind.UPDATE_FIRMWARE: Permission.STATION_CONFIGURE,
     CommandKind.UPDATE_SIGNED_FIRMWARE: Permission.STATION_CONFIGURE,
     CommandKind.PUBLISH_FIRMWARE: Permission.STATION_CONFIGURE,
@@ -38,7 +45,7 @@ NEEDS = {
 _OPENS = re.compile(r"(://[^/@:\s]+:)[^/@\s]+(?=@)|(/files/)[0-9a-f]{32}")
 # Sent by the minute to every station that charges: the session says what was shown, the audit is for what people do.
 UNAUDITED = (CommandKind.TELL_COST, CommandKind.TELL_PRICE)
-SECRET_NAMES = ("password", "authorizationkey", "secret")
+SECRET_NAMES = ("password", "authorizationkey", "secret", "simpin")
 MOST_SHOWN = 20
 OPEN = (CommandState.QUEUED, CommandState.SENT)
 
@@ -65,7 +72,9 @@ def _with_secrets(
         hides = is_secret(str(arguments.get("name") or arguments.get("key") or inner or ""))
         return {
             key: replace(value)
-            if is_secret(key) or (hides and key in ("value", "attributeValue"))
+            if is_secret(key)
+            or (hides and key in ("value", "attributeValue"))
+            or (key == "key" and "server" in arguments)  # 2.x VPNType: the shared secret
             else _with_secrets(value, replace, opener)
             for key, value in arguments.items()
         }
@@ -128,6 +137,8 @@ def request_command(
     if station is None or (actor.site_ids is not None and station.site_id not in actor.site_ids):
         raise NotFound("There is no such station.")
     actor.require(NEEDS.get(CommandKind(kind), Permission.STATION_COMMAND), site_id=station.site_id)
+    if kind == CommandKind.CUSTOMER_INFORMATION:  # to see a customer's data is not yet to steer a station
+        actor.require(Permission.STATION_COMMAND, site_id=station.site_id)
     spoken = ONLY_IN.get(CommandKind(kind))
     if spoken and station.ocpp_version and station.ocpp_version not in spoken:
         raise Invalid(

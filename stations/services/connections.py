@@ -32,6 +32,10 @@ class FoundStation:
     allow_unauthenticated: bool
     strict: bool
     registration: str
+    security_profile: int = 0  # the least that it may come by
+    highest_profile: int = 0  # the best that it was seen under
+    effective_profile: int | None = None  # that of its last socket
+    next_password_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class OpenRequest:
     ocpp_version: str
     remote_address: str
     at: datetime
+    profile: int | None = None  # the security profile it came by
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +73,12 @@ def find(*, requests: Sequence[tuple[str, str]]) -> list[FoundStation | None]:
         )
         rows = cursor.fetchall()
     found: list[FoundStation | None] = [None] * len(requests)
-    for place, tenant_id, station_id, site_id, stored, open_door, strict, registration in rows:
+    for place, tenant_id, station_id, site_id, stored, open_door, strict, registration, *security in rows:
+        least, highest, effective, coming = security
         found[place - 1] = FoundStation(
-            tenant_id, station_id, site_id, stored or "", bool(open_door), bool(strict), registration or ""
-        )
+            tenant_id, station_id, site_id, stored or "", bool(open_door), bool(strict), registration or "",
+            least or 0, highest or 0, effective, coming or "",
+        )  # fmt: skip
     return found
 
 
@@ -91,6 +98,7 @@ def open_many(*, tenant_id: int, requests: Sequence[OpenRequest]) -> list[Opened
             request.ocpp_version,
             request.remote_address,
             request.at.timestamp(),
+            request.profile,
         ]
         for request in requests
     ]
@@ -99,13 +107,14 @@ def open_many(*, tenant_id: int, requests: Sequence[OpenRequest]) -> list[Opened
             """
             WITH wanted AS (
                 SELECT (r->>0)::bigint station_id, r->>1 gateway, r->>2 version, r->>3 remote,
-                       to_timestamp((r->>4)::double precision) at, n,
+                       to_timestamp((r->>4)::double precision) at, (r->>5)::smallint profile, n,
                        count(*) OVER (PARTITION BY r->>0 ORDER BY n) step, count(*) OVER (PARTITION BY r->>0) steps
                 FROM json_array_elements(%(rows)s::json) WITH ORDINALITY AS list (r, n)
             ), bumped AS (
                 UPDATE stations_station s SET epoch = s.epoch + w.steps, gateway = w.gateway, online = true,
                     online_changed_at = CASE WHEN s.online THEN s.online_changed_at ELSE w.at END,
-                    last_seen_at = w.at, ocpp_version = w.version, remote_address = w.remote
+                    last_seen_at = w.at, ocpp_version = w.version, remote_address = w.remote,
+                    effective_profile = coalesce(w.profile, s.effective_profile)
                 FROM wanted w WHERE s.tenant_id = %(tenant)s AND s.id = w.station_id AND w.step = w.steps
                     AND s.archived_at IS NULL
                 RETURNING s.id, s.epoch, s.site_id
@@ -219,12 +228,15 @@ def unwelcome(*, gateway: str) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def alive(*, gateway: str) -> None:
-    """A gateway says that it lives. Works outside any tenant."""
+def alive(*, gateway: str, certificate: str = "") -> None:
+    """A gateway says that it lives, and which certificate (PEM) it shows stations. Works outside any tenant."""
     GatewayProcess.objects.update_or_create(
         name=gateway,
-        defaults={"alive_at": Now()},  # one clock for all machines: the database's
-        create_defaults={"started_at": Now(), "alive_at": Now()},
+        defaults={
+            "alive_at": Now(),
+            "certificate": certificate,
+        },  # one clock for all machines: the database's
+        create_defaults={"started_at": Now(), "alive_at": Now(), "certificate": certificate},
     )
 
 

@@ -12,6 +12,7 @@ from stations.neutral import StatusReport
 from stations.services import clock, places
 from tenants import rows
 
+MOST_AN_HOUR = 240  # entries of the history at one connector
 _WORST = {ConnectorStatus.FAULTED: "error", ConnectorStatus.UNAVAILABLE: "warning"}
 
 
@@ -54,6 +55,8 @@ def _row(n: int, report: StatusReport, place: places.Place | None, at: datetime)
         "evse": place.evse_number if place else 0, "plug": place.connector_number if place else 0,
         "status": report.status, "error": report.error_code[:60], "vendor_error": report.vendor_error_code[:60],
         "info": report.info[:200], "at": at, "received": report.received_at,
+        "keep": place is not None or report.evse == 0,
+        "ahead": clock.ahead_seconds(report.raw_timestamp, report.received_at),
         "severity": "error" if report.error_code else _WORST.get(ConnectorStatus(report.status), "info"),
     }  # fmt: skip
 
@@ -62,10 +65,13 @@ def _row(n: int, report: StatusReport, place: places.Place | None, at: datetime)
 # Each report is compared with the one before it (in this batch, else the stored one); the last that counts is stored.
 # Events are written for changes alone.
 # EVSE 0 is the station as a whole: no connector, compared with its latest status event.
+# The history keeps every report at its time, late ones too, unless it repeats the one before; of a flood (more than so
+# many an hour at one place) only the first: what holds now is at the connector itself.
 _APPLY = """
 WITH told AS (
     SELECT * FROM json_to_recordset(%(rows)s::json) AS w(n int, connector bigint, station bigint, evse int, plug int,
-        status text, error text, vendor_error text, info text, at timestamptz, received timestamptz, severity text)
+        status text, error text, vendor_error text, info text, at timestamptz, received timestamptz, severity text,
+        keep boolean, ahead float8)
 ), locked AS (
     SELECT c.id, c.status, c.error_code, c.vendor_error_code, c.info, c.status_at, c.status_received_at
     FROM stations_connector c
@@ -97,6 +103,23 @@ WITH told AS (
         json_build_object('status', status, 'before', status_before, 'error', error, 'vendor_error', vendor_error,
                           'info', info), at, received
     FROM counting WHERE status <> status_before OR error <> error_before ORDER BY n
+), kept AS (
+    INSERT INTO stations_statusentry (tenant_id, station_id, evse_number, connector_number, status, error_code,
+                                      vendor_error_code, info, at, received_at, clock_ahead_s)
+    SELECT %(tenant)s, t.station, t.evse, t.plug, t.status, t.error, t.vendor_error, t.info, t.at, t.received, t.ahead
+    FROM (SELECT told.*, count(*) OVER (PARTITION BY station, evse, plug ORDER BY at
+                                        RANGE BETWEEN '1 hour' PRECEDING AND CURRENT ROW) AS beside
+          FROM told WHERE keep) t
+    CROSS JOIN LATERAL (SELECT count(*) AS stored FROM (
+        SELECT 1 FROM stations_statusentry e WHERE e.tenant_id = %(tenant)s AND e.station_id = t.station
+            AND e.evse_number = t.evse AND e.connector_number = t.plug
+            AND e.at > t.at - interval '1 hour' AND e.at <= t.at + interval '1 hour' LIMIT %(most)s) near) around
+    LEFT JOIN LATERAL (SELECT e.status, e.error_code, e.vendor_error_code FROM stations_statusentry e
+        WHERE e.tenant_id = %(tenant)s AND e.station_id = t.station AND e.evse_number = t.evse
+            AND e.connector_number = t.plug AND e.at = t.at ORDER BY e.id DESC LIMIT 1) same ON true
+    WHERE around.stored + t.beside <= %(most)s AND
+        (t.status, t.error, t.vendor_error) IS DISTINCT FROM (same.status, same.error_code, same.vendor_error_code)
+    ORDER BY t.n
 ), newest AS (
     SELECT DISTINCT ON (connector) * FROM counting WHERE connector IS NOT NULL ORDER BY connector, n DESC
 )
@@ -113,4 +136,4 @@ RETURNING c.id, s.id, s.site_id, w.evse,
 
 
 def _apply(tenant_id: int, listed: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    return rows.run(_APPLY, tenant_id, listed) if listed else []
+    return rows.run(_APPLY, tenant_id, listed, most=MOST_AN_HOUR) if listed else []

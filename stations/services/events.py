@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stations.neutral import EventReport
+from stations.neutral import EventReport, TransactionStatusTold
 from stations.services import clock
 from tenants import rows
 
@@ -37,3 +37,21 @@ def record(*, tenant_id: int, reports: Sequence[EventReport]) -> list[None]:
 
 def _small(number: int | None) -> int | None:
     return number if number is not None and 0 <= number <= _SMALLINT else None
+
+
+def record_transaction_status(*, tenant_id: int, reports: Sequence[TransactionStatusTold]) -> None:
+    """E14: what a station says to whether a transaction still runs, as an event beside its session."""
+    told = []
+    for report in reports:
+        name = f"Transaction {report.transaction_id}" if report.transaction_id else "The station"
+        runs = {True: "still runs", False: "does not run", None: ""}[report.ongoing]
+        waits = "messages wait to be sent" if report.queued else "no message waits"
+        text = f"{name} {runs}; {waits}" if runs else f"{name}: {waits}"
+        detail = {
+            "transaction_id": report.transaction_id, "ongoing": report.ongoing, "queued": report.queued,
+            "command": report.command_id,
+        }  # fmt: skip
+        told.append(
+            EventReport(report.station_id, "transaction", "info", text, "", report.received_at, detail)
+        )
+    record(tenant_id=tenant_id, reports=told)

@@ -18,7 +18,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from fleets import queries as fleets
-from fleets.models import TokenKind, Verdict
+from fleets.models import SAID_BY_CARS, TokenKind, Verdict
 from stations import live
 from stations.models import (
     AccessRule,
@@ -55,7 +55,8 @@ HIGHEST_VERSION = 2_000_000_000
 MOST = 50_000  # entries, where the station tells no limit
 AT_ONCE = 200
 LONGEST_UID = {"1.6": 20, "2.0.1": 36}
-_UNLISTED = (TokenKind.NO_AUTHORIZATION, TokenKind.DIRECT_PAYMENT)
+# What a car says of itself proves nothing, and may be switched off at any time: it is judged here, each time.
+_UNLISTED = (TokenKind.NO_AUTHORIZATION, TokenKind.DIRECT_PAYMENT, *SAID_BY_CARS)
 
 
 class Entry(NamedTuple):

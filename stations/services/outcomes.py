@@ -36,18 +36,36 @@ FOLLOWERS: dict[str, str] = {
     "update_dynamic_schedule": "stations.services.profile_life.updated",
     "set_der_control": "stations.services.der.settled",
     "clear_der_control": "stations.services.der.cleared",
+    CommandKind.CUSTOMER_INFORMATION: "stations.services.customers.follow",
+    CommandKind.SET_MONITORING_BASE: "stations.services.monitors.follow_base",
+    CommandKind.SET_MONITORING_LEVEL: "stations.services.monitors.follow_level",
+    CommandKind.SET_MONITORS: "stations.services.monitors.follow",
+    CommandKind.SET_NETWORK_PROFILE: "stations.services.networks.follow",
+    CommandKind.WRITE_CONFIGURATION: "stations.services.configuration.follow_write",
     CommandKind.SEND_LIST: "stations.services.local_lists.follow",
     CommandKind.READ_LIST_VERSION: "stations.services.local_lists.follow",
     CommandKind.RESERVE: "stations.services.reservations.follow",
     CommandKind.CANCEL_RESERVATION: "stations.services.reservations.follow",
 }
 
+# Rule of the product that sent it (`permissions.system`) -> the verb that goes on, told likewise.
+RULES: dict[str, str] = {
+    "Certificate authority": "stations.services.signing.handed_over",
+    "Password change": "stations.services.passwords.follow",
+    "Rollout of certificates": "stations.services.rollouts.follow",
+    "Security profile": "stations.services.security_profiles.follow",
+}
+
 
 def follow(command: Command) -> None:
-    """Tell who waits for this command. Its end stands even where the follower fails."""
-    name = FOLLOWERS.get(command.kind)
-    if name is None:
-        return
+    """Tell who waits for this command. Its end stands even where a follower fails."""
+    if command.kind in FOLLOWERS:
+        _tell(FOLLOWERS[command.kind], command)
+    if command.origin_kind == "task" and command.origin_id in RULES:
+        _tell(RULES[command.origin_id], command)
+
+
+def _tell(name: str, command: Command) -> None:
     module, _dot, function = name.rpartition(".")
     verb = cast(Callable[..., object], getattr(import_module(module), function))
     try:

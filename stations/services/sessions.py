@@ -19,6 +19,7 @@ from stations.services import (
     meters,
     orphans,
     places,
+    quirks,
     readings,
     remote,
     reservations,
@@ -41,7 +42,7 @@ CONNECTOR_UNKNOWN = "connector_unknown"
 
 def start(*, tenant_id: int, requests: Sequence[StartRequest]) -> list[StartAnswer]:
     """Open a session for each StartTransaction, or recognise the one that was opened when it came before."""
-    starts = [_Start(request) for request in requests]
+    starts = [_Start(request) for request in quirks.corrected(tenant_id, requests)]
     uses = _recognise(tenant_id, starts)
     fresh, others = _open(tenant_id, starts, uses)
     replaced = _replaced(fresh, others)
@@ -229,6 +230,7 @@ def _told_start(one: _Start) -> Told:
 def stop(*, tenant_id: int, requests: Sequence[StopRequest]) -> list[StopAnswer]:
     """End the session of each StopTransaction. One that is unknown here is acknowledged and kept as an orphan, else
     the station repeats it for ever."""
+    requests = quirks.corrected(tenant_id, requests)
     found = rows.alone(
         tenant_id, sheets.by_transaction((r.station_id, str(r.transaction_number)) for r in requests)
     )

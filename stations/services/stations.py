@@ -39,7 +39,7 @@ def _checked_identity(identity: str) -> str:
     return identity
 
 
-def _checked_password(password: str) -> str:
+def checked_password(password: str) -> str:
     if not 8 <= len(password) <= 40 or "\0" in password:
         raise Invalid(fields={"password": "Write 8 to 40 characters, or leave it empty to get a random one."})
     return password
@@ -74,7 +74,7 @@ def create_station(
     `connector` may set standard, power_type, max_power_w and max_amps. Invalid or Conflict in words.
     """
     actor.require(Permission.STATION_EDIT, site_id=site.pk)
-    password = _checked_password(password) if password else new_password()
+    password = checked_password(password) if password else new_password()
     if not 0 <= evses <= 100:
         raise Invalid(fields={"evses": "Write a number from 0 to 100."})
     station = Station(
@@ -123,7 +123,7 @@ def edit_station(*, station: Station, actor: Actor, changes: dict[str, Any]) -> 
     return station
 
 
-def _end_socket(station: Station) -> None:
+def close_socket(station: Station) -> None:
     """Nobody holds the station's newest socket any more; after the commit the gateway that does closes it."""
     was_online = station.online
     Station.objects.filter(tenant_id=station.tenant_id, pk=station.pk).update(
@@ -150,11 +150,11 @@ def renew_password(*, station: Station, actor: Actor, password: str = "", end_so
     the new password through it.
     """
     actor.require(Permission.STATION_EDIT, site_id=station.site_id)
-    password = _checked_password(password) if password else new_password()
+    password = checked_password(password) if password else new_password()
     station.password_hash = password_hash(password)
     station.save(update_fields=["password_hash"])
     if end_socket:
-        _end_socket(station)
+        close_socket(station)
     audit.record(
         tenant_id=station.tenant_id,
         actor=actor,
@@ -171,7 +171,7 @@ def archive_station(*, station: Station, actor: Actor) -> None:
     if station.archived_at is None:
         station.archived_at = timezone.now()
         station.save(update_fields=["archived_at"])
-        _end_socket(station)
+        close_socket(station)
         audit.record(
             tenant_id=station.tenant_id, actor=actor, action="station.archive", subject=station,
             site_id=station.site_id,

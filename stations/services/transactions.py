@@ -17,10 +17,12 @@ from stations.services import (
     clock,
     guardian,
     places,
+    quirks,
     readings,
     remote,
     reservations,
     sheets,
+    texts,
     tokens,
 )
 from stations.services.chronicle import Told, content_hash
@@ -40,6 +42,7 @@ Key = tuple[int, str]
 
 def record(*, tenant_id: int, events: Sequence[TransactionEvent]) -> list[TransactionAnswer]:
     """Bring events into their sessions; an event of a session that is unknown here opens it, whichever it is."""
+    events = quirks.corrected(tenant_id, events)
     where, known, asked = rows.together(
         tenant_id, places.find(_place_key(event) for event in events), _known(events), _asked(events)
     )
@@ -68,11 +71,16 @@ def record(*, tenant_id: int, events: Sequence[TransactionEvent]) -> list[Transa
         sheets.save(tenant_id, replaced)
         chronicle.announce(tenant_id, [*touched, *replaced], started=fresh)
     return [
-        TransactionAnswer()
-        if j is None or event.token is None
-        else TransactionAnswer(j.verdict, j.group, j.expires_at, j.language, j.message)
+        TransactionAnswer() if j is None or event.token is None else _answer(tenant_id, j)
         for j, event in zip(judged, events, strict=True)
     ]
+
+
+def _answer(tenant_id: int, judged: Judgement) -> TransactionAnswer:
+    return TransactionAnswer(
+        judged.verdict, judged.group, judged.expires_at, judged.language, texts.said(tenant_id, judged),
+        reason=judged.reason.value, priority=judged.priority,
+    )  # fmt: skip
 
 
 def _key(event: TransactionEvent) -> Key:

@@ -180,7 +180,7 @@ def delete(*, held: InstalledCertificate, actor: Actor) -> Command:
         tenant_id=held.tenant_id, station_id=held.station_id, kind=CommandKind.DELETE_CERTIFICATE,
         arguments={
             "hash_algorithm": held.hash_algorithm, "issuer_name_hash": held.issuer_name_hash,
-            "issuer_key_hash": held.issuer_key_hash, "serial_number": held.serial,
+            "issuer_key_hash": held.issuer_key_hash, "serial_number": held.serial, "use": held.use,
         },
         actor=actor, expires_in_seconds=DAY_SECONDS,
     )  # fmt: skip

@@ -91,6 +91,8 @@ def _station_search(request: PageRequest, rows: QuerySet[Station]) -> QuerySet[S
         rows = rows.filter(visible.matching(text))
     if (site := request.GET.get("site", "")).isdigit():
         rows = rows.filter(site_id=int(site))
+    if (profile := request.GET.get("security", "")) in ("0", "1", "2", "3"):
+        rows = rows.filter(effective_profile=int(profile))
     return rows
 
 

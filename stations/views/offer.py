@@ -23,6 +23,7 @@ from stations.services.commands import NEEDS
 from stations.views import offer_driver
 from stations.views.command_form import CommandForm, NoForm, evse_field, is_v2
 from stations.views.offer_access import NumberForm
+from stations.views.offer_configuration import ComponentsForm, TransactionStatusForm
 from stations.views.offer_files import ExtendedTriggerForm, TriggerForm
 from stations.views.offer_power import PriorityForm, SignalForm, TransferForm
 from stations.views.offer_security import DeleteForm, HandOverForm, InstallForm, ListForm
@@ -482,6 +483,92 @@ OFFERS: dict[str, Offer] = {
             "refresh-alert",
             _("Restarts the station. It is offline for some minutes."),
             True,
+        ),
+        Offer(
+            CommandKind.READ_COMPONENTS,
+            ComponentsForm,
+            "list-search",
+            _("Fetches a part of the device model, such as what is in trouble."),
+            group="configure",
+        ),
+        Offer(
+            CommandKind.SET_MONITORS,
+            NoForm,
+            "activity-heartbeat",
+            _("The station watches a variable and tells when it leaves its bounds."),
+            group="diagnose",
+            page="station-monitor-new",
+        ),
+        Offer(
+            CommandKind.CLEAR_MONITORS,
+            NoForm,
+            "trash",
+            _("The station no longer watches a variable."),
+            group="diagnose",
+            page="station-monitoring",
+        ),
+        Offer(
+            CommandKind.READ_MONITORS,
+            NoForm,
+            "list-details",
+            _("Fetches what the station watches."),
+            group="diagnose",
+        ),
+        Offer(
+            CommandKind.SET_MONITORING_BASE,
+            NoForm,
+            "stack-2",
+            _("Which set of monitors is in use."),
+            group="diagnose",
+            page="station-monitoring",
+        ),
+        Offer(
+            CommandKind.SET_MONITORING_LEVEL,
+            NoForm,
+            "filter",
+            _("How grave an event must be to be told."),
+            group="diagnose",
+            page="station-monitoring",
+        ),
+        Offer(
+            CommandKind.READ_STREAMS,
+            NoForm,
+            "wave-sine",
+            _("Fetches which event streams the station has open."),
+            group="diagnose",
+        ),
+        Offer(
+            CommandKind.ADJUST_STREAM,
+            NoForm,
+            "adjustments",
+            _("How often a stream sends its values."),
+            group="diagnose",
+            page="station-monitoring",
+        ),
+        Offer(
+            CommandKind.TRANSACTION_STATUS,
+            TransactionStatusForm,
+            "progress-help",
+            _(
+                "The station says whether a transaction runs, and whether it still has something to tell of it."
+            ),
+            group="diagnose",
+        ),
+        Offer(
+            CommandKind.SET_NETWORK_PROFILE,
+            NoForm,
+            "network",
+            _("Where and how the station connects, and in which order it tries."),
+            group="configure",
+            page="station-network",
+        ),
+        Offer(
+            CommandKind.CUSTOMER_INFORMATION,
+            NoForm,
+            "user-shield",
+            _("What the station keeps of a customer: told, deleted, or both."),
+            group="access",
+            page="station-customers",
         ),
         Offer(
             CommandKind.READ_CERTIFICATES,

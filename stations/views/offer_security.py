@@ -16,7 +16,13 @@ from stations.views.command_form import CommandForm, is_v2
 def _uses(station: Any, *, read: bool = False) -> list[tuple[str, Any]]:
     """What this station's version can trust certificates for."""
     if not is_v2(station):
-        known = [CertificateUse.CSMS_ROOT, CertificateUse.MANUFACTURER_ROOT]
+        known = [
+            CertificateUse.CSMS_ROOT,
+            CertificateUse.MANUFACTURER_ROOT,
+            CertificateUse.V2G_ROOT,  # what is for Plug & Charge goes wrapped into DataTransfer
+            CertificateUse.MO_ROOT,
+            *([CertificateUse.V2G_CHAIN] if read else []),
+        ]
     else:
         known = [
             use

@@ -92,4 +92,4 @@ def resolve(request: PageRequest, station_id: int, orphan_id: int) -> HttpRespon
         messages.error(request, error.detail)
         return go(request, "orphan", station.pk, found.pk)
     messages.success(request, _("Resolved. What you found out is in the audit."))
-    return go(request, "station-timeline", station.pk)
+    return go(request, "station-health", station.pk)

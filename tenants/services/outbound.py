@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
@@ -24,14 +25,24 @@ class Refused(Exception):
     """The address may not be called; the text says why."""
 
 
-def split(url: str) -> SplitResult:
-    """The parts of an address that may be called. Refused says what is wrong with it."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+    content_type: str = ""
+
+
+def split(url: str, *, plain: bool = False) -> SplitResult:
+    """The parts of an address that may be called. Refused says what is wrong with it.
+
+    `plain`: http will do, for what is signed in itself (OCSP responses, revocation lists).
+    """
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         raise Refused("This is no address such as https://example.com/hook.") from None
-    schemes = ("https",) if settings.PRODUCTION else ("https", "http")
+    schemes = ("https",) if settings.PRODUCTION and not plain else ("https", "http")
     if parts.scheme not in schemes or not parts.hostname or port == 0:
         raise Refused("Write an address that begins with https://, such as https://example.com/hook.")
     if parts.username is not None or any(character <= " " for character in url):
@@ -65,37 +76,57 @@ def resolve(host: str, port: int) -> list[str]:
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
-    """POST to a checked IP address of the host. The status; Refused or OSError if there is none.
+    """POST to a checked IP address of the host. The status; Refused or OSError if there is none."""
+    return exchange(url, method="POST", body=body, headers=headers).status  # nobody reads what else it says
+
+
+def exchange(
+    url: str,
+    *,
+    method: str = "GET",
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    most_bytes: int = 0,
+    plain: bool = False,
+    tls: ssl.SSLContext | None = None,
+    deadline_s: float = DEADLINE_S,
+) -> Answer:
+    """A request to a checked IP address of the host, and as much of the answer as is wanted.
 
     The name is resolved once and the connection goes to the very address that was checked, so that a second answer of
-    the name server cannot lead elsewhere. Redirects are not followed.
+    the name server cannot lead elsewhere. Redirects are not followed. Refused, or OSError: of a longer answer too.
     """
-    parts = split(url)
+    parts = split(url, plain=plain)
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    with _Guarded(socket.create_connection((resolve(host, port)[0], port), timeout=TIMEOUT_S)) as guarded:
+    step_s = min(TIMEOUT_S, deadline_s)
+    connected = socket.create_connection((resolve(host, port)[0], port), timeout=step_s)
+    with _Guarded(connected, deadline_s) as guarded:
         if parts.scheme == "https":
-            guarded.begin_tls(host)
-        connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+            guarded.begin_tls(host, tls or ssl.create_default_context())
+        connection = http.client.HTTPConnection(host, port, timeout=step_s)
         connection.sock = guarded.socket
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         try:
-            connection.request("POST", path, body=body, headers={**headers, "Connection": "close"})
-            status = connection.getresponse().status  # nobody reads what else it says
+            connection.request(method, path, body=body, headers={**(headers or {}), "Connection": "close"})
+            response = connection.getresponse()
+            read = response.read(most_bytes + 1) if most_bytes else b""
         except http.client.HTTPException as error:
             raise OSError(f"the answer is no HTTP: {type(error).__name__}") from None
         if guarded.over:
-            raise TimeoutError(f"not done within {DEADLINE_S:.0f} s")
-        return status
+            raise TimeoutError(f"not done within {deadline_s:.0f} s")
+        if len(read) > most_bytes:
+            raise OSError(f"the answer is longer than {most_bytes} bytes")
+        return Answer(response.status, read, response.headers.get("Content-Type", ""))
 
 
 class _Guarded:
     """A socket that is shut when the deadline is over, whatever its reader waits for."""
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: socket.socket, deadline_s: float) -> None:
         self.socket = connected
         self.over = False
-        self._timer = threading.Timer(DEADLINE_S, self._shut)
+        self._timer = threading.Timer(deadline_s, self._shut)
         self._timer.daemon = True
 
     def __enter__(self) -> _Guarded:
@@ -106,8 +137,7 @@ class _Guarded:
         self._timer.cancel()
         self.socket.close()
 
-    def begin_tls(self, host: str) -> None:
-        context = ssl.create_default_context()
+    def begin_tls(self, host: str, context: ssl.SSLContext) -> None:
         self.socket = context.wrap_socket(self.socket, server_hostname=host, do_handshake_on_connect=False)
         self.socket.do_handshake()  # apart, so that the deadline counts for it too
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fleets.models import TokenSite, Verdict
+from fleets.models import Reason, TokenSite, Verdict
 from fleets.services.authorization import Judgement, Shown, judge
 from tenants import rows
 from tenants.context import tenant_scope
@@ -37,7 +37,7 @@ def test_a_known_token_is_accepted_with_whose_it_is(
     until = NOW + HOUR
     token = make_token(driver=driver, group="VANS", expires_at=until, concurrent=True)
     assert judgement(tenant, site, token.uid) == Judgement(
-        Verdict.ACCEPTED, token.pk, driver.pk, fleet.pk, "VANS", until, True
+        Verdict.ACCEPTED, token.pk, driver.pk, fleet.pk, "VANS", until, True, kind="iso14443"
     )
 
 
@@ -55,14 +55,14 @@ def test_case_and_white_space_do_not_matter(tenant: Tenant, site: Site, make_tok
 
 
 def test_an_unknown_token_is_invalid(tenant: Tenant, site: Site) -> None:
-    assert judgement(tenant, site, "04FFFFFF") == Judgement(Verdict.INVALID)
+    assert judgement(tenant, site, "04FFFFFF") == Judgement(Verdict.INVALID, reason=Reason.UNKNOWN)
 
 
 def test_another_company_s_token_is_unknown_here(
     tenant: Tenant, other_tenant: Tenant, site: Site, make_token: Any
 ) -> None:
     token = make_token(tenant=other_tenant)
-    assert judgement(tenant, site, token.uid) == Judgement(Verdict.INVALID)
+    assert judgement(tenant, site, token.uid) == Judgement(Verdict.INVALID, reason=Reason.UNKNOWN)
 
 
 def test_a_blocked_token_or_driver_is_blocked(

@@ -1,4 +1,4 @@
-"""Compliance cases in which the operator asks something of the station: smart charging, firmware, logs, displays.
+"""Compliance cases in which the operator asks something of the station and the station answers: blocks B, E, K to O.
 
 Each row is a case: what the operator orders, which CALL must be heard, what the station answers and tells afterwards.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.oca.cases import oca
-from tests.oca.scene import V2, Payload, Stage
+from tests.oca.scene import V2, Payload, Stage, stamp
 
 URL = "https://files.example/fw.bin"
 PROFILE = {
@@ -18,6 +18,9 @@ PROFILE = {
     "starts_at": "2026-11-23T08:00:00Z", "periods": [{"start_s": 0, "limit": 10}],
 }  # fmt: skip
 TEXT = [{"language": "en", "format": "utf8", "text": "Half price today"}]
+MONITOR = {"component": "EVSE", "evse": 1, "name": "Power", "kind": "upper", "value": 22000, "severity": 5}
+SET = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "Power"}, "type": "UpperThreshold",
+       "severity": 5}  # fmt: skip
 REQUEST = "<the request's id>"  # replaced by what was heard
 
 
@@ -76,7 +79,50 @@ def limits_row(*cases: str, arguments: Payload, criterion: Payload, evse: int | 
     )  # fmt: skip
 
 
+def customer_row(
+    *cases: str, report: bool, clear: bool, data: str, answer: str = "Accepted", **who: Any
+) -> Any:
+    told = {"requestId": REQUEST, "seqNo": 0, "generatedAt": stamp(), "data": data}
+    return row(
+        *cases, kind="customer_information", arguments={"report": report, "clear": clear} | who,
+        action="CustomerInformation", expected={"report": report, "clear": clear}, answer={"status": answer},
+        state="accepted" if answer == "Accepted" else "rejected",
+        then=[("NotifyCustomerInformation", told)] if answer == "Accepted" and data else [],
+    )  # fmt: skip
+
+
+VARIABLE = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "AvailabilityState"}}
+CARD = {"token_uid": "04A2B3C4"}
+
 ROWS = [
+    # B
+    row("TC_B_18", kind="read_components",
+        arguments={"criteria": ["problem"],
+                   "variables": [{"component": "EVSE", "evse": 1, "name": "AvailabilityState"}]},
+        action="GetReport", expected={"componentCriteria": ["Problem"], "componentVariable": [VARIABLE]},
+        answer={"status": "Accepted"},
+        then=[("NotifyReport", {"requestId": REQUEST, "generatedAt": stamp(), "seqNo": 0, "reportData": [
+            VARIABLE | {"variableAttribute": [{"value": "Available"}]}]})]),
+    row("TC_B_10", kind="write_configuration",
+        arguments={"variables": [{"component": "OCPPCommCtrlr", "name": "HeartbeatInterval", "value": "60"},
+                                 {"component": "OCPPCommCtrlr", "name": "OfflineThreshold", "value": "30"}]},
+        action="SetVariables", expected={"setVariableData": [
+            {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": name}, "attributeValue": value}
+            for name, value in (("HeartbeatInterval", "60"), ("OfflineThreshold", "30"))]},
+        answer={"setVariableResult": [
+            {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": name}, "attributeStatus": "Accepted"}
+            for name in ("HeartbeatInterval", "OfflineThreshold")]}),
+    *[row(case, kind="set_network_profile",
+          arguments={"slot": 1, "url": "wss://csms.example.com/ocpp", "ocpp_version": "2.0.1", "interface": "wired0",
+                     "security_profile": 2},
+          action="SetNetworkProfile", expected={"configurationSlot": 1}, answer={"status": word}, state=state)
+      for case, word, state in [("TC_B_42", "Accepted", "accepted"), ("TC_B_44", "Failed", "rejected")]],
+    # E
+    *[row(case, kind="transaction_status", arguments={} if ongoing is None else {"transaction_id": "tx-1"},
+          action="GetTransactionStatus", expected={"transactionId": None if ongoing is None else "tx-1"},
+          answer={"messagesInQueue": queued} | ({} if ongoing is None else {"ongoingIndicator": ongoing}))
+      for case, ongoing, queued in [("TC_E_29", True, True), ("TC_E_30", True, False), ("TC_E_31", False, True),
+                                    ("TC_E_33", None, True), ("TC_E_34", None, False)]],
     # K and 1.6's smart charging
     row("TC_K_01", kind="set_charging_profile", arguments={"profile": PROFILE}, action="SetChargingProfile",
         expected={"evseId": 1}, answer={"status": "Accepted"}),
@@ -110,7 +156,7 @@ ROWS = [
     limits_row("TC_K_31", arguments={}, criterion={}),
     limits_row("TC_K_32", arguments={"number": 77}, criterion={"chargingProfileId": [77]}),
     limits_row("TC_K_33", arguments={"evse": 1, "stack_level": 1}, criterion={"stackLevel": 1}, evse=1),
-    limits_row("TC_K_34", arguments={"evse": 1, "sources": ["energy_management"]},
+    limits_row("TC_K_34", arguments={"evse": 1, "sources": ["ems"]},
                criterion={"chargingLimitSource": ["EMS"]}, evse=1),
     limits_row("TC_K_35", arguments={"evse": 1, "purpose": "default"},
                criterion={"chargingProfilePurpose": "TxDefaultProfile"}, evse=1),
@@ -180,6 +226,52 @@ ROWS = [
     row("TC_N_100", on=("2.1",), kind="fetch_log",
         arguments={"location": "https://files.example/logs/", "log": "data_collector"}, action="GetLog",
         expected={"logType": "DataCollectorLog"}, answer={"status": "Accepted"}),
+    *[row(case, kind="read_monitors", arguments=arguments, action="GetMonitoringReport", expected=expected,
+          answer={"status": "Accepted"},
+          then=[("NotifyMonitoringReport", {"requestId": REQUEST, "seqNo": 0, "generatedAt": stamp(), "monitor": [
+              {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "Power"}, "variableMonitoring": [
+                  {"id": 12, "transaction": False, "value": 22000, "type": "UpperThreshold", "severity": 5}
+                  | ({"eventNotificationType": "CustomMonitor"} if version == "2.1" else {})]}]})],
+          on=(version,), name=f"{case}-{version}")
+      for version in V2
+      for case, arguments, expected in [
+          ("TC_N_01", {"criteria": ["threshold"]},
+           {"monitoringCriteria": ["ThresholdMonitoring"], "componentVariable": None}),
+          ("TC_N_02", {"variables": [{"component": "EVSE", "evse": 1, "name": "AvailabilityState"}]},
+           {"componentVariable": [VARIABLE], "monitoringCriteria": None}),
+          ("TC_N_03", {"criteria": ["delta"],
+                       "variables": [{"component": "EVSE", "evse": 1, "name": "AvailabilityState"}]},
+           {"componentVariable": [VARIABLE], "monitoringCriteria": ["DeltaMonitoring"]}),
+          ("TC_N_60", {"criteria": ["delta", "periodic"],
+                       "variables": [{"component": "EVSE", "evse": 1, "name": "AvailabilityState"}]},
+           {"componentVariable": [VARIABLE], "monitoringCriteria": ["DeltaMonitoring", "PeriodicMonitoring"]}),
+          ("TC_N_47", {}, {"componentVariable": None, "monitoringCriteria": None})]],
+    *[row("TC_N_05", kind="set_monitoring_base", arguments={"base": base}, action="SetMonitoringBase",
+          expected={"monitoringBase": word}, answer={"status": "Accepted"}, name=f"TC_N_05-{base}")
+      for base, word in [("all", "All"), ("factory", "FactoryDefault"), ("hard_wired", "HardWiredOnly")]],
+    row("TC_N_08", kind="set_monitors", arguments={"monitors": [MONITOR]}, action="SetVariableMonitoring", expected={},
+        answer={"setMonitoringResult": [SET | {"id": 1, "status": "Accepted"}]}),
+    row("TC_N_09", kind="set_monitors",
+        arguments={"monitors": [MONITOR, MONITOR | {"kind": "delta", "value": 1}]}, action="SetVariableMonitoring",
+        expected={}, answer={"setMonitoringResult": [SET | {"id": 1, "status": "Accepted"},
+                                                     SET | {"id": 2, "status": "Accepted", "type": "Delta"}]}),
+    row("TC_N_24", kind="set_monitors", arguments={"monitors": [MONITOR | {"kind": "periodic", "value": 900}]},
+        action="SetVariableMonitoring", expected={},
+        answer={"setMonitoringResult": [SET | {"id": 3, "status": "Accepted", "type": "Periodic"}]}),
+    *[row(case, kind="set_monitoring_level", arguments={"severity": 4}, action="SetMonitoringLevel",
+          expected={"severity": 4}, answer={"status": word}, state=state)
+      for case, word, state in [("TC_N_16", "Accepted", "accepted"), ("TC_N_17", "Rejected", "rejected")]],
+    row("TC_N_44", kind="clear_monitors", arguments={"ids": [12]}, action="ClearVariableMonitoring",
+        expected={"id": [12]}, answer={"clearMonitoringResult": [{"id": 12, "status": "Rejected"}]}, state="rejected"),
+    customer_row("TC_N_27", report=True, clear=False, data="Name: Dora", **CARD),
+    customer_row("TC_N_28", report=True, clear=False, data="", **CARD),
+    customer_row("TC_N_29", report=True, clear=False, data="", answer="Rejected", **CARD),
+    customer_row("TC_N_30", report=True, clear=True, data="Name: Dora", **CARD),
+    customer_row("TC_N_31", report=True, clear=True, data="", **CARD),
+    customer_row("TC_N_32", report=False, clear=True, data="", **CARD),
+    customer_row("TC_N_62", report=False, clear=True, data="", customer_identifier="OpenChargeAlliance"),
+    row("TC_N_107", on=("2.1",), kind="read_streams", arguments={}, action="GetPeriodicEventStream", expected={},
+        answer={}),
     # O
     message_row("TC_O_01"),
     message_row("TC_O_06", transaction_id="tx-1"),

@@ -148,7 +148,7 @@ def test_every_page_fits_its_screen_and_breaks_no_rule(
     own = f"stations/{station.pk}/"
     for path in (
         "", "sites/", f"sites/{site.pk}/", "sites/new/", "stations/", own, f"{own}commands/?open=reset",
-        f"{own}configuration/", f"{own}frames/", f"{own}timeline/", f"{own}sessions/", f"{own}edit/",
+        f"{own}configuration/", f"{own}frames/", f"{own}health/", f"{own}sessions/", f"{own}edit/",
         f"{own}orphans/{orphan.pk}/",
         "stations/connect/", "quarantine/", "sessions/", f"sessions/{session.pk}/",
         "tokens/", f"tokens/{token.pk}/", "tokens/import/",

@@ -373,7 +373,7 @@ def test_a_stop_of_an_unknown_session_finds_its_session(
     speaker.stop(number=48211, meter=6500)
     session, (orphan,) = speaker.session(), speaker.orphans()
     page = f"stations/{station.pk}/orphans/{orphan.pk}/"
-    assert page in owner.text(f"stations/{station.pk}/timeline/")
+    assert page in owner.text(f"stations/{station.pk}/health/")
     text = owner.text(page)
     assert "A stop for session 48211, which is unknown here" in text
     assert f'value="{session.pk}"' in text and "5.50\u00a0kWh" in text
@@ -382,7 +382,7 @@ def test_a_stop_of_an_unknown_session_finds_its_session(
     told = owner.client.get(answer["Location"]).content.decode()
     assert "The price of session" in told and "Stop applied by hand" in told
     assert "This stop was applied to" in owner.text(page)
-    assert "orphans/" not in owner.text(f"stations/{station.pk}/timeline/")
+    assert "orphans/" not in owner.text(f"stations/{station.pk}/health/")
     refused = owner.client.get(owner.post(f"{page}apply/", session_id=session.pk)["Location"])
     assert "resolved already" in refused.content.decode()
 
@@ -405,6 +405,6 @@ def test_who_may_not_review_has_no_way_to_an_unknown_session(
     speaker, technician = Speaker(station), visitor("technician")
     speaker.stop(number=48211, meter=6500)
     (orphan,) = speaker.orphans()
-    assert "48211" in technician.text(f"stations/{station.pk}/timeline/")
-    assert "Find its session" not in technician.text(f"stations/{station.pk}/timeline/")
+    assert "48211" in technician.text(f"stations/{station.pk}/health/")
+    assert "Find its session" not in technician.text(f"stations/{station.pk}/health/")
     assert technician.get(f"stations/{station.pk}/orphans/{orphan.pk}/").status_code == 403

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import ipaddress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 
@@ -71,8 +73,6 @@ class Authority:
             .add_extension(x509.BasicConstraints(authority, None), critical=True)
         )
         if names:
-            import ipaddress
-
             builder = builder.add_extension(
                 x509.SubjectAlternativeName(
                     [
@@ -103,3 +103,35 @@ class Authority:
             "issuerKeyHash": hashlib.sha256(public).hexdigest(),
             "serialNumber": f"{self.certificate.serial_number:x}",
         }
+
+
+def pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def request(
+    common_name: str, organisation: str = "", *, bits: int = 0, curve: str = "secp256r1"
+) -> tuple[str, Any]:
+    """(certificate signing request as PEM, its key)."""
+    curves = {"secp256r1": ec.SECP256R1(), "secp224r1": ec.SECP224R1()}
+    private: Any = rsa.generate_private_key(65537, bits) if bits else ec.generate_private_key(curves[curve])
+    subject = named(common_name, organisation) if common_name else x509.Name([])
+    made = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(private, hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.PEM).decode(), private
+
+
+def broken(csr: str) -> str:
+    """The request with its signature spoilt."""
+    der = bytearray(x509.load_pem_x509_csr(csr.encode()).public_bytes(serialization.Encoding.DER))
+    der[-1] ^= 0x01
+    body = base64.encodebytes(bytes(der)).decode()
+    return f"-----BEGIN CERTIFICATE REQUEST-----\n{body}-----END CERTIFICATE REQUEST-----\n"
+
+
+def answer(csr: str, authority: str, key: str, common_name: str) -> str:
+    """The certificate, signed by this authority (PEM, as its key), that answers a request."""
+    signer = Authority.__new__(Authority)
+    signer.key = serialization.load_pem_private_key(key.encode(), None)  # type: ignore[assignment]
+    signer.certificate = x509.load_pem_x509_certificate(authority.encode())
+    public = x509.load_pem_x509_csr(csr.encode()).public_key()
+    return pem(signer.sign(public, named(common_name)))

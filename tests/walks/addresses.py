@@ -23,6 +23,7 @@ GLOBAL = {
     "language/": "",
     "health/live": "",
     "health/ready": "",
+    r"^crl/(?P<fingerprint>[0-9a-f]{64})\.crl$": "revocation lists are public: serial numbers of certificates",
     "metrics": "figures over all companies, for the operator of the installation: by token or loopback",
     "api/schema/": "",
     "pay/<slug:slug>/<str:identity>/<int:evse>/<str:code>/": "for who stands before the station: its current code",

@@ -57,7 +57,12 @@ PROBES: dict[Permission, list[tuple[str, str]]] = {
         ("PATCH", "orphans/<int:orphan_id>"),
     ],
     P.TOKEN_VIEW: [("GET", "tokens"), ("GET", "tokens/<int:token_id>")],
-    P.TOKEN_EDIT: [("POST", "tokens"), ("POST", "tokens/bulk"), ("POST", "tokens/<int:token_id>/block")],
+    P.TOKEN_EDIT: [
+        ("GET", "seen-vehicles"),
+        ("POST", "tokens"),
+        ("POST", "tokens/bulk"),
+        ("POST", "tokens/<int:token_id>/block"),
+    ],
     P.DRIVER_VIEW: [("GET", "drivers"), ("GET", "fleets"), ("GET", "vehicles/<int:vehicle_id>")],
     P.DRIVER_EDIT: [("POST", "drivers"), ("POST", "fleets"), ("PATCH", "vehicles/<int:vehicle_id>")],
     P.TARIFF_VIEW: [("GET", "tariffs"), ("POST", "tariffs/<int:tariff_id>/preview")],
@@ -72,10 +77,10 @@ PROBES: dict[Permission, list[tuple[str, str]]] = {
         ("DELETE", "api-keys/<int:key_id>"),
     ],
     P.AUDIT_VIEW: [("GET", "audit")],
+    P.TENANT_EDIT: [("PATCH", "plug-and-charge")],
 }
 WITHOUT_REST = {
     P.OWN_VIEW: "keys are no drivers",
-    P.TENANT_EDIT: "set by platform staff until there is a page",
 }
 
 

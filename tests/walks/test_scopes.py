@@ -19,20 +19,15 @@ from tests.walks.addresses import FORM, PORTAL, Address, addresses
 PAGES = [address for address in addresses() if address.is_portal]
 # What belongs to one site, and to one fleet. Other objects belong to the whole company.
 OF_SITE = {
-    "site_id",
-    "station_id",
-    "session_id",
-    "command_id",
-    "orphan_id",
-    "reservation_id",
-    "log_id",
-    "log_file_id",
-}
+    "site_id", "station_id", "session_id", "command_id", "orphan_id", "reservation_id", "issue_id", "exclusion_id",
+    "report_id", "form", "log_id", "log_file_id",
+}  # fmt: skip
 OF_FLEET = {"fleet_id", "driver_id", "vehicle_id", "token_id", "session_id"}
 # Pages that show something of the whole company to everybody who may open them.
 COMPANY_WIDE = {
     "firmware/": "images are the company's, whatever the site",
     "tariffs/": "price lists are the company's, whatever the site",
+    "issues/rules/": "rules are the company's, whatever the site",
     "tokens/new/": "names of sites, to limit a token to some of them",
 }
 
@@ -81,6 +76,7 @@ def facility_manager() -> Limited:
             tenant=world.tenant, station=station, action="stop", transaction_id=marker, content_hash=marker,
             payload={}, received_at=datetime.now(UTC),
         )  # fmt: skip
+        health = samples.health_of(world.tenant, site, station, marker)
         at = datetime.now(UTC)
         log = LogRequest.objects.create(
             tenant=world.tenant, station=station, protocol="https", origin_label=marker, deadline_at=at
@@ -98,6 +94,9 @@ def facility_manager() -> Limited:
         "session_id": session.pk,
         "command_id": command.pk,
         "orphan_id": orphan.pk,
+        "issue_id": health["issue"].pk,
+        "exclusion_id": health["exclusion"].pk,
+        "report_id": health["report"].pk,
         "log_id": log.pk,
         "log_file_id": file.pk,
         "reservation_id": reservation.pk,

@@ -20,11 +20,10 @@ from stations.ocpp.version import Version, table
 VERSION = Version(
     "1.6",
     "ocpp1.6",
-    answers=table(core.ANSWERS, charging.ANSWERS, diagnostics.ANSWERS, firmware.ANSWERS),
+    answers=table(core.ANSWERS, charging.ANSWERS, diagnostics.ANSWERS, security.ANSWERS, firmware.ANSWERS),
     says=table(
         core.SAYS,
         charging.SAYS,
-        firmware.SAYS,
         configuration.SAYS,
         trigger.SAYS,
         local_list.SAYS,
@@ -32,6 +31,7 @@ VERSION = Version(
         security.SAYS,
         cost.SAYS,
         smart.SAYS,
+        firmware.SAYS,
     ),
     errors_unreadable=False,
 )

@@ -13,7 +13,6 @@ from stations.neutral import (
     StartRequest,
     StopAnswer,
     StopRequest,
-    TokenShown,
 )
 from stations.ocpp import profiles, shared, wire
 from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
@@ -46,7 +45,7 @@ def _start(asked: Asked) -> StartRequest:
     return StartRequest(
         station_id=asked.station_id,
         connector=told["connectorId"],
-        token=TokenShown(uid=told["idTag"]),
+        token=wire.token_16(told["idTag"]),
         meter_start_wh=_meter(told["meterStart"]),
         raw_timestamp=told["timestamp"],
         received_at=asked.received_at,
@@ -68,9 +67,10 @@ def _stop(asked: Asked) -> StopRequest:
         raw_timestamp=told["timestamp"],
         received_at=asked.received_at,
         payload=told,
-        token=TokenShown(uid=told["idTag"]) if told.get("idTag") else None,
+        token=wire.token_16(told["idTag"]) if told.get("idTag") else None,
         reason=told.get("reason", "Local"),  # 6.49: absent means Local
         samples=wire.samples_16(told.get("transactionData", ())),
+        reason_told="reason" in told,
     )
 
 
@@ -117,7 +117,7 @@ ANSWERS: dict[str, Journal | Ask] = {
     "Authorize": Ask(
         pricing.authorize,
         lambda asked: AuthorizeRequest(
-            asked.station_id, TokenShown(asked.payload["idTag"]), asked.received_at
+            asked.station_id, wire.token_16(asked.payload["idTag"]), asked.received_at
         ),
         lambda answer, asked: {"idTagInfo": _tag_info(answer)},
         cases="4.1",

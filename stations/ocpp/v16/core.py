@@ -8,7 +8,9 @@ from stations.neutral import (
     StatusReport,
 )
 from stations.ocpp import shared, wire
-from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
+from stations.ocpp.transfers import transfer
+from stations.ocpp.v16 import plug_and_charge
+from stations.ocpp.version import Ask, Asked, Journal, Payload, Say, Transfer
 from stations.ocpp.wire import wanted
 from stations.services import boot
 
@@ -66,10 +68,9 @@ def _say_availability(arguments: Payload, command_id: int) -> Payload:
     }
 
 
-ANSWERS: dict[str, Journal | Ask] = {
+ANSWERS: dict[str, Journal | Ask | Transfer] = {
     "BootNotification": Ask(boot.register, _boot, shared.booted, cases="4.2"),
-    # Kept and shown; that no vendor's messages are known here is the honest answer (5.4).
-    "DataTransfer": Journal(lambda asked: {"status": "UnknownVendorId"}, shared.vendor_message, cases="4.3"),
+    "DataTransfer": transfer({plug_and_charge.VENDOR: plug_and_charge.row}, "4.3"),
     "Heartbeat": Journal(shared.current_time, cases="4.6"),
     "StatusNotification": Journal(shared.nothing, _status, cases="4.9"),
 }

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 from stations.models import CommandKind
 from stations.ocpp import wire
+from stations.ocpp.v16 import plug_and_charge
+from stations.ocpp.v201 import trigger as trigger_201
 from stations.ocpp.version import Payload, Say
 from stations.ocpp.wire import optional, wanted
 
@@ -33,7 +35,15 @@ def _say(words: Mapping[str, str]) -> Callable[[Payload, int], Payload]:
     return say
 
 
+_PNC = plug_and_charge.wrapped("TriggerMessage", trigger_201.SAYS[CommandKind.TRIGGER])
+
+
+def _wrapped(arguments: Payload) -> Say | None:
+    """A certificate towards cars is asked for as in 2.0.1, wrapped for Plug & Charge."""
+    return _PNC if arguments.get("message") == "sign_v2g_certificate" else None
+
+
 SAYS: dict[str, Say] = {
     CommandKind.EXTENDED_TRIGGER: Say("ExtendedTriggerMessage", _say(_EXTENDED), cases="A.2 A.4 A.5"),
-    CommandKind.TRIGGER: Say("TriggerMessage", _say(_TRIGGERS), cases="5.17"),
+    CommandKind.TRIGGER: Say("TriggerMessage", _say(_TRIGGERS), cases="5.17", instead=_wrapped),
 }

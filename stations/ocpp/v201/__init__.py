@@ -7,14 +7,20 @@ from stations.ocpp.v201 import (
     certificates,
     charging,
     cost,
+    customer,
     diagnostics,
     display,
     firmware,
     local_list,
+    monitoring,
+    network,
+    plug_and_charge,
     provisioning,
     reservation,
     smart,
+    transactions,
     trigger,
+    variables,
 )
 from stations.ocpp.version import Version, table
 
@@ -23,16 +29,19 @@ ANSWERS = table(
     charging.ANSWERS,
     availability.ANSWERS,
     diagnostics.ANSWERS,
-    firmware.ANSWERS,
     reservation.ANSWERS,
     display.ANSWERS,
     smart.ANSWERS,
+    certificates.ANSWERS,
+    plug_and_charge.ANSWERS,
+    variables.ANSWERS,
+    monitoring.ANSWERS,
+    customer.ANSWERS,
+    firmware.ANSWERS,
 )
 SAYS = table(
     provisioning.SAYS,
     charging.SAYS,
-    firmware.SAYS,
-    trigger.SAYS,
     availability.SAYS,
     diagnostics.SAYS,
     local_list.SAYS,
@@ -41,6 +50,13 @@ SAYS = table(
     display.SAYS,
     cost.SAYS,
     smart.SAYS,
+    variables.SAYS,
+    transactions.SAYS,
+    monitoring.SAYS,
+    customer.SAYS,
+    network.SAYS,
+    firmware.SAYS,
+    trigger.SAYS,
 )
 
 VERSION = Version("2.0.1", "ocpp2.0.1", ANSWERS, SAYS)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from stations.models import CertificateUse, CommandKind
+from stations.neutral import SignAnswer, SignRequest
 from stations.ocpp import certificates
-from stations.ocpp.version import Payload, Say
+from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
 from stations.ocpp.wire import optional, wanted
+from stations.services import signing
 from tenants.errors import Invalid
 
 USES = {
@@ -64,4 +66,32 @@ def says(uses: Mapping[str, str], signed: Mapping[str, str]) -> dict[str, Say]:
     }
 
 
+def _signed(answer: SignAnswer, asked: Asked) -> Payload:
+    if answer.accepted:
+        return {"status": "Accepted"}
+    told = {"reasonCode": answer.code[:20], "additionalInfo": answer.reason[:512]}
+    return {"status": "Rejected", "statusInfo": told}
+
+
+def answers(signed: Mapping[str, str]) -> dict[str, Journal | Ask]:
+    neutral = {wire: use for use, wire in signed.items()}
+
+    def request(asked: Asked) -> SignRequest:
+        told = asked.payload
+        number = told.get("requestId")
+        return SignRequest(
+            asked.station_id,
+            asked.received_at,
+            told["csr"],
+            use=neutral.get(
+                told.get("certificateType", ""), "station"
+            ),  # A02.FR.06: absent means the station's
+            request_id=number if isinstance(number, int) and abs(number) < 2**31 else None,
+            root_hash=told.get("hashRootCertificate"),
+        )
+
+    return {"SignCertificate": Ask(signing.receive, request, _signed, cases="A02 A03")}
+
+
+ANSWERS = answers(SIGNED)
 SAYS = says(USES, SIGNED)

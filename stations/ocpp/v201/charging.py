@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from stations.models import CommandKind
+from fleets.models import Reason
+from stations.models import CertificateStatus, CommandKind
 from stations.neutral import (
     AuthorizeAnswer,
     AuthorizeRequest,
+    CertificateHash,
+    ContractShown,
     MeterReport,
     TokenShown,
     TransactionAnswer,
@@ -15,9 +18,10 @@ from stations.neutral import (
 )
 from stations.ocpp import profiles, shared, wire
 from stations.ocpp.v201 import cost
-from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
+from stations.ocpp.version import Ask, Asked, Errand, Journal, Payload, Say
 from stations.ocpp.wire import optional, wanted
 from stations.services import pricing
+from stations.services.pnc import contracts
 
 KIND = {"Started": "started", "Updated": "updated", "Ended": "ended"}
 
@@ -31,14 +35,15 @@ CHARGING_STATE = {
 
 
 def token_info(answer: Any) -> Payload:
-    """IdTokenInfoType (2.28)."""
-    info: Payload = {
-        "status": "NoCredit" if getattr(answer, "no_credit", False) else wire.VERDICT[answer.verdict]
-    }
+    """IdTokenInfoType (2.28). What follows the status says why it is refused, and how to speak to the driver."""
+    status = _FINER.get(answer.reason, wire.VERDICT[answer.verdict])
+    info: Payload = {"status": "NoCredit" if getattr(answer, "no_credit", False) else status}
     if answer.group:
         info["groupIdToken"] = wire.group_2x(answer.group)
     if answer.expires_at is not None:
         info["cacheExpiryDateTime"] = wire.stamp(answer.expires_at)
+    if answer.priority is not None:
+        info["chargingPriority"] = answer.priority
     return info | spoken(answer.language, answer.message)
 
 
@@ -51,9 +56,35 @@ def spoken(language: str, message: str) -> Payload:
     return said
 
 
+_FINER = {Reason.OTHER_SITE.value: "NotAtThisLocation"}  # words that 1.6 has not
+_CERTIFICATE = {
+    CertificateStatus.ACCEPTED.value: "Accepted",
+    CertificateStatus.SIGNATURE_ERROR.value: "SignatureError",
+    CertificateStatus.EXPIRED.value: "CertificateExpired",
+    CertificateStatus.REVOKED.value: "CertificateRevoked",
+    CertificateStatus.NOT_AVAILABLE.value: "NoCertificateAvailable",
+    CertificateStatus.CHAIN_ERROR.value: "CertChainError",
+    CertificateStatus.CANCELLED.value: "ContractCancelled",
+}
+
+
 def authorize_request(asked: Asked) -> AuthorizeRequest:
-    token = wire.token_2x(asked.payload["idToken"])
-    return AuthorizeRequest(asked.station_id, token or TokenShown(""), asked.received_at)
+    """With a contract (C07): its certificate chain, hash data of it for OCSP, or both."""
+    told = asked.payload
+    chain, listed = told.get("certificate", ""), told.get("iso15118CertificateHashData", ())
+    contract = (
+        ContractShown(chain, tuple(certificate_hash(one) for one in listed)) if chain or listed else None
+    )
+    token = wire.token_2x(told["idToken"])
+    return AuthorizeRequest(asked.station_id, token or TokenShown(""), asked.received_at, contract)
+
+
+def certificate_hash(told: Payload) -> CertificateHash:
+    """OCSPRequestDataType, and CertificateHashDataType, which has no address."""
+    return CertificateHash(
+        told["hashAlgorithm"], told["issuerNameHash"].lower(), told["issuerKeyHash"].lower(), told["serialNumber"],
+        told.get("responderURL", ""),
+    )  # fmt: skip
 
 
 def event(asked: Asked) -> TransactionEvent:
@@ -90,8 +121,8 @@ def event_recorded(answer: TransactionAnswer, asked: Asked) -> Payload:
 
 
 def authorized(answer: AuthorizeAnswer, asked: Asked) -> Payload:
-    """I01: the price stands in words beside the verdict."""
-    return {"idTokenInfo": token_info(answer)}
+    """I01: the price stands in words beside the verdict; C07: what was found of a contract's certificates."""
+    return optional(idTokenInfo=token_info(answer), certificateStatus=_CERTIFICATE.get(answer.certificate))
 
 
 def _meter_values(asked: Asked) -> list[MeterReport]:
@@ -115,12 +146,15 @@ def _say_unlock(arguments: Payload, command_id: int) -> Payload:
     return {"evseId": wanted(arguments, "evse", int), "connectorId": arguments.get("connector") or 1}
 
 
+AUTHORIZE_ERRAND = Errand(contracts.examine, contracts.late, contracts.needed)
+
 ANSWERS: dict[str, Journal | Ask] = {
     "Authorize": Ask(
         pricing.authorize,
         authorize_request,
         authorized,
-        cases="C01 C02 C03 C04 C06 C09 C10 C12 C14 C16 C17 I01",
+        cases="C01 C02 C03 C04 C06 C07 C08 C09 C10 C12 C14 C16 C17 I01",
+        errand=AUTHORIZE_ERRAND,
     ),
     "MeterValues": Journal(shared.nothing, _meter_values, cases="J01"),
     "TransactionEvent": Ask(

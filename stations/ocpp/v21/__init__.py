@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from stations.ocpp import v201
-from stations.ocpp.v21 import battery, certificates, charging, der, payment, smart, streams, tariffs
+from stations.ocpp.v21 import (
+    battery,
+    certificates,
+    charging,
+    der,
+    monitoring,
+    network,
+    payment,
+    plug_and_charge,
+    smart,
+    streams,
+    tariffs,
+)
 from stations.ocpp.version import Version, table
 
 VERSION = Version(
     "2.1",
     "ocpp2.1",
     answers=v201.ANSWERS
-    | table(der.ANSWERS, smart.ANSWERS, charging.ANSWERS, payment.ANSWERS, battery.ANSWERS),
+    | table(
+        der.ANSWERS,
+        smart.ANSWERS,
+        charging.ANSWERS,
+        payment.ANSWERS,
+        battery.ANSWERS,
+        certificates.ANSWERS,
+        plug_and_charge.ANSWERS,
+        streams.ANSWERS,
+    ),
     says=v201.SAYS
     | table(
         der.SAYS,
@@ -20,6 +41,9 @@ VERSION = Version(
         tariffs.SAYS,
         payment.SAYS,
         battery.SAYS,
+        monitoring.SAYS,
+        network.SAYS,
+        streams.SAYS,
     ),
     sends=table(streams.SENDS),
 )

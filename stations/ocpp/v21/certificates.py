@@ -8,3 +8,4 @@ from stations.ocpp.v201 import certificates
 USES = {**certificates.USES, CertificateUse.OEM_ROOT.value: "OEMRootCertificate"}
 SIGNED = {**certificates.SIGNED, "v2g20": "V2G20Certificate"}
 SAYS = certificates.says(USES, SIGNED)
+ANSWERS = certificates.answers(SIGNED)

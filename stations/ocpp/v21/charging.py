@@ -56,7 +56,8 @@ ANSWERS: dict[str, Journal | Ask] = {
         pricing.authorize,
         charging.authorize_request,
         _authorized,
-        cases=f"{v201.ANSWERS['Authorize'].cases} C17 I08",
+        cases=f"{v201.ANSWERS['Authorize'].cases} I08",
+        errand=charging.AUTHORIZE_ERRAND,
     ),
     "TransactionEvent": Ask(
         pricing.record_events_with_limits,

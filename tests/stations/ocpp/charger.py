@@ -122,18 +122,25 @@ async def charger(
     path: str = "",
     user: str = "",
     headers: dict[str, str] | None = None,
+    tls: Any = None,
+    source: str = "",
 ) -> AsyncIterator[Charger]:
-    """A connected charger. InvalidStatus (of `websockets`) where the upgrade is refused."""
+    """A connected charger. InvalidStatus (of `websockets`) where the upgrade is refused.
+    `tls` is its SSLContext, `source` the address it comes from."""
     path = path or f"/ocpp/{tenant}/{quote(identity, safe='')}"
     sent = dict(headers or {})
     if password is not None:
         sent["Authorization"] = basic(user or identity, password)
     protocols: Any = [SUBPROTOCOL.get(version, version)] if version else None
+    more: dict[str, Any] = {"local_addr": (source, 0)} if source else {}
     async with connect(
         ws_url + path,
         subprotocols=protocols,
         additional_headers=sent,
         open_timeout=30,
         max_size=None,
+        ssl=tls,
+        proxy=None,
+        **more,
     ) as socket:
         yield Charger(socket)

@@ -1,0 +1,222 @@
+"""The sweep that turns signals into issues, sees them through, and closes them with a record."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connections, transaction
+from django.db.models import Q
+
+from stations.models import Exclusion, ExclusionCategory, Issue, IssueRule, IssueState, Resolution, Station
+from stations.services import escalation, issue_rules, issues, recovery, signals
+from stations.services.signals import DETECTORS, Finding
+from tenants.context import current_alias
+
+log = logging.getLogger("voltyard.health")
+
+MOST_NEW = 100  # issues a sweep
+MOST_OPEN = 2_000  # issues a tenant
+CALM = timedelta(seconds=45)  # gone for so long is gone
+FRESH = timedelta(minutes=15)  # back within so long is the same issue
+STILL = timedelta(minutes=10)  # seen within so long: what a person closed has not been away since
+
+Key = tuple[str, int, int | None]
+
+
+@dataclass
+class Hit:
+    rule: IssueRule
+    station: Station
+    finding: Finding
+
+
+def sweep(*, tenant_id: int, now: datetime) -> int:
+    """One look at everything of a tenant. Returns how many issues are open after it. One at a time a tenant."""
+    if not _alone(tenant_id):
+        return 0
+    signals.measure_clocks(tenant_id=tenant_id, now=now)
+    policy = issue_rules.policy(tenant_id=tenant_id)
+    found = list(IssueRule.objects.filter(tenant_id=tenant_id, active=True))
+    stations = {
+        row.pk: row
+        for row in Station.objects.filter(tenant_id=tenant_id, archived_at=None).select_related("site")
+    }
+    calm = _in_maintenance(tenant_id, now)
+    hits, blind = _hits(tenant_id, found, stations, now)
+    still_open = _follow(tenant_id, hits, blind, stations, {rule.pk for rule in found}, calm, now)
+    _begin(tenant_id, hits, still_open, calm, now)
+    for key, issue in still_open.items():
+        hit = hits.get(key)
+        if hit is None or _is_calm(hit.station, calm):
+            continue
+        if policy.recovery_on:
+            _safely(
+                issue, lambda issue=issue, hit=hit: recovery.advance(
+                    issue=issue, rule=hit.rule, station=hit.station, finding=hit.finding, now=now
+                ),
+            )  # fmt: skip
+        escalation.consider(issue=issue, rule=hit.rule, policy=policy, now=now)
+    return len(still_open)
+
+
+def _alone(tenant_id: int) -> bool:
+    with connections[current_alias()].cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('health'), %s::int)", [tenant_id % 2**31])
+        return bool(cursor.fetchone()[0])
+
+
+def _safely(issue: Issue, step: object) -> None:
+    """One issue's trouble is not the next one's."""
+    try:
+        with transaction.atomic():
+            step()  # type: ignore[operator]
+    except Exception:
+        log.exception("recovery failed", extra={"issue": issue.pk})
+
+
+def _in_maintenance(tenant_id: int, now: datetime) -> list[Exclusion]:
+    return list(
+        Exclusion.objects.filter(
+            tenant_id=tenant_id, category=ExclusionCategory.MAINTENANCE, withdrawn_at=None, starts_at__lte=now,
+            ends_at__gt=now,
+        )
+    )  # fmt: skip
+
+
+def _is_calm(station: Station, windows: Iterable[Exclusion]) -> bool:
+    return any(one.site_id == station.site_id and one.station_id in (None, station.pk) for one in windows)
+
+
+def _hits(
+    tenant_id: int, found: list[IssueRule], stations: dict[int, Station], now: datetime
+) -> tuple[dict[Key, Hit], set[str]]:
+    """What is wrong now, each with the first rule that fits its station; and the signals that could not be read."""
+    hits: dict[Key, Hit] = {}
+    blind: set[str] = set()
+    first: dict[tuple[str, int], IssueRule] = {}
+    for rule in found:
+        try:
+            with transaction.atomic():
+                findings = list(DETECTORS[rule.signal].find(tenant_id, now, rule.threshold))
+        except Exception:
+            log.exception("a signal could not be looked at", extra={"signal": rule.signal})
+            blind.add(rule.signal)
+            continue
+        for station in stations.values():
+            if (rule.signal, station.pk) not in first and issue_rules.fits(rule, station):
+                first[(rule.signal, station.pk)] = rule
+        for finding in findings:
+            station_or_none = stations.get(finding.station_id)
+            if station_or_none is None or first.get((rule.signal, finding.station_id)) is not rule:
+                continue
+            if now - finding.since < timedelta(minutes=rule.grace_minutes):
+                continue
+            key = (rule.signal, finding.station_id, finding.connector_id)
+            if key not in hits or hits[key].finding.since > finding.since:
+                hits[key] = Hit(rule, station_or_none, finding)
+    return hits, blind
+
+
+def _key(issue: Issue) -> Key:
+    return issue.signal, issue.station_id, issue.connector_id
+
+
+def _follow(
+    tenant_id: int, hits: dict[Key, Hit], blind: set[str], stations: dict[int, Station], rule_ids: set[int],
+    calm: list[Exclusion], now: datetime,
+) -> dict[Key, Issue]:  # fmt: skip
+    """Bring the open issues up to date; those whose cause is gone end. Returns the ones that stay open."""
+    kept: dict[Key, Issue] = {}
+    rows = (
+        Issue.objects.select_for_update(of=("self",))
+        .filter(~Q(state=IssueState.RESOLVED), tenant_id=tenant_id)
+        .select_related("station__site", "connector__evse", "rule", "assignee__user")
+    )
+    for issue in rows:
+        hit = hits.get(_key(issue))
+        if hit is not None:
+            issue.seen_at, issue.evidence, issue.gone_at = hit.finding.at, hit.finding.evidence, None
+            issue.rule, issue.severity = hit.rule, hit.rule.severity
+            issue.save(update_fields=["seen_at", "evidence", "gone_at", "rule", "severity"])
+            kept[_key(issue)] = issue
+        elif not _ends(issue, blind, stations, rule_ids, calm, now):
+            kept[_key(issue)] = issue
+    return kept
+
+
+def _ends(
+    issue: Issue, blind: set[str], stations: dict[int, Station], rule_ids: set[int], calm: list[Exclusion],
+    now: datetime,
+) -> bool:  # fmt: skip
+    """Whether an issue that was not seen in this sweep is over. Then it is resolved."""
+    station = stations.get(issue.station_id)
+    if station is None or issue.rule_id not in rule_ids:
+        issues.resolve(issue=issue, now=now, resolution=Resolution.GONE)
+        return True
+    detector = DETECTORS[issue.signal]
+    if issue.signal in blind or detector.sticky or _is_calm(station, calm):
+        return False
+    if detector.needs_socket and not station.online:
+        return False  # what cannot be heard is not mended
+    if issue.gone_at is None:
+        issue.gone_at = now
+        issue.save(update_fields=["gone_at"])
+        recovery.answered(issue, now)
+        return False
+    if now - issue.gone_at < CALM:
+        return False
+    recovery.answered(issue, issue.gone_at)
+    helped = issue.helped_by if issue.step_at else ""
+    issues.resolve(
+        issue=issue, now=issue.gone_at, helped_by=helped,
+        resolution=Resolution.RECOVERED if helped else Resolution.BY_ITSELF,
+    )  # fmt: skip
+    return True
+
+
+def _begin(
+    tenant_id: int, hits: dict[Key, Hit], still_open: dict[Key, Issue], calm: list[Exclusion], now: datetime
+) -> None:
+    """Open what is new. Never a flood: so many a sweep, so many a tenant; the rest comes with the next sweeps."""
+    new = [key for key in hits if key not in still_open and not _is_calm(hits[key].station, calm)]
+    room = min(MOST_NEW, MOST_OPEN - len(still_open))
+    for key in sorted(new, key=lambda one: hits[one].finding.since)[: max(0, room)]:
+        hit = hits[key]
+        last = (
+            Issue.objects.select_for_update(of=("self",))
+            .filter(_at(key), tenant_id=tenant_id)
+            .select_related("station__site", "connector__evse", "rule", "assignee__user")
+            .order_by("-id")
+            .first()
+        )
+        if last is not None and _was_closed(last, hit, now):
+            continue
+        if last is not None and last.resolved_at and last.resolution != Resolution.CLOSED and (
+            now - last.resolved_at < FRESH
+        ):  # fmt: skip
+            still_open[key] = issues.reopen(issue=last, finding=hit.finding, now=now)
+        else:
+            still_open[key] = issues.open_issue(
+                station=hit.station, rule=hit.rule, finding=hit.finding, now=now
+            )
+
+
+def _at(key: Key) -> Q:
+    signal, station_id, connector_id = key
+    return Q(signal=signal, station_id=station_id, connector_id=connector_id)
+
+
+def _was_closed(last: Issue, hit: Hit, now: datetime) -> bool:
+    """A person closed it and nothing new was seen: it stays closed."""
+    if last.resolution != Resolution.CLOSED or last.resolved_at is None:
+        return False
+    if DETECTORS[last.signal].of_events:
+        return hit.finding.at <= last.resolved_at
+    if now - max(last.seen_at, last.resolved_at) > STILL:
+        return False
+    last.seen_at = now
+    last.save(update_fields=["seen_at"])
+    return True

@@ -1,0 +1,568 @@
+"""From a sign to an issue, its recovery step by step, its escalation, and its end with a record."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.core import mail
+
+from stations.models import (
+    Command,
+    CommandState,
+    Connection,
+    Connector,
+    Exclusion,
+    Issue,
+    IssueEvent,
+    IssueRule,
+    Session,
+    Station,
+    StationEvent,
+)
+from stations.services import commands, escalation, issue_rules, issues, watch
+from tenants.context import tenant_scope
+from tenants.errors import Invalid
+from tenants.models import Fact, Tenant
+from tenants.permissions import Actor, system
+from tests.stations.telling import Speaker, now
+
+ROBOT = system("tests")
+
+
+class Scene:
+    """A station that is watched, and a clock of its own."""
+
+    def __init__(self, speaker: Speaker) -> None:
+        self.speaker, self.station, self.tenant_id = speaker, speaker.station, speaker.tenant_id
+        self.at = now()
+        with tenant_scope(self.tenant_id):
+            issue_rules.policy(tenant_id=self.tenant_id)
+        self.set(online=True, last_seen_at=self.at, online_changed_at=self.at - timedelta(hours=2))
+
+    def set(self, **values: Any) -> None:
+        with tenant_scope(self.tenant_id):
+            Station.objects.filter(pk=self.station.pk).update(**values)
+
+    def rule(self, signal: str, **values: Any) -> None:
+        with tenant_scope(self.tenant_id):
+            rule = IssueRule.objects.get(tenant_id=self.tenant_id, signal=signal)
+            issue_rules.update_rule(rule=rule, actor=ROBOT, **values)
+
+    def fault(self, minutes: float = 10) -> None:
+        when = self.at - timedelta(minutes=minutes)
+        self.speaker.status("faulted", at=when, received_at=when, error_code="GroundFailure")
+
+    def mend(self) -> None:
+        self.speaker.status("available", at=self.at, received_at=self.at)
+
+    def later(self, **span: float) -> list[Issue]:
+        """The open issues after a sweep so much later; the station goes on being heard."""
+        self.at += timedelta(**span)
+        with tenant_scope(self.tenant_id):
+            Station.objects.filter(pk=self.station.pk, online=True).update(last_seen_at=self.at)
+            watch.sweep(tenant_id=self.tenant_id, now=self.at)
+        return self.issues()
+
+    def issues(self, **which: Any) -> list[Issue]:
+        with tenant_scope(self.tenant_id):
+            rows = Issue.objects.filter(station=self.station, **which).exclude(state="resolved")
+            return list(rows.select_related("station__site", "connector__evse", "rule").order_by("id"))
+
+    def all(self) -> list[Issue]:
+        with tenant_scope(self.tenant_id):
+            return list(
+                Issue.objects.filter(station=self.station)
+                .select_related("station__site", "connector__evse", "rule")
+                .order_by("id")
+            )
+
+    def kinds(self, issue: Issue) -> list[str]:
+        with tenant_scope(self.tenant_id):
+            return list(IssueEvent.objects.filter(issue=issue).values_list("kind", flat=True))
+
+    def sent(self) -> list[tuple[str, dict[str, Any]]]:
+        with tenant_scope(self.tenant_id):
+            rows = Command.objects.filter(station=self.station, origin_id="Recovery").order_by("id")
+            return [(row.kind, row.arguments) for row in rows]
+
+    def answer(self, state: str = CommandState.ACCEPTED) -> None:
+        with tenant_scope(self.tenant_id):
+            for row in Command.objects.filter(station=self.station, state__in=["queued", "sent"]):
+                commands.settle(tenant_id=self.tenant_id, command_id=row.pk, state=state, answer="Accepted")
+
+    def facts(self) -> list[str]:
+        with tenant_scope(self.tenant_id):
+            rows = Fact.objects.filter(tenant_id=self.tenant_id, kind__startswith="issue.").order_by("id")
+            return list(rows.values_list("kind", flat=True))
+
+
+@pytest.fixture
+def scene(speaker: Speaker) -> Scene:
+    return Scene(speaker)
+
+
+def steps(*kinds: str) -> list[dict[str, Any]]:
+    return [{"kind": kind, "wait_minutes": 2} for kind in kinds]
+
+
+# --- opening
+
+
+def test_a_fault_is_one_issue_however_often_it_is_seen(scene: Scene) -> None:
+    scene.fault()
+    for _ in range(5):
+        (issue,) = scene.later(seconds=10)
+    assert (issue.signal, issue.severity) == ("faulted", "critical")
+    assert issue.connector is not None and issue.evidence["error"] == "GroundFailure"
+    assert scene.facts() == ["issue.opened"]
+
+
+def test_the_grace_of_a_rule_is_waited_for(scene: Scene) -> None:
+    scene.rule("faulted", grace_minutes=30)
+    scene.fault(minutes=10)
+    assert scene.later(seconds=10) == []
+    assert len(scene.later(minutes=21)) == 1
+
+
+def test_a_rule_for_other_stations_does_not_speak_of_this_one(scene: Scene) -> None:
+    scene.set(vendor="Acme", model="Turbo 9")
+    scene.rule("faulted", stations_like="Globex, Initech")
+    scene.fault()
+    assert scene.later() == []
+    scene.rule("faulted", stations_like="globex, turbo")
+    assert len(scene.later()) == 1
+
+
+def test_the_first_rule_that_fits_counts(scene: Scene) -> None:
+    with tenant_scope(scene.tenant_id):
+        issue_rules.create_rule(
+            tenant_id=scene.tenant_id, actor=ROBOT, name="Ours", signal="faulted", severity="minor", position=1,
+            site_ids=[scene.station.site_id],
+        )  # fmt: skip
+    scene.fault()
+    (issue,) = scene.later()
+    assert (issue.severity, issue.rule.name if issue.rule else "") == ("minor", "Ours")
+
+
+def test_what_comes_back_at_once_is_the_same_issue(scene: Scene) -> None:
+    scene.rule("faulted", steps=[], threshold=0, grace_minutes=0)
+    for _ in range(4):
+        scene.fault(minutes=0.01)
+        scene.later(seconds=30)
+        scene.mend()
+        scene.later(seconds=30)
+        scene.later(minutes=1)
+    (issue,) = scene.all()
+    assert issue.times == 4 and issue.state == "resolved"
+    assert scene.facts().count("issue.opened") == 1
+
+
+# --- the end
+
+
+def test_what_goes_away_by_itself_is_closed_with_how_long_it_took(scene: Scene) -> None:
+    scene.rule("faulted", steps=[])
+    scene.fault()
+    scene.later()
+    scene.at += timedelta(minutes=20)
+    scene.mend()
+    scene.later(seconds=10)
+    assert scene.later(minutes=1) == []
+    (issue,) = scene.all()
+    assert issue.resolution == "by_itself"
+    assert scene.facts() == ["issue.opened", "issue.resolved"]
+    with tenant_scope(scene.tenant_id):
+        end = IssueEvent.objects.get(issue=issue, kind="resolved")
+    assert 1190 <= end.data["seconds"] <= 1300
+
+
+def test_a_station_that_cannot_be_heard_is_not_mended(scene: Scene) -> None:
+    scene.rule("faulted", steps=[])
+    scene.fault()
+    scene.later()
+    scene.set(online=False, online_changed_at=scene.at)
+    scene.later(minutes=5)
+    assert [issue.signal for issue in scene.later(minutes=20)] == ["faulted", "offline"]
+
+
+def test_what_a_person_closed_stays_closed_until_it_was_away(scene: Scene, owner_actor: Actor) -> None:
+    scene.rule("faulted", steps=[])
+    scene.fault()
+    (issue,) = scene.later()
+    with tenant_scope(scene.tenant_id):
+        with pytest.raises(Invalid):
+            issues.close(issue=issue, actor=owner_actor, reason=" ")
+        issues.close(issue=issue, actor=owner_actor, reason="Known, the part is ordered.")
+    for _ in range(20):
+        assert scene.later(minutes=2) == []
+    scene.mend()
+    scene.later(minutes=30)
+    scene.fault()
+    assert len(scene.later(seconds=10)) == 1
+
+
+def test_a_rule_that_is_switched_off_ends_its_issues(scene: Scene) -> None:
+    scene.fault()
+    scene.later()
+    scene.rule("faulted", active=False)
+    assert scene.later() == []
+    assert scene.all()[0].resolution == "gone"
+
+
+# --- recovery
+
+
+def test_recovery_goes_step_by_step_and_records_what_helped(scene: Scene) -> None:
+    scene.rule("faulted", steps=steps("trigger", "unlock", "soft_reset", "hard_reset"))
+    scene.fault()
+    (issue,) = scene.later()
+    place = {"evse": 1, "connector": 1}
+    assert issue.state == "recovering"
+    assert scene.sent() == [("trigger", {"message": "status", **place})]
+    assert len(scene.later(minutes=5)) == 1 and len(scene.sent()) == 1, (
+        "no second step before the first answer"
+    )
+    scene.answer()
+    scene.later(seconds=10)
+    assert scene.sent()[1:] == [("unlock", place)]
+    scene.answer()
+    scene.later(seconds=10)
+    assert len(scene.sent()) == 2, "it waits to see whether it helped"
+    scene.later(minutes=2)
+    assert scene.sent()[2:] == [("reset", {"hard": False})]
+    scene.answer()
+    scene.at += timedelta(minutes=1)
+    scene.mend()
+    scene.later(seconds=10)
+    assert scene.later(minutes=1) == []
+    (issue,) = scene.all()
+    assert (issue.resolution, issue.helped_by) == ("recovered", "soft_reset")
+    assert len(scene.sent()) == 3
+
+
+def test_a_refused_step_did_not_help(scene: Scene) -> None:
+    scene.rule("faulted", steps=steps("soft_reset"))
+    scene.fault()
+    scene.later()
+    scene.answer(CommandState.REJECTED)
+    scene.mend()
+    scene.later(seconds=10)
+    scene.later(minutes=1)
+    assert scene.all()[0].resolution == "by_itself"
+
+
+@pytest.mark.parametrize("kind", ["soft_reset", "hard_reset"])
+def test_nothing_is_reset_under_a_running_session(
+    scene: Scene, make_session: Callable[..., Session], make_station: Any, kind: str
+) -> None:
+    """Not even one at another connector of the station."""
+    with tenant_scope(scene.tenant_id):
+        from stations.models import Evse
+
+        second = Evse.objects.create(tenant_id=scene.tenant_id, station=scene.station, number=2)
+        Connector.objects.create(tenant_id=scene.tenant_id, evse=second, number=1, status="charging")
+    session = make_session(
+        scene.station, evse=second, connector=None, last_progress_at=scene.at + timedelta(days=1)
+    )
+    scene.rule("faulted", steps=steps(kind))
+    scene.fault()
+    (issue,) = scene.later()
+    assert (issue.blocked_by, scene.sent()) == ("busy", [])
+    scene.later(minutes=30)
+    (issue,) = scene.issues(signal="faulted")
+    assert scene.sent() == []
+    assert scene.kinds(issue).count("waits") == 1, "said once"
+    with tenant_scope(scene.tenant_id):
+        Session.objects.filter(pk=session.pk).update(state="ended", ended_at=scene.at, energy_wh=9000)
+        Connector.objects.filter(evse=second).update(status="available")
+    scene.later(seconds=10)
+    assert [kind for kind, _arguments in scene.sent()] == ["reset"]
+
+
+def test_unless_the_rule_says_so(scene: Scene, make_session: Callable[..., Session]) -> None:
+    make_session(scene.station, last_progress_at=scene.at + timedelta(days=1))
+    scene.rule("faulted", steps=steps("hard_reset"), under_session=True)
+    scene.fault()
+    scene.later()
+    assert scene.sent() == [("reset", {"hard": True})]
+
+
+def test_nor_under_a_car_that_is_plugged_in_with_a_card_accepted(scene: Scene) -> None:
+    from stations.models import Authorization
+
+    scene.rule("plugged_idle", steps=steps("unlock"), threshold=5)
+    when = scene.at - timedelta(minutes=10)
+    scene.speaker.status("preparing", at=when, received_at=when)
+    with tenant_scope(scene.tenant_id):
+        card = Authorization.objects.create(
+            tenant_id=scene.tenant_id, station=scene.station, token_uid="CARD", verdict="accepted", at=when
+        )
+    (issue,) = scene.later()
+    assert (issue.blocked_by, scene.sent()) == ("busy", [])
+    with tenant_scope(scene.tenant_id):
+        card.delete()
+    scene.later(seconds=10)
+    assert [kind for kind, _arguments in scene.sent()] == ["unlock"]
+
+
+def test_attempts_are_bounded_a_day_and_farther_and_farther_apart(scene: Scene) -> None:
+    scene.rule("faulted", steps=steps("soft_reset"), rounds_per_day=3, backoff_minutes=30, escalate=False)
+    scene.fault()
+    times = []
+    for _ in range(23 * 12):
+        before = len(scene.sent())
+        scene.later(minutes=5)
+        scene.answer()
+        if len(scene.sent()) > before:
+            times.append(scene.at)
+    assert len(times) == 3
+    gaps = [(b - a) / timedelta(minutes=1) for a, b in itertools.pairwise(times)]
+    assert 30 <= gaps[0] <= 45 and 60 <= gaps[1] <= 75
+
+
+def test_the_switch_stops_all_recovery(scene: Scene, owner_actor: Actor) -> None:
+    with tenant_scope(scene.tenant_id):
+        issue_rules.change_policy(tenant_id=scene.tenant_id, actor=owner_actor, recovery_on=False)
+    scene.fault()
+    for _ in range(8):
+        scene.later(minutes=10)
+    assert scene.sent() == []
+    assert scene.issues()[0].state == "escalated", "the reader is told all the same"
+
+
+def test_in_scheduled_maintenance_nothing_is_tried_and_nobody_is_woken(scene: Scene) -> None:
+    with tenant_scope(scene.tenant_id):
+        Exclusion.objects.create(
+            tenant_id=scene.tenant_id, category="maintenance", site_id=scene.station.site_id,
+            starts_at=scene.at - timedelta(hours=1), ends_at=scene.at + timedelta(hours=2), evidence="Job 7",
+            entered_by="Olga",
+        )  # fmt: skip
+    scene.fault()
+    assert scene.later(minutes=100) == []
+    assert len(scene.later(minutes=30)) == 1
+
+
+def test_an_offline_station_is_escalated_without_steps(scene: Scene) -> None:
+    scene.set(online=False, online_changed_at=scene.at - timedelta(minutes=11))
+    (issue,) = scene.later()
+    assert issue.state == "open"
+    (issue,) = scene.later(minutes=31)
+    assert issue.state == "escalated" and scene.sent() == []
+
+
+# --- escalation and people
+
+
+def test_escalation_is_mailed_once_to_all_who_are_entered(
+    scene: Scene, owner_actor: Actor, make_member: Any, settings: Any
+) -> None:
+    settings.PUBLIC_URL = "https://cpo.example"
+    with tenant_scope(scene.tenant_id):
+        issue_rules.change_policy(tenant_id=scene.tenant_id, actor=owner_actor, mails=["noc@example.com"])
+    scene.rule("faulted", steps=steps("trigger"), mails=["Field@example.com"])
+    scene.fault()
+    scene.later()
+    scene.answer()
+    scene.later(minutes=3)
+    (issue,) = scene.later(seconds=10)
+    assert issue.state == "escalated"
+    assert "issue.escalated" in scene.facts()
+    assert escalation.mail_due(tenant_id=scene.tenant_id) == 1
+    assert escalation.mail_due(tenant_id=scene.tenant_id) == 0
+    (sent,) = mail.outbox
+    assert sent.to == ["field@example.com", "noc@example.com"]
+    assert "Faulted" in sent.subject and scene.station.identity in sent.subject
+    html = sent.alternatives[0][0]  # type: ignore[attr-defined]
+    for text in (sent.body, html):
+        assert "GroundFailure" in text and "Recovery has been tried" in text
+        assert (
+            f"https://cpo.example/t/{Tenant.objects.get(pk=scene.tenant_id).slug}/issues/{issue.pk}/" in text
+        )
+    assert "mailed" in scene.kinds(issue)
+
+
+def test_many_that_escalate_together_are_one_mail(
+    scene: Scene, make_station: Any, owner_actor: Actor
+) -> None:
+    tenant = Tenant.objects.get(pk=scene.tenant_id)
+    gone = scene.at - timedelta(hours=2)
+    for _ in range(12):
+        make_station(tenant=tenant, online=False, online_changed_at=gone, last_seen_at=gone)
+    with tenant_scope(scene.tenant_id):
+        issue_rules.change_policy(tenant_id=scene.tenant_id, actor=owner_actor, mails=["noc@example.com"])
+    scene.rule("offline", escalate_minutes=0)
+    scene.later()
+    assert escalation.mail_due(tenant_id=scene.tenant_id) == 1
+    assert "12" in mail.outbox[-1].subject
+
+
+def test_a_snoozed_issue_is_quiet_until_then(scene: Scene, owner_actor: Actor) -> None:
+    scene.rule("faulted", steps=steps("trigger"), grace_minutes=0, escalate_minutes=0)
+    scene.fault()
+    scene.rule("faulted", escalate=False, steps=[])
+    (issue,) = scene.later()
+    with tenant_scope(scene.tenant_id):
+        issues.snooze(issue=issue, actor=owner_actor, until=scene.at + timedelta(hours=2))
+    scene.rule("faulted", escalate=True, steps=steps("trigger"), escalate_minutes=0)
+    (issue,) = scene.later(hours=1)
+    assert (issue.state, scene.sent()) == ("open", [])
+    (issue,) = scene.later(hours=1.1)
+    assert issue.state == "escalated" and len(scene.sent()) == 1
+
+
+def test_assigned_issues_are_mailed_to_their_member_too(
+    scene: Scene, owner_actor: Actor, make_member: Any
+) -> None:
+    from tenants.models import Membership
+
+    user, _password = make_member("technician")
+    scene.rule("faulted", steps=[], escalate_minutes=30)
+    scene.fault()
+    (issue,) = scene.later()
+    with tenant_scope(scene.tenant_id):
+        member = Membership.objects.select_related("user").get(user=user)
+        issues.assign(issue=issue, actor=owner_actor, member=member)
+        issues.comment(issue=issue, actor=owner_actor, text="Take the spare cable.")
+    scene.later(minutes=31)
+    escalation.mail_due(tenant_id=scene.tenant_id)
+    assert mail.outbox[-1].to == [user.email.lower()]
+    assert {"assigned", "comment"} <= set(scene.kinds(issue))
+
+
+# --- each signal
+
+
+def _connections(scene: Scene, count: int) -> None:
+    with tenant_scope(scene.tenant_id):
+        for n in range(count):
+            opened = scene.at - timedelta(minutes=5 * n + 1)
+            Connection.objects.create(
+                tenant_id=scene.tenant_id, station=scene.station, epoch=n + 1, gateway="g", ocpp_version="1.6",
+                opened_at=opened, closed_at=opened + timedelta(minutes=1),
+            )  # fmt: skip
+
+
+def _events(scene: Scene, kind: str, severity: str, count: int = 1) -> None:
+    with tenant_scope(scene.tenant_id):
+        for n in range(count):
+            when = scene.at - timedelta(minutes=n + 1)
+            StationEvent.objects.create(
+                tenant_id=scene.tenant_id, station=scene.station, kind=kind, severity=severity, text="Tampering",
+                occurred_at=when, received_at=when,
+            )  # fmt: skip
+
+
+def _told(scene: Scene, status: str, minutes: float) -> None:
+    when = scene.at - timedelta(minutes=minutes)
+    scene.speaker.status(status, at=when, received_at=when)
+
+
+def _silence(scene: Scene) -> None:
+    scene.set(last_seen_at=scene.at - timedelta(minutes=40))
+    scene.later = lambda **span: _plain(scene, **span)  # type: ignore[method-assign]
+
+
+def _plain(scene: Scene, **span: float) -> list[Issue]:
+    scene.at += timedelta(**span)
+    with tenant_scope(scene.tenant_id):
+        watch.sweep(tenant_id=scene.tenant_id, now=scene.at)
+    return scene.issues()
+
+
+Arrange = Callable[[Scene, Callable[..., Session]], object]
+SIGNS: dict[str, Arrange] = {
+    "offline": lambda scene, _: scene.set(online=False, online_changed_at=scene.at - timedelta(minutes=20)),
+    "silent": lambda scene, _: _silence(scene),
+    "flapping": lambda scene, _: _connections(scene, 7),
+    "not_accepted": lambda scene, _: scene.set(registration="pending"),
+    "faulted": lambda scene, _: scene.fault(),
+    "out_of_service": lambda scene, _: _told(scene, "unavailable", 60 * 30),
+    "plugged_idle": lambda scene, _: _told(scene, "preparing", 40),
+    "suspended": lambda scene, _: _told(scene, "suspended_evse", 90),
+    "clock_drift": lambda scene, _: scene.speaker.status(
+        "available", at=scene.at + timedelta(hours=3), received_at=scene.at + timedelta(seconds=5)
+    ),
+    "reboots": lambda scene, _: _events(scene, "boot", "info", 5),
+    "security": lambda scene, _: _events(scene, "security", "error"),
+    "alert": lambda scene, _: _events(scene, "monitor", "error"),
+    "no_energy": lambda scene, session: session(scene.station, power_w=0),
+    "meter_stuck": lambda scene, session: session(
+        scene.station, power_w=9000, last_reading_at=scene.at,
+        last_progress_at=scene.at - timedelta(minutes=45),
+    ),
+    "meter_jumped": lambda scene, session: session(
+        scene.station, state="held", flags=["meter_rollback"], ended_at=scene.at, energy_wh=Decimal(5000)
+    ),
+    "failed_starts": lambda scene, session: [
+        session(
+            scene.station, state="rated", started_at=scene.at - timedelta(hours=n + 1), energy_wh=Decimal(0),
+            ended_at=scene.at - timedelta(hours=n),
+        )
+        for n in range(4)
+    ],
+    "unused": lambda scene, session: [
+        session(
+            scene.station, state="rated", started_at=scene.at - timedelta(days=20) + timedelta(hours=6 * n),
+            ended_at=scene.at - timedelta(days=20) + timedelta(hours=6 * n + 1), energy_wh=Decimal(9000),
+        )
+        for n in range(15)
+    ],
+}  # fmt: skip
+
+
+def test_every_signal_has_its_scene() -> None:
+    from stations.models import Signal
+    from stations.services.signals import DETECTORS
+
+    assert set(SIGNS) == set(Signal.values) == {str(name) for name in DETECTORS} == {
+        str(name) for name in issue_rules.DEFAULTS
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("signal", SIGNS)
+def test_the_sign_is_seen_and_only_then(
+    scene: Scene, make_session: Callable[..., Session], signal: str
+) -> None:
+    scene.mend()
+    assert scene.later() == [], "a station that is well has no issue"
+    SIGNS[signal](scene, make_session)
+    assert [issue.signal for issue in scene.later(seconds=10)] == [signal]
+
+
+def test_a_start_that_works_ends_the_doubt(scene: Scene, make_session: Callable[..., Session]) -> None:
+    SIGNS["failed_starts"](scene, make_session)
+    scene.rule("failed_starts", steps=steps("soft_reset"))
+    scene.later()
+    scene.answer()
+    scene.later(minutes=10)
+    assert len(scene.sent()) == 1, "old failures do not speak against the reset"
+    make_session(
+        scene.station, state="rated", started_at=scene.at, ended_at=scene.at, energy_wh=Decimal(8000)
+    )
+    scene.later(minutes=1)
+    assert scene.later(minutes=1) == []
+    assert (scene.all()[0].resolution, scene.all()[0].helped_by) == ("recovered", "soft_reset")
+
+
+def test_a_security_event_waits_for_a_person(scene: Scene) -> None:
+    _events(scene, "security", "error")
+    scene.later()
+    assert [issue.signal for issue in scene.later(days=3)] == ["security"]
+
+
+def test_a_flood_is_bounded(scene: Scene, make_station: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "MOST_NEW", 3)
+    gone: datetime = scene.at - timedelta(hours=2)
+    for _ in range(5):
+        make_station(online=False, online_changed_at=gone, last_seen_at=gone)
+    scene.later()
+    with tenant_scope(scene.tenant_id):
+        assert Issue.objects.count() == 3
+    scene.later(seconds=10)
+    with tenant_scope(scene.tenant_id):
+        assert Issue.objects.count() == 5
