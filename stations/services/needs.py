@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -223,7 +224,10 @@ def _keeps_to(now: limits.Limits, told: PlanTold) -> bool:
             continue
         holding = [one.limit for one in slices if one.start_s <= period.start_s][-1:]
         inside = [one.limit for one in slices if period.start_s < one.start_s < until]
-        if (period.limit or 0) > min([*holding, *inside]) * TOLERATED + 0.1:
+        bound = min(
+            [*holding, *inside], default=math.inf
+        )  # a period before the plan begins is bound by nothing
+        if (period.limit or 0) > bound * TOLERATED + 0.1:
             return False
     return True
 
