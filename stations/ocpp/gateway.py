@@ -15,7 +15,7 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db import close_old_connections, connection
+from django.db import DataError, close_old_connections, connection
 from django.utils import timezone
 
 from stations import pki
@@ -48,9 +48,14 @@ SEEN_ALL = 4  # every fourth time
 POLL_SECONDS = 2.0  # commands whose NOTIFY was lost
 
 
+# What reading an answer raises that breaks its schema.
+UNREADABLE = (AttributeError, LookupError, TypeError, ValueError, DataError)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a command ended. `result`: the station answered with a CALLRESULT that can be read."""
+    """How a command ended. `result`: the station answered with a CALLRESULT that can be read; then `detail` says where
+    it bends the specification, if it does."""
 
     state: str
     word: str
@@ -254,8 +259,13 @@ class Gateway:
             try:
                 with tenant_scope(link.tenant_id):
                     recording.record(tenant_id=link.tenant_id, reports=say.reports(answered))
-            except Exception:  # an answer that cannot be kept is an answer all the same
-                log.exception("answer not kept", extra={"command": command.pk, "station": link.station_id})
+            except Exception as error:  # an answer that cannot be kept is an answer all the same
+                if outcome.detail and isinstance(error, UNREADABLE):
+                    outcome = replace(outcome, state=CommandState.FAILED, word="malformed")
+                else:
+                    log.exception(
+                        "answer not kept", extra={"command": command.pk, "station": link.station_id}
+                    )
         with tenant_scope(link.tenant_id):
             self._settle(link, command, outcome)
 

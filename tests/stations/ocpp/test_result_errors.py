@@ -61,6 +61,24 @@ async def test_older_stations_are_not_told_for_they_do_not_know_the_message(
         assert wire.others.empty()
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"attributeStatus": "Accepted", "component": {"name": "EVSE"}, "variable": {}},
+        {"attributeStatus": "Accepted", "component": "EVSE", "variable": {"name": "Power"}},
+    ],
+)
+async def test_an_answer_that_cannot_be_read_fails_the_command(
+    plug: Plug, tenant: Tenant, station: Station, owner_actor: Any, entry: dict[str, Any]
+) -> None:
+    async with plug(station, "2.0.1") as wire:
+        command = await request(tenant, station, owner_actor, "read_configuration", names=["EVSE.Power"])
+        await wire.answer(await wire.next_call(), {"getVariableResult": [entry]})
+        done = await settled(tenant, command)
+        assert (done.state, done.answer) == (CommandState.FAILED, "malformed")
+        assert "bends the specification" in done.detail
+
+
 async def test_what_a_station_cannot_take_of_ours_stands_at_the_station(
     plug: Plug, tenant: Tenant, station: Station
 ) -> None:
