@@ -178,8 +178,3 @@ def wanted(arguments: dict[str, Any], name: str, kind: type | tuple[type, ...]) 
 def optional(**members: Any) -> dict[str, Any]:
     """The members that are given."""
     return {name: value for name, value in members.items() if value is not None and value != ""}
-
-
-def request_id(command_id: int) -> int:
-    """2.x `requestId` of a command: what is told in parts names it."""
-    return command_id % 2_147_483_647

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleets.models import TokenKind
-from stations.models import CommandKind
+from stations.models import CommandKind, wire_number
 from stations.neutral import CustomerPart
 from stations.ocpp import shared, wire
 from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
@@ -45,7 +45,7 @@ def _say(arguments: Payload, command_id: int) -> Payload:
         idToken=token,
         customerIdentifier=identifier,
         customerCertificate=_certificate(certificate) if certificate else None,
-    ) | {"requestId": wire.request_id(command_id), "report": report, "clear": clear}
+    ) | {"requestId": wire_number(command_id), "report": report, "clear": clear}
 
 
 def _certificate(told: Any) -> Payload:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stations.models import CommandKind, DisplayFormat, DisplayPriority, DisplayState
+from stations.models import CommandKind, DisplayFormat, DisplayPriority, DisplayState, wire_number
 from stations.neutral import DisplaysTold, DisplayTold
 from stations.ocpp import shared
 from stations.ocpp.version import Answered, Ask, Asked, Journal, Payload, Say
@@ -72,15 +72,11 @@ def _word(words: Any, neutral: Any) -> Any:
 
 def _say_list(arguments: Payload, command_id: int) -> Payload:
     return optional(
-        requestId=request_id(command_id),
+        requestId=wire_number(command_id),
         id=arguments.get("numbers") or None,
         priority=_word(PRIORITY, arguments.get("priority")),
         state=_word(STATE, arguments.get("state")),
     )
-
-
-def request_id(command_id: int) -> int:
-    return command_id % 2_147_483_647
 
 
 def message(told: Payload) -> DisplayTold:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stations.models import CommandKind, MonitorBase, MonitorKind
+from stations.models import CommandKind, MonitorBase, MonitorKind, wire_number
 from stations.neutral import (
     MonitorEvent,
     MonitorReport,
@@ -14,7 +14,7 @@ from stations.neutral import (
     ReportPart,
     VariableReport,
 )
-from stations.ocpp import shared, wire
+from stations.ocpp import shared
 from stations.ocpp.v201 import variables
 from stations.ocpp.version import Answered, Ask, Asked, Journal, Payload, Say
 from stations.ocpp.wire import optional, wanted
@@ -196,7 +196,7 @@ def _say_level(arguments: Payload, command_id: int) -> Payload:
 def _say_report(arguments: Payload, command_id: int) -> Payload:
     criteria = arguments.get("criteria") or ()
     return optional(
-        requestId=wire.request_id(command_id),
+        requestId=wire_number(command_id),
         componentVariable=variables.components(arguments),
         monitoringCriteria=[_CRITERIA.get(word, word) for word in criteria] or None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stations.models import CommandKind
+from stations.models import CommandKind, wire_number
 from stations.neutral_power import (
     CompositeAnswered,
     LimitTold,
@@ -64,7 +64,7 @@ def _say_read(arguments: Payload, command_id: int) -> Payload:
     )
     if arguments.get("number") is not None:
         criterion = {"chargingProfileId": [arguments["number"]]}
-    return optional(requestId=command_id % 2_147_483_647, evseId=arguments.get("evse")) | {
+    return optional(requestId=wire_number(command_id), evseId=arguments.get("evse")) | {
         "chargingProfile": criterion
     }
 
