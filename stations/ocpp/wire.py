@@ -178,3 +178,8 @@ def wanted(arguments: dict[str, Any], name: str, kind: type | tuple[type, ...]) 
 def optional(**members: Any) -> dict[str, Any]:
     """The members that are given."""
     return {name: value for name, value in members.items() if value is not None and value != ""}
+
+
+def whole(value: float) -> int:
+    """A number that ought to be an integer of 32 bits: JSON's schema takes 1e30 for one too. Held to those bits."""
+    return int(max(-(2**31), min(value, 2**31 - 1)))

@@ -19,8 +19,8 @@ _HASH = ("algorithm", "issuer_name_hash", "issuer_key_hash", "serial_number")
 def _part(asked: Asked) -> CustomerPart:
     told = asked.payload
     return CustomerPart(
-        asked.station_id, asked.received_at, told["requestId"], told["seqNo"], bool(told.get("tbc", False)),
-        told["data"],
+        asked.station_id, asked.received_at, wire.whole(told["requestId"]), wire.whole(told["seqNo"]),
+        bool(told.get("tbc", False)), told["data"],
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from stations.models import CommandKind, DisplayFormat, DisplayPriority, DisplayState, wire_number
 from stations.neutral import DisplaysTold, DisplayTold
-from stations.ocpp import shared
+from stations.ocpp import shared, wire
 from stations.ocpp.version import Answered, Ask, Asked, Journal, Payload, Say
 from stations.ocpp.wire import optional, wanted
 from tenants.errors import Invalid
@@ -103,7 +103,7 @@ def _told(asked: Asked) -> list[DisplaysTold]:
     told = asked.payload
     messages = tuple(message(entry) for entry in told.get("messageInfo", ()))
     last = not told.get("tbc", False)
-    return [DisplaysTold(asked.station_id, asked.received_at, told["requestId"], messages, last)]
+    return [DisplaysTold(asked.station_id, asked.received_at, wire.whole(told["requestId"]), messages, last)]
 
 
 def _listed(answered: Answered) -> list[DisplaysTold]:

@@ -14,7 +14,7 @@ from stations.neutral import (
     ReportPart,
     VariableReport,
 )
-from stations.ocpp import shared
+from stations.ocpp import shared, wire
 from stations.ocpp.v201 import variables
 from stations.ocpp.version import Answered, Ask, Asked, Journal, Payload, Say
 from stations.ocpp.wire import optional, wanted
@@ -94,7 +94,7 @@ def _monitors(asked: Asked) -> list[Any]:
         for monitor in entry.get("variableMonitoring", ())
     )
     part = ReportPart(
-        asked.station_id, asked.received_at, "monitors", payload["requestId"], payload["seqNo"],
+        asked.station_id, asked.received_at, "monitors", wire.whole(payload["requestId"]), wire.whole(payload["seqNo"]),
         bool(payload.get("tbc", False)), len(told), payload.get("generatedAt", ""),
     )  # fmt: skip
     return [MonitorsTold(asked.station_id, asked.received_at, told), part]

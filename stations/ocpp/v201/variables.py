@@ -57,7 +57,7 @@ def _report(asked: Asked) -> list[Any]:
         for attribute in entry.get("variableAttribute", ())
     )
     part = ReportPart(
-        asked.station_id, asked.received_at, "report", payload["requestId"], payload["seqNo"],
+        asked.station_id, asked.received_at, "report", wire.whole(payload["requestId"]), wire.whole(payload["seqNo"]),
         bool(payload.get("tbc", False)), len(told), payload.get("generatedAt", ""),
     )  # fmt: skip
     return [VariablesTold(asked.station_id, asked.received_at, "report", told), part]

@@ -26,7 +26,9 @@ def _swap(asked: Asked) -> list[SwapReport]:
     )
     token = wire.token_2x(told["idToken"]) or TokenShown("")
     kind = _KIND[told["eventType"]]
-    return [SwapReport(asked.station_id, asked.received_at, told["requestId"], kind, token, batteries)]
+    return [
+        SwapReport(asked.station_id, asked.received_at, wire.whole(told["requestId"]), kind, token, batteries)
+    ]
 
 
 def _say_swap(arguments: Payload, command_id: int) -> Payload:

@@ -264,7 +264,11 @@ def _report(asked: Asked) -> list[DersTold]:
             )
     return [
         DersTold(
-            asked.station_id, asked.received_at, told["requestId"], tuple(found), bool(told.get("tbc", False))
+            asked.station_id,
+            asked.received_at,
+            wire.whole(told["requestId"]),
+            tuple(found),
+            bool(told.get("tbc", False)),
         )
     ]
 
