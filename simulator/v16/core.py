@@ -60,7 +60,9 @@ class Core(Answers):
     @on(Action.reset)
     def on_reset(self, type: str) -> Any:
         station = self.station
-        self.then(lambda: station.reboot(reason="RemoteReset", stop_reason=f"{type}Reset"))
+        self.then(
+            lambda: station.reboot(reason="RemoteReset", stop_reason=f"{type}Reset", hard=type == "Hard")
+        )
         return call_result.Reset("Accepted")
 
     @on(Action.change_availability)
