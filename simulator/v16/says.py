@@ -14,6 +14,7 @@ from simulator.connector import Connector
 from simulator.readings import Reading, Readings, ocmf
 from simulator.security import OWN
 from simulator.transaction import Token, Transaction
+from simulator.v16.plug_and_charge import PNC
 
 if TYPE_CHECKING:
     from simulator.station import SimulatedStation
@@ -29,7 +30,6 @@ STATES = {
     "unavailable": ChargePointStatus.unavailable,
     "faulted": ChargePointStatus.faulted,
 }
-PNC = "org.openchargealliance.iso15118pnc"
 REASONS = {
     *("DeAuthorized", "EmergencyStop", "EVDisconnected", "HardReset", "Local", "Other", "PowerLoss"),
     *("Reboot", "Remote", "SoftReset", "UnlockCommand"),

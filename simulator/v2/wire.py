@@ -25,10 +25,11 @@ class Wire201(Charge, Driver, Manage, Monitoring, Variables, Certificates, Wire,
     call_result = ocpp.v201.call_result
 
 
-class Wire21(
-    *(Charge, Driver, Driver21, Manage, Monitoring, Streams, Power, Variables, Certificates, Wire),
-    ocpp.v21.ChargePoint,
-):
+class Blocks21(Charge, Driver, Driver21, Manage, Monitoring, Streams, Power, Variables, Certificates):
+    """All that 2.1 answers."""
+
+
+class Wire21(Blocks21, Wire, ocpp.v21.ChargePoint):
     actions = ocpp.v21.enums.Action
     call_result = ocpp.v21.call_result
 

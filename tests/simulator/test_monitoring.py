@@ -125,7 +125,7 @@ async def test_what_cannot_be_watched_is_refused_with_its_reason(
     await connected(version)
     password = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}}
     first = await watch(csms, TEMPERATURE, "UpperThreshold", 60)
-    cases = [
+    cases: list[tuple[dict[str, Any], str, float, dict[str, Any], str]] = [
         ({"component": {"name": "Nowhere"}, "variable": {"name": "X"}}, "Delta", 1, {}, "UnknownComponent"),
         (TEMPERATURE | {"variable": {"name": "X"}}, "Delta", 1, {}, "UnknownVariable"),
         (STATE, "UpperThreshold", 1, {}, "UnsupportedMonitorType"),
@@ -229,7 +229,7 @@ async def test_a_customer_is_told_and_forgotten(
     csms: ScriptedCsms, connected: Stations, version: str
 ) -> None:
     station = await connected(version)
-    token = {"idToken": {"idToken": "04A1", "type": "ISO14443"}}
+    token: dict[str, Any] = {"idToken": {"idToken": "04A1", "type": "ISO14443"}}
     for _session in range(8):
         await station.plug_in(1, Car())
         await station.start(1, "04A1")
