@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ocpp.exceptions import OCPPError
 from websockets.exceptions import WebSocketException
 
-from simulator.car import Car, any_car
+from simulator.car import Car, Contract, any_car
 from simulator.connector import Connector
+from simulator.journal import explain
 from simulator.metering import Metering
 from simulator.outbox import Entry
 from simulator.profiles import Profile
@@ -31,6 +32,8 @@ class Charging(Metering):
     auto_plug: float | None
     local_auth: Any
     screen: Any
+    past: Any  # transactions that ended, as far back as the station remembers
+    proven: dict[str, Contract]  # contracts that cars have shown
     last_certificate = ""  # what was said of the certificate that a car showed last
 
     # -- cable and token
@@ -76,6 +79,7 @@ class Charging(Metering):
         self.last_verdict, self.last_certificate = self.says.proved(answer)
         if (self.last_verdict, self.last_certificate) != (ACCEPTED, ACCEPTED):
             return None
+        self.proven[car.contract.emaid] = car.contract
         return await self.start(number, car.contract.emaid, kind="eMAID", authorize=False)
 
     async def autocharge(self, number: int = 1) -> Transaction | None:
@@ -109,6 +113,11 @@ class Charging(Metering):
             self.last_verdict = "Reserved"
             return None
         if self.last_verdict != ACCEPTED and not self.quirks.starts_anyway:
+            self.note(f"Connector {number}: card {token} refused ({self.last_verdict})", "WARN")
+            return None
+        if self.quirks.starts_fail:
+            code, info = explain("ConnectorLockFailure")
+            self.note(f"Connector {number}: {code} ConnectorLockFailure, start given up: {info}", "ERROR")
             return None
         who = Token(token, kind)
         transaction = connector.transaction
@@ -146,6 +155,7 @@ class Charging(Metering):
             authorized=token is not None,
         )
         connector.transaction, connector.finished = transaction, False
+        self.note(f"Connector {connector.number}: transaction begins at {transaction.meter_start_wh} Wh")
         self.last_transaction = transaction
         transaction.next_sample = self.clock.seconds() + self.sample_interval
         transaction.begin = self.readings(connector, "Transaction.Begin")
@@ -214,6 +224,10 @@ class Charging(Metering):
         transaction.meter_stop_wh = int(connector.register_wh)
         transaction.stopped_at, transaction.reason = self.clock.now(), reason
         final = self.readings(connector, "Transaction.End")
+        self.past.append(transaction)
+        self.note(
+            f"Connector {connector.number}: transaction ended by {reason} at {transaction.meter_stop_wh} Wh"
+        )
         connector.transaction, connector.finished = None, connector.car is not None
         connector.flow.power_w = connector.flow.amps = 0.0
         if connector.inoperative_after:
@@ -236,8 +250,26 @@ class Charging(Metering):
 
     # -- what goes wrong
 
-    async def fault(self, number: int = 1, code: str = "GroundFailure", *, stop: bool = True) -> None:
+    async def fault(
+        self,
+        number: int = 1,
+        code: str = "GroundFailure",
+        *,
+        stop: bool = True,
+        vendor_code: str = "",
+        info: str = "",
+        heals: str = "",
+    ) -> None:
+        """`code`: an error of 1.6; the maker's code and sentence are its own where none are given. `heals`: what
+        ends it, "reset" (of any kind) or "hard_reset"; otherwise `clear_fault` alone."""
         connector = self.connectors[number]
+        connector.vendor_code, connector.fault_info = explain(code)
+        connector.vendor_code, connector.fault_info = (
+            vendor_code or connector.vendor_code,
+            info or connector.fault_info,
+        )
+        connector.heals = heals or ("reset" if self.quirks.reset_heals else "")
+        self.note(f"Connector {number}: {connector.vendor_code} {code}: {connector.fault_info}", "ERROR")
         if stop and connector.transaction is not None:
             await self.stop(number, reason="Other", trigger="AbnormalCondition")
         connector.fault = code
@@ -247,15 +279,25 @@ class Charging(Metering):
             await self.tell(self.says.reservation_status(kept.id, "Removed"))
 
     async def clear_fault(self, number: int = 1) -> None:
-        self.connectors[number].fault = ""
+        self._heal(self.connectors[number])
         await self.tell_state(self.connectors[number])
 
-    async def reboot(self, *, reason: str = "LocalReset", stop_reason: str = "Reboot") -> None:
-        """Restart in order: transactions end first, then the socket closes; `back` waits for the return."""
+    def _heal(self, connector: Connector) -> None:
+        if connector.fault:
+            self.note(f"Connector {connector.number}: {connector.vendor_code} {connector.fault} is over")
+        connector.fault = connector.heals = ""
+        connector.heat_c = 0.0
+
+    async def reboot(
+        self, *, reason: str = "LocalReset", stop_reason: str = "Reboot", hard: bool = True
+    ) -> None:
+        """Restart in order: transactions end first, then the socket closes; `back` waits for the return.
+        Not `hard`: the software alone, so that what its hardware found stays."""
+        self.note(f"Restart ({'hard' if hard else 'soft'}): {reason}")
         for number, connector in self.connectors.items():
             if connector.transaction is not None:
                 await self.stop(number, reason=stop_reason, trigger="ResetCommand")
-        await self._restart(reason)
+        await self._restart(reason, hard)
 
     async def power_loss(self) -> None:
         """The mains fail: the line goes dead, and the stop is told only after the next boot."""
@@ -264,19 +306,20 @@ class Charging(Metering):
         for number, connector in self.connectors.items():
             if connector.transaction is not None:
                 await self.stop(number, reason="PowerLoss", trigger="AbnormalCondition")
-        self._forget()
+        self.note("Power was lost", "WARN")
+        self._forget(hard=True)
 
-    async def _restart(self, reason: str) -> None:
+    async def _restart(self, reason: str, hard: bool) -> None:
         self.link.boot_reason = reason
-        self._forget()
+        self._forget(hard)
         self.link.pause(1.0 / (self.clock.rate or 20.0))
         await self.link.close(1001, "rebooting")
 
-    def _forget(self) -> None:
+    def _forget(self, hard: bool) -> None:
         self.device.reboot()
         for connector in self.connectors.values():
-            if self.quirks.reset_heals:
-                connector.fault = ""
+            if connector.heals == "reset" or (hard and connector.heals == "hard_reset"):
+                self._heal(connector)
             connector.reported = ""
 
     # -- what the other side asks for

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from typing import Any
 
 from simulator import transfer
@@ -14,8 +15,13 @@ from simulator.connector import Connector, Reservation
 from simulator.device import Setting
 from simulator.local_auth import Entry
 from simulator.profiles import Limit, Period, Profile
-from simulator.security import Security
+from simulator.security import OWN, Security
 
+SIGNED_FOR = {
+    "SignV2GCertificate": "V2GCertificate",
+    "SignCombinedCertificate": OWN,  # the one it has serves for both
+    "SignV2G20Certificate": "V2G20Certificate",
+}
 Then = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 
 
@@ -27,6 +33,16 @@ def told_firmware(firmware: dict[str, Any]) -> dict[str, Any]:
         "signature": firmware.get("signature") or "",
         "certificate": firmware.get("signing_certificate") or "",
         "install_at": firmware.get("install_date_time") or "",
+    }
+
+
+def told_log(log: dict[str, Any], kind: str) -> dict[str, Any]:
+    """LogParametersType as `upload_log` takes it."""
+    return {
+        "location": log["remote_location"],
+        "security": kind == "SecurityLog",
+        "since": log.get("oldest_timestamp") or "",
+        "until": log.get("latest_timestamp") or "",
     }
 
 
@@ -211,6 +227,7 @@ class Commands(Charging):
         fails = self.quirks.firmware_fails
         if fails == "silent":
             return
+        self.firmware_request = request_id
         await self._tell_firmware("Downloading", request_id)
         try:
             if fails == "download":
@@ -240,6 +257,7 @@ class Commands(Charging):
 
     async def _tell_firmware(self, step: str, request_id: int | None) -> None:
         self.firmware_step = step
+        self.note(f"Firmware: {step}", "ERROR" if "Fail" in step or "Invalid" in step else "INFO")
         await self.tell(self.says.firmware_status(step, request_id))
         if step in ("Downloading", "Downloaded", "Installing"):
             await self.clock.sleep(2)
@@ -247,8 +265,17 @@ class Commands(Charging):
     async def _until(self, when: str) -> None:
         await self.clock.sleep(max(0.0, (read_stamp(when) - self.clock.now()).total_seconds()))
 
-    async def upload_log(self, location: str, request_id: int | None, name: str = "") -> None:
-        """Upload what the station logged. Its frames are its log."""
+    async def upload_log(
+        self,
+        location: str,
+        request_id: int | None,
+        name: str = "",
+        *,
+        security: bool = False,
+        since: str = "",
+        until: str = "",
+    ) -> None:
+        """Upload what the station logged between two moments: the security log, or its own log with the frames."""
         fails = self.quirks.log_fails
         if fails == "silent":
             return
@@ -259,13 +286,25 @@ class Commands(Charging):
             if fails == "upload":
                 raise transfer.TransferError("the line broke")
             if fails != "lie":
-                lines = [f"{self.clock.stamp()} {way} {text}" for way, text in self.frames]
-                content = transfer.packed([f"{self.model} {self.serial} {self.firmware}", *lines])
+                span = {
+                    name: read_stamp(text) if text else None
+                    for name, text in (("since", since), ("until", until))
+                }
+                content = transfer.packed(self._log_files(security, **span))
                 await transfer.upload(location, name or "station.zip", content, form=self.quirks.log_by_form)
         except transfer.TransferError:
             word = failure
         await self.tell(self.says.log_status(word, request_id))
         await self.clock.sleep(1)
+
+    def _log_files(
+        self, security: bool, since: datetime | None, until: datetime | None
+    ) -> dict[str, list[str]]:
+        head = f"{self.model} {self.serial} {self.firmware}"
+        lines = [head, *self.journal.lines(security=security, since=since, until=until)]
+        if security:
+            return {"security.log": lines}
+        return {"station.log": lines, "frames.log": [f"{way} {text}" for way, text in self.frames]}
 
     # -- local controller (2.x)
 
@@ -310,10 +349,14 @@ class Commands(Charging):
                 return lambda: self._each(numbers, self._status_again)
             case "MeterValues" | "TransactionEvent":
                 return lambda: self._each(numbers, self.report_now)
-            case "FirmwareStatusNotification":
-                return lambda: self.tell(says.firmware_status("Idle", None))
+            case "FirmwareStatusNotification":  # L01.FR.25, FR.26
+                step = "Idle" if self.firmware_step == "Installed" else self.firmware_step
+                request = None if step == "Idle" else self.firmware_request
+                return lambda: self.tell(says.firmware_status(step, request))
             case "SignChargePointCertificate" | "SignChargingStationCertificate":
                 return self.ask_for_certificate
+            case "SignV2GCertificate" | "SignCombinedCertificate" | "SignV2G20Certificate":
+                return lambda: self.ask_for_certificate(SIGNED_FOR[message])
             case "PublishFirmwareStatusNotification" if self.version != "1.6":
                 return lambda: self.tell(says.publication_status("Idle", None))
             case "DiagnosticsStatusNotification" | "LogStatusNotification":
@@ -322,14 +365,16 @@ class Commands(Charging):
 
     # -- security
 
-    async def ask_for_certificate(self) -> None:
+    async def ask_for_certificate(self, use: str = OWN) -> None:
         """SignCertificate with a fresh key (A02)."""
-        await self.tell(self.says.sign_certificate(self.security.request()))
+        await self.tell(self.says.sign_certificate(self.security.request(use), use))
 
-    def certificate_signed(self, chain: str, then: Then) -> str:
+    def certificate_signed(self, chain: str, then: Then, use: str = OWN) -> str:
         """CertificateSigned: taken, or refused with a security event (A02.FR.07)."""
-        if self.security.signed(chain):
+        if self.security.signed(chain, use):
+            self.note(f"A new {use} is in use", security=True)
             return "Accepted"
+        self.note(f"{use} refused: not for the key that was made", "ERROR", security=True)
         name = "ChargePoint" if self.version == "1.6" else "ChargingStation"
         told = self.says.security_event(self, f"Invalid{name}Certificate", "not for the key that was made")
         then(lambda: self.tell(told))
@@ -347,6 +392,7 @@ class Commands(Charging):
 
     firmware: str
     firmware_step: str = "Idle"
+    firmware_request: int | None = None
     model: str
     serial: str
     published: dict[str, str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import exp
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from simulator.transaction import Transaction
 
 STEP_SECONDS = 10.0  # the curve is integrated in steps no longer than this
+OUTSIDE_C, RISE_C, COOLING_SECONDS = 22.0, 33.0, 900.0  # what full power adds, and how slowly
 
 
 @dataclass
@@ -49,6 +51,12 @@ class Connector:
     operative: bool = True
     inoperative_after: bool = False  # ChangeAvailability came during a transaction
     fault: str = ""
+    vendor_code: str = ""  # the maker's own number of that fault
+    fault_info: str = ""
+    problem_told: bool = False  # 2.x: by NotifyEvent
+    heals: str = ""  # what ends the fault: "reset", "hard_reset"; empty: a person
+    heat_c: float = 0.0  # what a blocked fan or a bad contact adds
+    temperature_c: float = OUTSIDE_C
     dead: bool = False  # its contactor does not close: no energy flows
     waiting_for_start: bool = False  # authorised, nothing flows yet
     finished: bool = False  # a transaction has ended and the cable is still in
@@ -91,11 +99,16 @@ class Connector:
             self.flow = self._flow_now(limit, rng)
             energy_wh = self.flow.power_w * step / 3600
             self.register_wh += energy_wh
+            self._warm(step)
             if self.car is not None and energy_wh:
                 self.car.take(energy_wh)
             left -= step
             if left <= 0:
                 break
+
+    def _warm(self, seconds: float) -> None:
+        goal = OUTSIDE_C + self.heat_c + RISE_C * self.flow.power_w / self.best_power_w
+        self.temperature_c += (goal - self.temperature_c) * (1 - exp(-seconds / COOLING_SECONDS))
 
     def _flow_now(self, limit: Limit, rng: Random) -> Flow:
         if self.car is None or self.transaction is None or self.fault or self.dead:

@@ -29,6 +29,17 @@ class Setting:
     choices: str = ""
     reboot: bool = False  # a change takes effect after a reboot
 
+    @property
+    def name(self) -> str:
+        """For people."""
+        place = self.component if self.evse is None else f"{self.component} {self.evse}"
+        return f"{place} {self.variable}"
+
+    @property
+    def watchable(self) -> bool:
+        """Whether a monitor may be set on it (2.x, block N)."""
+        return self.access != WRITE_ONLY and self.kind in ("decimal", "integer", "boolean", "OptionList")
+
     def check(self, text: str) -> str:
         """Why this value cannot be set; empty when it can."""
         if self.kind == "integer":
@@ -120,7 +131,7 @@ TABLE: tuple[Setting, ...] = (
     S("", "OCPPCommCtrlr.NetworkProfileConnectionAttempts", "3", READ_WRITE, "integer", low=0),
     S("", "OCPPCommCtrlr.OfflineThreshold", "60", READ_WRITE, "integer", unit="s", low=0),
     S("", "OCPPCommCtrlr.MessageTimeout[Default]", "30", kind="integer", unit="s"),
-    S("", "OCPPCommCtrlr.FileTransferProtocols", "HTTPS,HTTP,FTP", kind="MemberList"),
+    S("SupportedFileTransferProtocols", "OCPPCommCtrlr.FileTransferProtocols", "HTTPS,HTTP,FTP", kind="MemberList"),
     S("", "OCPPCommCtrlr.QueueAllMessages", "false", READ_WRITE, "boolean"),
     S("", "ClockCtrlr.DateTime", "", kind="dateTime"),
     S("", "ClockCtrlr.TimeSource", "Heartbeat", READ_WRITE, "SequenceList"),
@@ -139,6 +150,31 @@ TABLE: tuple[Setting, ...] = (
     S("", "WebPaymentsCtrlr.ValidityTime", "60", READ_WRITE, "integer", unit="s", low=6, high=3600),
     S("", "WebPaymentsCtrlr.Length", "8", READ_WRITE, "integer", low=4, high=32),
     S("", "WebPaymentsCtrlr.SharedSecret", "", WRITE_ONLY),
+    S("MaxEnergyOnInvalidId", "TxCtrlr.MaxEnergyOnInvalidId", "0", READ_WRITE, "integer", unit="Wh", low=0),
+    S("ConnectorPhaseRotation", "", "1.RST", READ_WRITE, "MemberList"),
+    S("MeterValuesSampledDataMaxLength", "", "9", kind="integer"),
+    S("StopTxnSampledDataMaxLength", "", "9", kind="integer"),
+    S("CertificateStoreMaxLength", "", "20", kind="integer"),
+    S("CertificateSignedMaxChainSize", "SecurityCtrlr.MaxCertificateChainSize", "10000", kind="integer"),
+    S("CertSigningWaitMinimum", "SecurityCtrlr.CertSigningWaitMinimum", "30", READ_WRITE, "integer", unit="s", low=0),
+    S("CertSigningRepeatTimes", "SecurityCtrlr.CertSigningRepeatTimes", "3", READ_WRITE, "integer", low=0),
+    S("AdditionalRootCertificateCheck", "SecurityCtrlr.AdditionalRootCertificateCheck", "false", kind="boolean"),
+    S("ISO15118PnCEnabled", "ISO15118Ctrlr.PnCEnabled", "true", READ_WRITE, "boolean"),
+    S("CentralContractValidationAllowed", "ISO15118Ctrlr.CentralContractValidationAllowed", "true", READ_WRITE, "boolean"),
+    S("ContractValidationOffline", "ISO15118Ctrlr.ContractValidationOffline", "false", READ_WRITE, "boolean"),
+    S("", "ISO15118Ctrlr.SeccId", ""),
+    S("", "MonitoringCtrlr.Enabled", "true", READ_WRITE, "boolean"),
+    S("", "MonitoringCtrlr.ActiveMonitoringBase", "All", kind="OptionList", choices="All,FactoryDefault,HardWiredOnly"),
+    S("", "MonitoringCtrlr.ActiveMonitoringLevel", "9", kind="integer", low=0, high=9),
+    S("", "MonitoringCtrlr.OfflineQueuingSeverity", "4", READ_WRITE, "integer", low=0, high=9),
+    S("", "MonitoringCtrlr.ItemsPerMessage[SetVariableMonitoring]", "20", kind="integer"),
+    S("", "MonitoringCtrlr.ItemsPerMessage[GetMonitoringReport]", "2", kind="integer"),
+    S("", "ChargingStation.Problem", "false", kind="boolean"),
+    S("", "Controller.FirmwareVersion", ""),
+    S("", "DataLink.ICCID", "8949020000001234567"),
+    S("", "DataLink.SignalStrength", "-71", kind="integer", unit="dBm"),
+    S("", "TemperatureSensor.Temperature", "24.0", kind="decimal", unit="Celsius", low=-40, high=120),
+    S("", "FiscalMetering.Manufacturer", "Voltyard VY-M3"),
     S("", "ChargingStation.Model", ""),
     S("", "ChargingStation.VendorName", ""),
     S("", "ChargingStation.SerialNumber", ""),
@@ -227,6 +263,11 @@ def _evse_settings(number: int, kind: str) -> list[Setting]:
         Setting("", "EVSE", "Power", power, kind="decimal", unit="W", evse=number),
         Setting("", "EVSE", "SupplyPhases", "3", kind="integer", evse=number),
         Setting("", "EVSE", "AllowReset", "true", kind="boolean", evse=number),
+        Setting(
+            "", "EVSE", "Temperature", "22.0", kind="decimal", unit="Celsius", low=-40, high=120, evse=number
+        ),
+        Setting("", "EVSE", "ActivePower", "0", kind="decimal", unit="W", evse=number),
+        Setting("", "Connector", "Problem", "false", kind="boolean", evse=number, connector=1),
         Setting(
             "", "Connector", "AvailabilityState", "Available", kind="OptionList", evse=number, connector=1
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from simulator.clock import read_stamp
@@ -17,10 +17,18 @@ class Control:
     member: str  # under which its body came: curve, freq_droop, ...
     body: dict[str, Any]
     superseded: bool = False
+    taken_at: datetime | None = None
+    running: bool = False
 
     def starts(self) -> datetime | None:
         text = self.body.get("start_time")
         return read_stamp(text) if text else None
+
+    def ends(self) -> datetime | None:
+        """None: it stays until it is cleared."""
+        begins = self.starts() or self.taken_at
+        seconds = self.body.get("duration")
+        return begins + timedelta(seconds=seconds) if begins and seconds else None
 
     def report(self) -> dict[str, Any]:
         """An entry of ReportDERControl."""
@@ -39,18 +47,43 @@ class Grid:
     def take(self, control: Control, now: datetime) -> list[str]:
         """Hold a control. Gives the ids of those of its kind that give way now: as urgent or less (R04)."""
         begins = control.starts()
-        waits = begins is not None and begins > now
+        control.taken_at = now
+        control.running = begins is None or begins <= now
+        self.controls[control.id] = control
+        return self._supersede(control) if control.running else []
+
+    def _supersede(self, control: Control) -> list[str]:
         gone = [
             other
             for other in self.controls.values()
-            if other.kind == control.kind and other.id != control.id and not other.superseded and not waits
+            if other.kind == control.kind
+            and other.id != control.id
+            and other.running
+            and not other.superseded
             if other.is_default == control.is_default
             and other.body.get("priority", 0) >= control.body.get("priority", 0)
         ]
         for other in gone:
             other.superseded = True
-        self.controls[control.id] = control
         return [other.id for other in gone]
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a control is yet to begin or to end by itself."""
+        return any(not one.running or one.ends() for one in self.controls.values())
+
+    def turned(self, now: datetime) -> list[tuple[str, bool, list[str]]]:
+        """The controls that have begun (and whom they supersede) or ended since the last look."""
+        found: list[tuple[str, bool, list[str]]] = []
+        for control in list(self.controls.values()):
+            begins, ends = control.starts(), control.ends()
+            if not control.running and begins is not None and begins <= now:
+                control.running = True
+                found.append((control.id, True, self._supersede(control)))
+            if control.running and ends is not None and ends <= now:
+                del self.controls[control.id]
+                found.append((control.id, False, []))
+        return found
 
     def matching(
         self,

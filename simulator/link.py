@@ -162,6 +162,7 @@ class Link:
         self.station.booted = self.station.greeted = False
         if wire:
             wire.lost()
+            self.station.note("The connection ended", "WARN" if self.wanted else "INFO")
         if self._greeting:
             self._greeting.cancel()
         self.station.notify()
@@ -197,6 +198,9 @@ class Link:
             station.registration = status
             station.notify()
             if status == "Accepted":
+                station.note(
+                    f"Registered at {station.where} after {self.boot_reason}, firmware {station.firmware}"
+                )
                 self.boot_reason = "Unknown"
                 station.device.put("HeartbeatInterval", str(interval or 300))
                 return
@@ -205,7 +209,8 @@ class Link:
 
     async def _beat(self) -> None:
         station = self.station
-        silent = station.quirks.no_boot_after_reconnect and self.connections > 1
+        silent = station.quirks.no_heartbeat
+        silent |= station.quirks.no_boot_after_reconnect and self.connections > 1
         while not silent:
             await asyncio.sleep(station.device.number("HeartbeatInterval"))
             with contextlib.suppress(OCPPError):

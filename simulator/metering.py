@@ -14,6 +14,7 @@ from websockets.exceptions import WebSocketException
 from simulator.clock import Clock
 from simulator.connector import Connector
 from simulator.device import Device
+from simulator.journal import Journal, Line
 from simulator.outbox import Entry, Outbox
 from simulator.profiles import Limit, Profiles
 from simulator.quirks import Quirks
@@ -28,6 +29,7 @@ class Metering:
     connectors: dict[int, Connector]
     clock: Clock
     device: Device
+    journal: Journal
     outbox: Outbox
     profiles: Profiles
     quirks: Quirks
@@ -46,6 +48,10 @@ class Metering:
     notify: Callable[[], None]
     require_wire: Callable[[], Wire]
     drop: Callable[[], Coroutine[Any, Any, None]]
+
+    def note(self, text: str, level: str = "INFO", *, security: bool = False) -> None:
+        """Write into the station's own log."""
+        self.journal.add(Line(self.clock.now(), self.clock.stamp(), level, text, security))
 
     # -- time
 
@@ -177,6 +183,10 @@ class Metering:
         if word != connector.reported and self.booted:
             connector.reported = word
             await self.tell(self.says.status(self, connector))
+            await self.tell_problem(connector)
+
+    async def tell_problem(self, connector: Connector) -> None:
+        """What a version says of a fault besides StatusNotification."""
 
     async def tell_states(self) -> None:
         """After a boot: the state of everything."""

@@ -7,8 +7,8 @@ import hmac
 from typing import Any
 
 from simulator.connector import Connector
+from simulator.customers import Customers
 from simulator.driver import Battery, Screen
-from simulator.reports import Reports
 from simulator.transaction import Token, Transaction
 
 BASE62 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -16,8 +16,8 @@ READY_PERCENT = 80.0
 PER_PART = 2  # messages in one part of NotifyDisplayMessages
 
 
-class Paying(Reports):
-    """Mixed into SimulatedStation, above Reports."""
+class Paying(Customers):
+    """Mixed into SimulatedStation, above Customers."""
 
     screen: Screen
     identity: str

@@ -128,8 +128,9 @@ class People:
         if connector.transaction is None:
             transaction = await station.start(number, self.rng.choice(self.tokens))
             if transaction is None:
-                self.tally.refused += 1
-                self.tally.first_refusal = self.tally.first_refusal or refusal(station)
+                if station.last_verdict != "Accepted":
+                    self.tally.refused += 1
+                    self.tally.first_refusal = self.tally.first_refusal or refusal(station)
                 await station.clock.sleep(self.rng.uniform(3, 8))
                 await station.unplug(number)
                 return

@@ -33,6 +33,8 @@ class Quirks:
     forgets_password: bool = False  # connects without credentials (security profile 0)
     dead_contactor: bool = False  # accepts cars and cards, delivers nothing
     reset_heals: bool = False  # a fault stays until the station is reset
+    no_heartbeat: bool = False  # connected, and silent but for what happens
+    starts_fail: bool = False  # accepts cards and remote starts, and no transaction begins
     firmware_fails: Literal["", "download", "signature", "install", "silent"] = ""  # how an update ends
     log_fails: Literal["", "upload", "lie", "silent"] = ""  # "lie": says "uploaded", sends nothing
     log_by_form: bool = False  # uploads by POST as a form instead of PUT

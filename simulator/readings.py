@@ -52,7 +52,7 @@ def _measure(connector: Connector, measurand: str) -> list[Reading]:
         case "SoC" if connector.car is not None and connector.kind == "dc":
             return [Reading(measurand, int(connector.car.soc * 100), "Percent", location="EV")]
         case "Temperature":
-            return [Reading(measurand, 31.5, "Celsius", location="Body")]
+            return [Reading(measurand, round(connector.temperature_c, 1), "Celsius", location="Body")]
         case "Frequency":
             return [Reading(measurand, 50.0, "Hertz")]
     return []

@@ -1,4 +1,4 @@
-"""What only a 2.x station does: reports in many parts, event streams, resets of one EVSE."""
+"""What only a 2.x station does: reports in many parts, limits from outside, resets of one EVSE."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from simulator.commands import Commands
 from simulator.device import Setting
-from simulator.grid import Control
+from simulator.grid import Control, Grid
 from simulator.profiles import Period, Profile
 
 EXTERNAL = "ChargingStationExternalConstraints"
@@ -15,14 +15,30 @@ EXTERNAL = "ChargingStationExternalConstraints"
 class Reports(Commands):
     """Mixed into SimulatedStation, above Commands."""
 
-    streams: dict[int, dict[str, Any]]
+    grid: Grid
 
     def variable_value(self, setting: Setting) -> str:
         """Some variables are read, not stored."""
         if setting.variable == "DateTime" and setting.component == "ClockCtrlr":
             return self.clock.stamp()
-        if setting.variable == "AvailabilityState" and setting.evse is not None:
-            return str(self.says.state_word(self.connectors[setting.evse].state))
+        if (setting.component, setting.variable) == ("Controller", "FirmwareVersion"):
+            return self.firmware
+        if (setting.component, setting.variable) == ("ChargingStation", "Problem"):
+            return str(any(one.fault for one in self.connectors.values())).lower()
+        return self._seen(setting) if setting.evse is not None else setting.value
+
+    def _seen(self, setting: Setting) -> str:
+        """What is measured at an EVSE."""
+        connector = self.connectors[setting.evse or 0]
+        match setting.variable:
+            case "AvailabilityState":
+                return str(self.says.state_word(connector.state))
+            case "Problem":
+                return str(bool(connector.fault)).lower()
+            case "Temperature":
+                return f"{connector.temperature_c:.1f}"
+            case "ActivePower":
+                return f"{connector.flow.power_w:.0f}"
         return setting.value
 
     async def report_settings(self, request_id: int, settings: list[Setting]) -> None:
@@ -134,52 +150,13 @@ class Reports(Commands):
     async def reset_when_idle(self) -> None:
         """Reset OnIdle: once no transaction runs."""
         await self.until(lambda: all(c.transaction is None for c in self.connectors.values()), timeout=10**9)
-        await self.reboot(reason="ScheduledReset")
+        await self.reboot(reason="ScheduledReset", hard=False)
 
     async def reset_evse(self, number: int) -> None:
         if self.connectors[number].transaction is not None:
             await self.stop(number, reason="ImmediateReset", trigger="ResetCommand")
         await self.tell_changed_states()
 
-    async def notify_event(
-        self, component: str, variable: str, value: str, *, number: int | None = None
-    ) -> None:
-        """NotifyEvent: a hard-wired monitor has noticed something."""
-        self._event_id += 1
-        event = {
-            "event_id": self._event_id,
-            "timestamp": self.clock.stamp(),
-            "trigger": "Alerting",
-            "actual_value": value,
-            "component": {"name": component, "evse": {"id": number} if number else None},
-            "event_notification_type": "HardWiredNotification",
-            "variable": {"name": variable},
-        }
-        await self.tell(self.says.notify_event(self, event))
-
     async def security_event(self, kind: str, info: str = "") -> None:
+        self.note(f"{kind} {info}".strip(), "WARN", security=True)
         await self.tell(self.says.security_event(self, kind, info))
-
-    async def open_stream(
-        self, stream_id: int, monitoring_id: int = 1, *, interval: int = 60, values: int = 5
-    ) -> str:
-        """2.1: offer a periodic event stream. Gives the status of the answer."""
-        data = {
-            "id": stream_id,
-            "params": {"interval": interval, "values": values},
-            "variable_monitoring_id": monitoring_id,
-        }
-        answer = await self.tell(self.says.call.OpenPeriodicEventStream(constant_stream_data=data))
-        if answer is not None and answer.status == "Accepted":
-            self.streams[stream_id] = data
-        return str(answer.status) if answer is not None else "Rejected"
-
-    async def send_stream(self, stream_id: int, values: list[tuple[float, str]]) -> None:
-        """2.1: values of a stream, by SEND; no answer comes. Seconds since now, value."""
-        from simulator.v2.wire import NotifyPeriodicEventStream
-
-        rows = [{"t": seconds, "v": value} for seconds, value in values]
-        message = NotifyPeriodicEventStream(id=stream_id, pending=0, basetime=self.clock.stamp(), data=rows)
-        await self.require_wire().send(message)
-
-    _event_id: int = 0

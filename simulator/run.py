@@ -53,6 +53,7 @@ class Options:
     since_hours: float = 0.0  # the stations' world begins in the past and catches up at `speed`
     history: bool = False  # some stations come online with a charge under way
     faults: bool = False
+    breaks_with: str = ""  # an error of 1.6: connector 1 of each station has it until a hard reset
     sample_seconds: int = 15
     quirks: Quirks = field(default_factory=Quirks)
     clock_offset_hours: float = 0.0
@@ -161,10 +162,17 @@ class Run:
                     breaks=plan.breaks,
                 )
                 self._start(people.run())
+            if self.options.breaks_with:
+                self._start(self._break(station))
             await asyncio.sleep(gap)
         if self.options.faults and len(self.stations) > 1:
             self._start(break_now_and_then(self.stations, self.rng, self.pattern))
         await self._first_attempts()
+
+    async def _break(self, station: SimulatedStation) -> None:
+        """Once it is online: an operator finds the fault and ends it."""
+        await station.until(lambda: station.greeted, timeout=10**9)
+        await station.fault(1, self.options.breaks_with, heals="hard_reset")
 
     def _flapping(self) -> SimulatedStation | None:
         """The one with bad radio: named in the plan, else the last of several."""

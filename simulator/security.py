@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 if TYPE_CHECKING:
     from simulator.station import SimulatedStation
 
+OWN = "ChargingStationCertificate"  # towards the CSMS; the others are shown to cars
 ATTEMPTS = 3  # by a new profile, before the old one is taken again
 CSMS_ROOTS = ("CentralSystemRootCertificate", "CSMSRootCertificate")
 MOST_ROOTS = 20
@@ -42,7 +43,8 @@ class Security:
         ]
         self.key: ec.EllipticCurvePrivateKey | None = None
         self.chain = ""
-        self._coming: ec.EllipticCurvePrivateKey | None = None
+        self.for_cars: dict[str, tuple[ec.EllipticCurvePrivateKey, str]] = {}  # use -> key and chain
+        self._coming: dict[str, ec.EllipticCurvePrivateKey] = {}
         self.slots: dict[str, Way] = {}
         self.secure_url = ""  # 1.6 knows one address; profiles 2 and 3 begin it with wss
         self._worked: int | None = None  # 1.6: the profile that last worked
@@ -112,29 +114,35 @@ class Security:
 
     # -- its own certificate
 
-    def request(self) -> str:
+    def request(self, use: str = OWN) -> str:
         """A new key, and the CSR for it. The old key counts until the new certificate is there."""
-        self._coming = ec.generate_private_key(ec.SECP256R1())
+        self._coming[use] = key = ec.generate_private_key(ec.SECP256R1())
+        station = self._station
+        subject = station.identity if use == OWN else station.device.text("ISO15118Ctrlr.SeccId")
         name = x509.Name(
             [
-                x509.NameAttribute(NameOID.COMMON_NAME, self._station.identity),
+                x509.NameAttribute(NameOID.COMMON_NAME, subject),
                 x509.NameAttribute(NameOID.ORGANIZATION_NAME, self._station.device.text("CpoName")),
             ]
         )
-        made = x509.CertificateSigningRequestBuilder().subject_name(name).sign(self._coming, hashes.SHA256())
+        made = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
         return made.public_bytes(serialization.Encoding.PEM).decode()
 
-    def signed(self, chain: str) -> bool:
+    def signed(self, chain: str, use: str = OWN) -> bool:
         """Take a signed certificate, if it is for the key that was made for it and its chain holds."""
-        found = _certificates(chain)
-        if not found or self._coming is None or found[0].public_key() != self._coming.public_key():
+        found, key = _certificates(chain), self._coming.get(use)
+        if not found or key is None or found[0].public_key() != key.public_key():
             return False
         for lower, upper in pairwise(found):
             try:
                 lower.verify_directly_issued_by(upper)
             except (InvalidSignature, ValueError, TypeError):
                 return False
-        self.key, self.chain, self._coming = self._coming, chain, None
+        del self._coming[use]
+        if use == OWN:
+            self.key, self.chain = key, chain
+        else:
+            self.for_cars[use] = (key, chain)
         return True
 
     # -- roots
@@ -150,7 +158,11 @@ class Security:
         return "Accepted"
 
     def listed(self, uses: list[str] | None) -> list[tuple[str, dict[str, str]]]:
-        return [(use, hash_data(root)) for use, root in self.roots if not uses or use in uses]
+        found = [(use, hash_data(root)) for use, root in self.roots]
+        for _key, chain in self.for_cars.values():
+            leaf, *above = _certificates(chain)
+            found.append(("V2GCertificateChain", hash_data(leaf, issuer=above[0] if above else leaf)))
+        return [(use, data) for use, data in found if not uses or use in uses]
 
     def delete(self, data: dict[str, str]) -> str:
         """By its hash data, in any of the algorithms."""
@@ -166,10 +178,12 @@ def _same(ours: dict[str, str], told: dict[str, str]) -> bool:
     return all(value.lower() == str(told.get(name, "")).lower() for name, value in ours.items())
 
 
-def hash_data(root: x509.Certificate, algorithm: str = "SHA256") -> dict[str, str]:
-    """OCPP's CertificateHashDataType of a self-signed certificate (RFC 6960 4.1.1)."""
+def hash_data(
+    root: x509.Certificate, algorithm: str = "SHA256", issuer: x509.Certificate | None = None
+) -> dict[str, str]:
+    """OCPP's CertificateHashDataType (RFC 6960 4.1.1); without an issuer the certificate is its own."""
     digest = getattr(hashlib, algorithm.lower())
-    public: Any = root.public_key()
+    public: Any = (issuer or root).public_key()
     if isinstance(public, ec.EllipticCurvePublicKey):
         bits = public.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
     else:

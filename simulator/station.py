@@ -15,18 +15,22 @@ from typing import Any, Self
 from ocpp.exceptions import OCPPError
 from websockets.exceptions import WebSocketException
 
+from simulator.car import Contract
 from simulator.clock import Clock
 from simulator.connector import Connector
 from simulator.device import Device
 from simulator.driver import Screen
 from simulator.grid import Grid
+from simulator.journal import Journal
 from simulator.link import Link, LinkError, host_of
 from simulator.local_auth import LocalAuth
+from simulator.monitors import Monitors
 from simulator.outbox import Outbox
 from simulator.paying import Paying
 from simulator.profiles import Profiles
 from simulator.quirks import Quirks
 from simulator.security import Security
+from simulator.transaction import Transaction
 from simulator.versions import VERSIONS
 from simulator.wire import Silence, Wire
 
@@ -91,6 +95,7 @@ class SimulatedStation(Paying):
         }
         self.device = Device(connectors, kind, **(settings or {}))
         self._describe()
+        self.journal, self.monitors = Journal(), Monitors(self.device)
         self.outbox, self.profiles, self.local_auth = Outbox(), Profiles(), LocalAuth()
         self.grid = Grid()
         self.security = Security(self, trust)
@@ -107,6 +112,9 @@ class SimulatedStation(Paying):
         self.published: dict[str, str] = {}  # MD5 of an image that this local controller offers: where
         self.screen = Screen()
         self.streams: dict[int, dict[str, Any]] = {}
+        self._samples, self._held = {}, []
+        self.past: deque[Transaction] = deque(maxlen=50)
+        self.proven: dict[str, Contract] = {}
         self._waiters: list[asyncio.Future[None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._deliverer: asyncio.Task[None] | None = None
@@ -128,6 +136,7 @@ class SimulatedStation(Paying):
         self.device.put("ChargingStation.VendorName", "Voltyard")
         self.device.put("ChargingStation.SerialNumber", self.serial)
         self.device.put("SecurityCtrlr.Identity", self.identity)
+        self.device.put("ISO15118Ctrlr.SeccId", f"VY{self.serial}")
 
     # -- connection
 
@@ -185,7 +194,7 @@ class SimulatedStation(Paying):
         """Disconnect for good. Open transactions stay open, as when the station loses its network."""
         await self.link.stop()
         tasks = [*self._tasks, *self._drivers.values()]
-        tasks += [task for task in (self._deliverer, self._aligner) if task]
+        tasks += [task for task in (self._deliverer, self._aligner, self._watcher) if task]
         self._deliverer = self._aligner = None
         for task in tasks:
             task.cancel()

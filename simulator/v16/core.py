@@ -12,6 +12,7 @@ from ocpp.v16.enums import Action
 from simulator.device import WRITE_ONLY, Setting
 from simulator.driver import COST_VENDOR
 from simulator.profiles import read_profile
+from simulator.v16.plug_and_charge import PNC, answer
 
 if TYPE_CHECKING:
     from simulator.station import SimulatedStation
@@ -60,7 +61,9 @@ class Core(Answers):
     @on(Action.reset)
     def on_reset(self, type: str) -> Any:
         station = self.station
-        self.then(lambda: station.reboot(reason="RemoteReset", stop_reason=f"{type}Reset"))
+        self.then(
+            lambda: station.reboot(reason="RemoteReset", stop_reason=f"{type}Reset", hard=type == "Hard")
+        )
         return call_result.Reset("Accepted")
 
     @on(Action.change_availability)
@@ -112,6 +115,8 @@ class Core(Answers):
     def on_data_transfer(self, vendor_id: str, message_id: str | None = None, data: str | None = None) -> Any:
         if vendor_id == COST_VENDOR and self.station.device.flag("CustomDisplayCostAndPrice"):
             return call_result.DataTransfer(self.station.screen.tell(message_id or "", data or ""))
+        if vendor_id == PNC and self.station.device.flag("ISO15118PnCEnabled"):
+            return call_result.DataTransfer(*answer(self.station, message_id or "", data or "", self.then))
         if vendor_id != "Voltyard":
             return call_result.DataTransfer("UnknownVendorId")
         if message_id not in (None, "", "echo"):

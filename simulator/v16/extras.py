@@ -8,7 +8,7 @@ from ocpp.routing import on
 from ocpp.v16 import call_result
 from ocpp.v16.enums import Action
 
-from simulator.commands import told_firmware
+from simulator.commands import told_firmware, told_log
 from simulator.security import CSMS_ROOTS
 from simulator.v16.core import Answers
 
@@ -25,24 +25,18 @@ class Extras(Answers):
         return call_result.SignedUpdateFirmware("Accepted")
 
     @on(Action.get_diagnostics)
-    def on_get_diagnostics(self, location: str, **_: Any) -> Any:
+    def on_get_diagnostics(self, location: str, start_time: str = "", stop_time: str = "", **_: Any) -> Any:
         name = f"{self.station.serial}-diagnostics.zip"
-        self.then(lambda: self.station.upload_log(location, None, name))
+        self.then(lambda: self.station.upload_log(location, None, name, since=start_time, until=stop_time))
         return call_result.GetDiagnostics(file_name=name)
 
     @on(Action.get_log)
     def on_get_log(self, log: dict[str, Any], log_type: str, request_id: int, **_: Any) -> Any:
         name = f"{self.station.serial}-{log_type}.zip"
-        self.then(lambda: self.station.upload_log(log["remote_location"], request_id, name))
+        self.then(
+            lambda: self.station.upload_log(request_id=request_id, name=name, **told_log(log, log_type))
+        )
         return call_result.GetLog("Accepted", filename=name)
-
-    @on(Action.extended_trigger_message)
-    def on_extended_trigger(self, requested_message: str, connector_id: int | None = None, **_: Any) -> Any:
-        station = self.station
-        if connector_id and connector_id not in station.connectors:
-            return call_result.ExtendedTriggerMessage("Rejected")
-        numbers = [connector_id] if connector_id else list(station.connectors)
-        return call_result.ExtendedTriggerMessage(station.trigger(requested_message, numbers, self.then))
 
     @on(Action.get_installed_certificate_ids)
     def on_get_installed_certificate_ids(self, certificate_type: str) -> Any:

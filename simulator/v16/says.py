@@ -12,7 +12,9 @@ from ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus
 from simulator.car import Contract
 from simulator.connector import Connector
 from simulator.readings import Reading, Readings, ocmf
+from simulator.security import OWN
 from simulator.transaction import Token, Transaction
+from simulator.v16.plug_and_charge import PNC
 
 if TYPE_CHECKING:
     from simulator.station import SimulatedStation
@@ -28,7 +30,6 @@ STATES = {
     "unavailable": ChargePointStatus.unavailable,
     "faulted": ChargePointStatus.faulted,
 }
-PNC = "org.openchargealliance.iso15118pnc"
 REASONS = {
     *("DeAuthorized", "EmergencyStop", "EVDisconnected", "HardReset", "Local", "Other", "PowerLoss"),
     *("Reboot", "Remote", "SoftReset", "UnlockCommand"),
@@ -103,13 +104,15 @@ class Says16:
             code = connector.fault if known else ChargePointErrorCode.other_error
         if station.quirks.unknown_enum and connector.fault:
             code = "VendorSpecificFault"
+        empty = "" if station.quirks.empty_strings else None
         return call.StatusNotification(
             connector_id=connector.number,
             error_code=code,
             status=STATES[connector.state],
             timestamp=station.clock.stamp(),
-            info="" if station.quirks.empty_strings else None,
-            vendor_error_code=connector.fault or ("" if station.quirks.empty_strings else None),
+            info=(connector.fault_info[:50] if connector.fault else "") or empty,
+            vendor_id="Voltyard" if connector.fault else None,
+            vendor_error_code=(connector.vendor_code if connector.fault else "") or empty,
         )
 
     def started(
@@ -212,8 +215,11 @@ class Says16:
             return call.LogStatusNotification(status=status, request_id=request_id)
         return call.DiagnosticsStatusNotification(status=status)
 
-    def sign_certificate(self, csr: str) -> Any:
-        return call.SignCertificate(csr=csr)
+    def sign_certificate(self, csr: str, use: str = OWN) -> Any:
+        if use == OWN:
+            return call.SignCertificate(csr=csr)
+        told = json.dumps({"csr": csr, "certificateType": use})
+        return call.DataTransfer(vendor_id=PNC, message_id="SignCertificate", data=told)
 
     def security_event(self, station: SimulatedStation, kind: str, info: str = "") -> Any:
         return call.SecurityEventNotification(

@@ -1,14 +1,13 @@
-"""What a 2.x station answers about itself: reset, availability, triggers, firmware, logs, monitoring."""
+"""What a 2.x station answers about itself: reset, availability, triggers, firmware, logs."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ocpp.routing import on
-from ocpp.v21.enums import Action as Action21
 from ocpp.v201.enums import Action
 
-from simulator.commands import told_firmware
+from simulator.commands import told_firmware, told_log
 from simulator.v2.charge import Answers
 
 
@@ -25,7 +24,8 @@ class Manage(Answers):
         if type == "OnIdle" and busy:
             self.then(station.reset_when_idle)
             return self.call_result.Reset(status="Scheduled")
-        self.then(lambda: station.reboot(reason="RemoteReset", stop_reason="ImmediateReset"))
+        hard = type != "OnIdle"
+        self.then(lambda: station.reboot(reason="RemoteReset", stop_reason="ImmediateReset", hard=hard))
         return self.call_result.Reset(status="Accepted")
 
     @on(Action.change_availability)
@@ -75,7 +75,9 @@ class Manage(Answers):
     @on(Action.get_log)
     def on_get_log(self, log: dict[str, Any], log_type: str, request_id: int, **_: Any) -> Any:
         name = f"{self.station.serial}-{log_type}.zip"
-        self.then(lambda: self.station.upload_log(log["remote_location"], request_id, name))
+        self.then(
+            lambda: self.station.upload_log(request_id=request_id, name=name, **told_log(log, log_type))
+        )
         return self.call_result.GetLog(status="Accepted", filename=name)
 
     @on(Action.publish_firmware)
@@ -87,37 +89,3 @@ class Manage(Answers):
     def on_unpublish_firmware(self, checksum: str, **_: Any) -> Any:
         known = self.station.published.pop(checksum, None)
         return self.call_result.UnpublishFirmware(status="Unpublished" if known else "NoFirmware")
-
-    @on(Action.set_variable_monitoring)
-    def on_set_variable_monitoring(self, set_monitoring_data: list[dict[str, Any]], **_: Any) -> Any:
-        results = [
-            {
-                "status": "Rejected",
-                "type": item["type"],
-                "severity": item["severity"],
-                "component": item["component"],
-                "variable": item["variable"],
-            }
-            for item in set_monitoring_data
-        ]
-        return self.call_result.SetVariableMonitoring(set_monitoring_result=results)
-
-    @on(Action.clear_variable_monitoring)
-    def on_clear_variable_monitoring(self, id: list[int], **_: Any) -> Any:
-        results = [{"status": "NotFound", "id": number} for number in id]
-        return self.call_result.ClearVariableMonitoring(clear_monitoring_result=results)
-
-    # -- 2.1
-
-    @on(Action21.get_periodic_event_stream)
-    def on_get_periodic_event_stream(self, **_: Any) -> Any:
-        streams = list(self.station.streams.values())
-        return self.call_result.GetPeriodicEventStream(constant_stream_data=streams or None)
-
-    @on(Action21.adjust_periodic_event_stream)
-    def on_adjust_periodic_event_stream(self, id: int, params: dict[str, Any], **_: Any) -> Any:
-        stream = self.station.streams.get(id)
-        if stream is None:
-            return self.call_result.AdjustPeriodicEventStream(status="Rejected")
-        stream["params"] = params
-        return self.call_result.AdjustPeriodicEventStream(status="Accepted")

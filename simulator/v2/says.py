@@ -14,6 +14,7 @@ from ocpp.v201 import call as call_201
 
 from simulator.car import Contract
 from simulator.connector import Connector
+from simulator.monitors import Monitor
 from simulator.readings import Reading, Readings, ocmf
 from simulator.transaction import Token, Transaction
 
@@ -300,8 +301,8 @@ class Says2:
     def log_status(self, status: str, request_id: int | None) -> Any:
         return self.call.LogStatusNotification(status=status, request_id=request_id)
 
-    def sign_certificate(self, csr: str) -> Any:
-        return self.call.SignCertificate(csr=csr, certificate_type="ChargingStationCertificate")
+    def sign_certificate(self, csr: str, use: str = "ChargingStationCertificate") -> Any:
+        return self.call.SignCertificate(csr=csr, certificate_type=use)
 
     def security_event(self, station: SimulatedStation, kind: str, info: str = "") -> Any:
         return self.call.SecurityEventNotification(
@@ -316,10 +317,18 @@ class Says2:
             reservation_id=reservation_id, reservation_update_status=status
         )
 
-    def notify_event(self, station: SimulatedStation, event: dict[str, Any]) -> Any:
+    def notify_events(self, station: SimulatedStation, events: list[dict[str, Any]]) -> Any:
         return self.call.NotifyEvent(
-            generated_at=station.clock.stamp(), seq_no=0, event_data=[event], tbc=False
+            generated_at=station.clock.stamp(), seq_no=0, event_data=events, tbc=False
         )
+
+    def monitor(self, monitor: Monitor) -> dict[str, Any]:
+        """VariableMonitoringType; 2.1 tells besides who has set it."""
+        told = {
+            "id": monitor.id, "transaction": monitor.transaction, "value": monitor.value, "type": monitor.kind,
+            "severity": monitor.severity,
+        }  # fmt: skip
+        return told | ({"event_notification_type": monitor.base} if self.call is call_21 else {})
 
     def notify_report(
         self, station: SimulatedStation, request_id: int, seq_no: int, rows: list[dict[str, Any]], more: bool

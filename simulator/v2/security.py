@@ -7,6 +7,7 @@ from typing import Any
 from ocpp.routing import on
 from ocpp.v201.enums import Action
 
+from simulator.security import OWN
 from simulator.v2.charge import Answers
 
 
@@ -33,12 +34,8 @@ class Certificates(Answers):
         )
 
     @on(Action.certificate_signed)
-    def on_certificate_signed(
-        self, certificate_chain: str, certificate_type: str = "ChargingStationCertificate", **_: Any
-    ) -> Any:
-        if certificate_type != "ChargingStationCertificate":
-            return self.call_result.CertificateSigned(status="Rejected")
-        status = self.station.certificate_signed(certificate_chain, self.then)
+    def on_certificate_signed(self, certificate_chain: str, certificate_type: str = OWN, **_: Any) -> Any:
+        status = self.station.certificate_signed(certificate_chain, self.then, certificate_type)
         return self.call_result.CertificateSigned(status=status)
 
     @on(Action.set_network_profile)

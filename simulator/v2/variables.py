@@ -10,6 +10,8 @@ from ocpp.v201.enums import Action
 from simulator.device import READ_WRITE, WRITE_ONLY, Device, Setting
 from simulator.v2.charge import Answers
 
+SUMMARY = ("AvailabilityState", "Available", "Problem")  # B07: what can be used, and what is wrong
+
 
 class Variables(Answers):
     @on(Action.get_variables)
@@ -27,19 +29,33 @@ class Variables(Answers):
         settings = [setting for setting in self.station.device.settings if setting.component]
         if report_base == "ConfigurationInventory":
             settings = [setting for setting in settings if setting.access in (READ_WRITE, WRITE_ONLY)]
+        if report_base == "SummaryInventory":
+            settings = [setting for setting in settings if setting.variable in SUMMARY]
         self.then(lambda: self.station.report_settings(request_id, settings))
         return self.call_result.GetBaseReport(status="Accepted")
 
     @on(Action.get_report)
     def on_get_report(
-        self, request_id: int, component_variable: list[dict[str, Any]] | None = None, **_: Any
+        self,
+        request_id: int,
+        component_variable: list[dict[str, Any]] | None = None,
+        component_criteria: list[str] | None = None,
+        **_: Any,
     ) -> Any:
+        """B08. A component is asked for by its Active, Available, Enabled or Problem being true."""
         wanted = component_variable or []
         settings = [
             setting
             for setting in self.station.device.settings
-            if setting.component and (not wanted or any(_matches(setting, item) for item in wanted))
+            if setting.component and (not wanted or any(matches(setting, item) for item in wanted))
         ]
+        if component_criteria:
+            there = {
+                (setting.component, setting.evse)
+                for setting in self.station.device.settings
+                if setting.variable in component_criteria and self.station.variable_value(setting) == "true"
+            }
+            settings = [setting for setting in settings if (setting.component, setting.evse) in there]
         if not settings:
             return self.call_result.GetReport(status="EmptyResultSet")
         self.then(lambda: self.station.report_settings(request_id, settings))
@@ -85,7 +101,7 @@ def find(device: Device, item: dict[str, Any]) -> tuple[Setting | None, str]:
     return setting, "UnknownVariable"
 
 
-def _matches(setting: Setting, item: dict[str, Any]) -> bool:
+def matches(setting: Setting, item: dict[str, Any]) -> bool:
     component, variable = item["component"], item.get("variable")
     evse = (component.get("evse") or {}).get("id")
     return (
@@ -113,6 +129,6 @@ def report_row(setting: Setting, value: str) -> dict[str, Any]:
             "min_limit": setting.low,
             "max_limit": setting.high,
             "values_list": setting.choices or None,
-            "supports_monitoring": False,
+            "supports_monitoring": setting.watchable,
         },
     }

@@ -13,42 +13,25 @@ import ocpp.v201.enums
 from simulator.v2.charge import Charge
 from simulator.v2.driver import Driver, Driver21
 from simulator.v2.manage import Manage
+from simulator.v2.monitoring import Monitoring, Streams
 from simulator.v2.power import Power
 from simulator.v2.security import Certificates
 from simulator.v2.variables import Variables
 from simulator.wire import Wire
 
-# Functional blocks that a simulated station does not have: what it answers, without looking further.
-REFUSALS_201: dict[str, dict[str, Any]] = {
-    "CustomerInformation": {"status": "Rejected"},
-    "GetMonitoringReport": {"status": "EmptyResultSet"},
-    "SetMonitoringBase": {"status": "NotSupported"},
-    "SetMonitoringLevel": {"status": "Rejected"},
-}
-REFUSALS_21 = REFUSALS_201 | {}
 
-
-class Refusing(Wire):
-    refusals: dict[str, dict[str, Any]] = {}
-
-    async def _answer_call(self, call: Any) -> None:
-        if call.action in self.refusals and call.action not in self.station.rulings:
-            self.station.rulings[call.action] = self.refusals[call.action]
-        await super()._answer_call(call)
-
-
-class Wire201(Charge, Driver, Manage, Variables, Certificates, Refusing, ocpp.v201.ChargePoint):
+class Wire201(Charge, Driver, Manage, Monitoring, Variables, Certificates, Wire, ocpp.v201.ChargePoint):
     actions = ocpp.v201.enums.Action
     call_result = ocpp.v201.call_result
-    refusals = REFUSALS_201
 
 
-class Wire21(
-    Charge, Driver, Driver21, Manage, Power, Variables, Certificates, Refusing, ocpp.v21.ChargePoint
-):
+class Blocks21(Charge, Driver, Driver21, Manage, Monitoring, Streams, Power, Variables, Certificates):
+    """All that 2.1 answers."""
+
+
+class Wire21(Blocks21, Wire, ocpp.v21.ChargePoint):
     actions = ocpp.v21.enums.Action
     call_result = ocpp.v21.call_result
-    refusals = REFUSALS_21
 
 
 @dataclass

@@ -27,6 +27,9 @@ FROM_STATION = {
     "StartTransaction",
     *("StatusNotification", "StopTransaction", "TransactionEvent"),
     *("BatterySwap", "NotifyDisplayMessages", "NotifySettlement", "VatNumberValidation"),
+    *("ClearedChargingLimit", "ClosePeriodicEventStream", "NotifyChargingLimit", "NotifyCustomerInformation"),
+    *("NotifyDERAlarm", "NotifyDERStartStop", "NotifyEVChargingNeeds", "NotifyMonitoringReport"),
+    *("ReportChargingProfiles", "ReportDERControl", "SignCertificate", "SignedFirmwareStatusNotification"),
 }
 # What issue 2 lists: in and out, per version.
 COMMON = {
@@ -113,9 +116,12 @@ async def live_a_day(csms: ScriptedCsms, station: SimulatedStation) -> None:
     await station.security_event("SettingSystemTime", "by hand")
     await station.tell(station.says.firmware_status("Idle", None))
     await station.tell(station.says.log_status("Uploading", 3))
+    await station.ask_for_certificate()
     if station.version == "1.6":
         await station.tell(station.says.log_status("Uploading", None))
+        await station.tell(station.says.firmware_status("SignatureVerified", 71))
     else:
+        await live_a_day_of_2_x(csms, station)
         await station.tell(station.says.reservation_status(7, "Expired"))
         await station.notify_event("ElectricalFeed", "Problem", "true", number=1)
         await csms.last.ask("GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"})
@@ -125,12 +131,31 @@ async def live_a_day(csms: ScriptedCsms, station: SimulatedStation) -> None:
     if station.version == "2.1":
         await station.open_stream(1)
         await station.send_stream(1, [(0, "1.5")])
+        await station.close_stream(1)
+        await station.grid_alarm("LVMustTrip", "UnderVoltage")
+        for frame in frames("2.1", "SetDERControl")[:2]:
+            await csms.last.ask(frame[2], frame[3] | {"isDefault": True})
+        await csms.last.ask("GetDERControl", {"requestId": 3})
+        await station.advance(60)  # the second's time is over
         paid = Transaction(1, None, 0, station.clock.now(), id="3fa85f64-5717-4562-b3fc-2c963f66afa6")
         await station.settle_payment(paid, 12.85, receipt_id="R-1")
         await station.check_vat("DE136695976", 1)
         station.screen.slots = {1: None, 2: Battery("B2", 97.0)}
         await station.swap("04A1", "ISO14443", 7)
     await station.settled()
+
+
+async def live_a_day_of_2_x(csms: ScriptedCsms, station: SimulatedStation) -> None:
+    for action in ("SetVariableMonitoring", "SetChargingProfile"):
+        await csms.last.ask(action, frames(station.version, action)[0][3])
+    station.connectors[1].heat_c = 900.0
+    await station.advance(600)
+    for action in ("CustomerInformation", "GetMonitoringReport", "GetChargingProfiles"):
+        await csms.last.ask(action, frames(station.version, action)[0][3])
+    await station.settled()
+    await station.need(1, 20_000)
+    await station.outside_limit(4_200)
+    await station.outside_limit(None)
 
 
 @pytest.mark.parametrize("version", FOLDERS)

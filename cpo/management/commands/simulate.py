@@ -61,6 +61,13 @@ class Command(BaseCommand):
             "--faults", action="store_true", help="a connector breaks now and then, a station flaps"
         )
         parser.add_argument(
+            "--break",
+            dest="breaks_with",
+            default="",
+            metavar="ERROR",
+            help="connector 1 breaks with this error of OCPP 1.6, such as GroundFailure, until a hard reset",
+        )
+        parser.add_argument(
             "--history", action="store_true", help="some stations bring a running charge along"
         )
         parser.add_argument("--quirk", action="append", default=[], help="a bad habit, such as repeat_stop=5")
@@ -100,6 +107,7 @@ class Command(BaseCommand):
                 idle=options["idle"],
                 history=options["history"] or bool(demo),
                 faults=options["faults"] or bool(demo),
+                breaks_with=options["breaks_with"],
                 quirks=quirks,
                 clock_offset_hours=options["clock_offset"],
                 sample_seconds=options["sample"],
