@@ -187,7 +187,7 @@ def _months(company: Company, now: datetime) -> None:
     PortMonth.objects.bulk_create(rows, ignore_conflicts=True)
     last = uptime.shifted(this, -1)
     if len(company.sites) > 1:
-        for scheme in ("us", "effective"):
+        for scheme in ("us", "uk", "effective"):
             uptime_reports.make(
                 tenant_id=company.tenant.pk, actor=system("Monthly reports"), scheme=scheme, month=last
             )

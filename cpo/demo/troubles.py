@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from billing.models import Charge
-from cpo.demo import health
+from cpo.demo import equipment, health
 from cpo.demo.founding import OWN_CHARGER, Company, connectors
 from fleets.models import Verdict
 from stations.models import (
@@ -44,6 +44,7 @@ def write(company: Company, sessions: list[Session], now: datetime) -> None:
         _orphan(company, held["guardian_unsure"], now)
         _quarantined(company, now)
         _faults(company, now)
+        equipment.write(company, now)
 
 
 def _connectors(company: Company, now: datetime) -> None:

@@ -197,6 +197,7 @@ def station_der(request: PageRequest, station_id: int) -> HttpResponse:
         context = {
             "station": station,
             "tab": "limits",
+            "part": "grid",
             "held": [_shown(row) for row in held],
             "earlier": [_shown(row) for row in rows.exclude(state__in=HELD)[:30]],
             "kinds": DerType.choices,

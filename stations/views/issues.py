@@ -19,7 +19,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from stations import issue_words, visible
-from stations.models import CommandKind, Issue, IssueSeverity, IssueState, Signal, StepKind
+from stations.models import Issue, IssueSeverity, IssueState, Signal, StepKind
 from stations.services import issues as service
 from stations.services.signals import DETECTORS
 from tenants import queries as tenants
@@ -235,7 +235,6 @@ def _issue_page(request: PageRequest, found: Issue, wrong: dict[str, str] | None
         "members": members(request),
         "may_act": request.actor.may(Permission.STATION_COMMAND, site_id=found.site_id),
         "may_rules": request.actor.may(Permission.STATION_CONFIGURE) and request.actor.site_ids is None,
-        "log": "get_log" if "get_log" in CommandKind.values else "",
         "before": Issue.objects.filter(
             tenant_id=found.tenant_id, station_id=found.station_id, signal=found.signal,
             connector=found.connector,

@@ -211,6 +211,7 @@ def _place(found: limits.Limits, evse: int) -> dict[str, Any]:
         "now": stretches[0],
         "more": len(stretches) > 1,
         "bound": slices[0].binding is not None,
+        "plain": all(one.binding is None for one in slices) and not drifts,  # nothing to draw
         "stretches": stretches[:60],
         "most": limits.text_of(hardware.in_unit(unit), unit, hardware.phases),
         "session": found.sessions.get(evse),

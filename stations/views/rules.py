@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.template.defaultfilters import floatformat
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -151,7 +153,7 @@ def rules(request: PageRequest) -> HttpResponse:
     listed = [
         {
             "rule": rule,
-            "unit": UNITS[DETECTORS[rule.signal].unit],
+            "counts": _counts_from(rule),
             "steps": [StepKind(step["kind"]).label for step in rule.steps],
             "sites": [names[number] for number in rule.site_ids if number in names],
             "open": open_by_rule.get(rule.pk, 0),
@@ -160,6 +162,23 @@ def rules(request: PageRequest) -> HttpResponse:
     ]
     context = {"rules": listed, "policy": policy, "form": form, "may_edit": may}
     return render(request, "stations/rules.html", context)
+
+
+def _counts_from(rule: IssueRule) -> str:
+    """The threshold in words: 1 minute, 3 times."""
+    value, least = floatformat(rule.threshold, -1), ceil(rule.threshold)
+    match DETECTORS[rule.signal].unit:
+        case "minutes":
+            words = ngettext("%(value)s minute", "%(value)s minutes", least)
+        case "hours":
+            words = ngettext("%(value)s hour", "%(value)s hours", least)
+        case "seconds":
+            words = ngettext("%(value)s second", "%(value)s seconds", least)
+        case "count":
+            words = ngettext("the first time", "%(value)s times", least)
+        case _:
+            words = _t("%(value)s times the usual gap")
+    return words % {"value": value}
 
 
 def _count() -> Any:

@@ -295,7 +295,7 @@ def drift(request: PageRequest, station_id: int) -> HttpResponse:
     context = {
         "station": station,
         "tab": "configuration",
-        "part": "settings",
+        "part": "drift",
         "drift": StationDrift.objects.filter(tenant_id=station.tenant_id, station=station).first(),
         "rows": sorted(rows, key=lambda row: (row.state in ("in_line", "absent"), row.title)),
     }
