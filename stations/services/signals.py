@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from stations import attempts
 from stations.models import (
+    Alert,
     Connection,
     Connector,
     ConnectorStatus,
@@ -124,10 +125,28 @@ def not_accepted(tenant_id: int, now: datetime, minutes: float) -> Iterator[Find
 
 
 def faulted(tenant_id: int, now: datetime, minutes: float) -> Iterator[Finding]:
-    rows = _connectors(tenant_id).filter(status=ConnectorStatus.FAULTED)
-    for row in rows.exclude(status_received_at__gt=now - timedelta(minutes=minutes)):
-        yield _at_connector(row, row.status_at, now)
+    rows = list(
+        _connectors(tenant_id)
+        .filter(status=ConnectorStatus.FAULTED)
+        .exclude(status_received_at__gt=now - timedelta(minutes=minutes))
+    )
+    causes = _causes(tenant_id, {row.evse.station_id for row in rows if not row.error_code})
+    for row in rows:
+        cause = {} if row.error_code else causes.get((row.evse.station_id, row.evse.number), {})
+        yield _at_connector(row, row.status_at, now, **cause)
     yield from _station_faults(tenant_id, now, minutes)
+
+
+def _causes(tenant_id: int, station_ids: set[int]) -> dict[tuple[int, int], dict[str, str]]:
+    """2.x: a status has no words for a fault; what the station's own monitors told of the EVSE meanwhile has (N07)."""
+    if not station_ids:
+        return {}
+    told = Alert.objects.filter(tenant_id=tenant_id, station_id__in=station_ids, cleared_at=None)
+    return {
+        (row.station_id, row.evse_number): {"vendor_error": row.tech_code, "info": row.tech_info}
+        for row in told.order_by("opened_at", "id")
+        if row.tech_code or row.tech_info
+    }
 
 
 def _station_faults(tenant_id: int, now: datetime, minutes: float) -> Iterator[Finding]:
