@@ -6,7 +6,7 @@ import base64
 import io
 import ssl
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from urllib.parse import unquote, urlsplit
 
@@ -103,10 +103,9 @@ def is_signed_by(content: bytes, signature: str, certificate: str) -> bool:
     return True
 
 
-def packed(files: Mapping[str, Iterable[str]]) -> bytes:
-    """A zip with logs, each by its lines."""
+def packed(lines: Iterable[str]) -> bytes:
+    """A zip with one log."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, lines in files.items():
-            archive.writestr(name, "".join(f"{line}\n" for line in lines))
+        archive.writestr("station.log", "".join(f"{line}\n" for line in lines))
     return target.getvalue()
