@@ -286,21 +286,25 @@ class Commands(Charging):
             if fails == "upload":
                 raise transfer.TransferError("the line broke")
             if fails != "lie":
-                first, last = (read_stamp(text) if text else None for text in (since, until))
-                content = transfer.packed(self._log(security, first, last))
+                span = {
+                    name: read_stamp(text) if text else None
+                    for name, text in (("since", since), ("until", until))
+                }
+                content = transfer.packed(self._log_files(security, **span))
                 await transfer.upload(location, name or "station.zip", content, form=self.quirks.log_by_form)
         except transfer.TransferError:
             word = failure
         await self.tell(self.says.log_status(word, request_id))
         await self.clock.sleep(1)
 
-    def _log(self, security: bool, since: datetime | None, until: datetime | None) -> list[str]:
+    def _log_files(
+        self, security: bool, since: datetime | None, until: datetime | None
+    ) -> dict[str, list[str]]:
         head = f"{self.model} {self.serial} {self.firmware}"
         lines = [head, *self.journal.lines(security=security, since=since, until=until)]
-        frames = (
-            [] if security else ["", "The last messages:", *(f"{way} {text}" for way, text in self.frames)]
-        )
-        return lines + frames
+        if security:
+            return {"security.log": lines}
+        return {"station.log": lines, "frames.log": [f"{way} {text}" for way, text in self.frames]}
 
     # -- local controller (2.x)
 

@@ -6,7 +6,7 @@ import base64
 import io
 import ssl
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from urllib.parse import unquote, urlsplit
 
@@ -103,9 +103,10 @@ def is_signed_by(content: bytes, signature: str, certificate: str) -> bool:
     return True
 
 
-def packed(lines: Iterable[str]) -> bytes:
-    """A zip with one log."""
+def packed(files: Mapping[str, Iterable[str]]) -> bytes:
+    """A zip with logs, each by its lines."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("station.log", "".join(f"{line}\n" for line in lines))
+        for name, lines in files.items():
+            archive.writestr(name, "".join(f"{line}\n" for line in lines))
     return target.getvalue()
