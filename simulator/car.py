@@ -31,6 +31,8 @@ class Car:
     dc_max_w: float = 150_000
     dc_volts: float = 400.0
     contract: Contract | None = None  # it can prove one (ISO 15118)
+    gives_w: float = 0.0  # how much it can discharge (bidirectional, ISO 15118-20), down to its reserve
+    reserve_soc: float = 0.2
     mac: str = ""  # of its charging electronics, as Autocharge reads it
 
     @property
@@ -55,7 +57,11 @@ class Car:
         return self.dc_volts * (0.88 + 0.2 * self.soc)
 
     def take(self, energy_wh: float) -> None:
-        self.soc = min(1.0, self.soc + energy_wh / self.battery_wh)
+        self.soc = max(0.0, min(1.0, self.soc + energy_wh / self.battery_wh))
+
+    def give_power_w(self, wanted_w: float) -> float:
+        """Power that the car gives back when asked for this much."""
+        return min(wanted_w, self.gives_w) if self.soc > self.reserve_soc else 0.0
 
 
 def dc_share(soc: float) -> float:

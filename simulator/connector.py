@@ -46,6 +46,7 @@ class Connector:
     max_amps: float = 32.0
     max_power_w: float = 150_000.0
     register_wh: float = 0.0
+    export_wh: float = 0.0  # what cars gave back
     car: Car | None = None
     transaction: Transaction | None = None
     operative: bool = True
@@ -87,7 +88,7 @@ class Connector:
     def _charging_state(self) -> str:
         if self.car is None:
             return "preparing"
-        if self.flow.power_w > 0:
+        if self.flow.power_w:  # discharging counts as charging
             return "charging"
         return "suspended_evse" if self.flow.stopped_by_station else "suspended_ev"
 
@@ -98,7 +99,8 @@ class Connector:
             step = min(left, STEP_SECONDS)
             self.flow = self._flow_now(limit, rng)
             energy_wh = self.flow.power_w * step / 3600
-            self.register_wh += energy_wh
+            self.register_wh += max(0.0, energy_wh)
+            self.export_wh += max(0.0, -energy_wh)
             self._warm(step)
             if self.car is not None and energy_wh:
                 self.car.take(energy_wh)
@@ -107,13 +109,21 @@ class Connector:
                 break
 
     def _warm(self, seconds: float) -> None:
-        goal = OUTSIDE_C + self.heat_c + RISE_C * self.flow.power_w / self.best_power_w
+        goal = OUTSIDE_C + self.heat_c + RISE_C * abs(self.flow.power_w) / self.best_power_w
         self.temperature_c += (goal - self.temperature_c) * (1 - exp(-seconds / COOLING_SECONDS))
 
     def _flow_now(self, limit: Limit, rng: Random) -> Flow:
         if self.car is None or self.transaction is None or self.fault or self.dead:
             return Flow(phases=self.phases)
+        if limit.give_watts and self.transaction.may_give:
+            return self._back(self.car, limit)
         return self._dc(self.car, limit) if self.kind == "dc" else self._ac(self.car, limit, rng)
+
+    def _back(self, car: Car, limit: Limit) -> Flow:
+        volts = car.pack_volts() if self.kind == "dc" else NOMINAL_VOLTS
+        phases = 1 if self.kind == "dc" else min(self.phases, car.ac_phases)
+        power_w = car.give_power_w(min(limit.give_watts, self.best_power_w))
+        return Flow(-power_w, -power_w / (volts * phases), volts, phases)
 
     def _ac(self, car: Car, limit: Limit, rng: Random) -> Flow:
         phases = min(self.phases, car.ac_phases, limit.phases or 3)

@@ -64,7 +64,7 @@ class Setting:
 
 MEASURANDS = (
     "Energy.Active.Import.Register,Power.Active.Import,Power.Offered,Current.Import,Current.Offered,"
-    "Voltage,SoC,Temperature,Frequency"
+    "Voltage,SoC,Temperature,Frequency,Energy.Active.Export.Register,Power.Active.Export"
 )
 PROFILES_16 = "Core,FirmwareManagement,LocalAuthListManagement,Reservation,SmartCharging,RemoteTrigger"
 
@@ -152,8 +152,8 @@ TABLE: tuple[Setting, ...] = (
     S("", "WebPaymentsCtrlr.SharedSecret", "", WRITE_ONLY),
     S("MaxEnergyOnInvalidId", "TxCtrlr.MaxEnergyOnInvalidId", "0", READ_WRITE, "integer", unit="Wh", low=0),
     S("ConnectorPhaseRotation", "", "1.RST", READ_WRITE, "MemberList"),
-    S("MeterValuesSampledDataMaxLength", "", "9", kind="integer"),
-    S("StopTxnSampledDataMaxLength", "", "9", kind="integer"),
+    S("MeterValuesSampledDataMaxLength", "", "11", kind="integer"),
+    S("StopTxnSampledDataMaxLength", "", "11", kind="integer"),
     S("CertificateStoreMaxLength", "", "20", kind="integer"),
     S("CertificateSignedMaxChainSize", "SecurityCtrlr.MaxCertificateChainSize", "10000", kind="integer"),
     S("CertSigningWaitMinimum", "SecurityCtrlr.CertSigningWaitMinimum", "30", READ_WRITE, "integer", unit="s", low=0),

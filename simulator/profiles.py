@@ -27,11 +27,15 @@ class Limit:
     amps: float = NO_LIMIT
     watts: float = NO_LIMIT
     phases: int | None = None
+    give_watts: float = 0.0  # 2.1: asked back from a car that can discharge
 
     def and_(self, other: Limit) -> Limit:
         phases = [count for count in (self.phases, other.phases) if count]
         return Limit(
-            min(self.amps, other.amps), min(self.watts, other.watts), min(phases) if phases else None
+            min(self.amps, other.amps),
+            min(self.watts, other.watts),
+            min(phases) if phases else None,
+            max(self.give_watts, other.give_watts),
         )
 
 
@@ -40,6 +44,7 @@ class Period:
     start: int
     limit: float
     phases: int | None = None
+    give: float = 0.0  # 2.1: what a setpoint below zero asks back
 
 
 @dataclass
@@ -116,12 +121,15 @@ def read_profile(evse: int, wire: dict[str, Any]) -> Profile:
 def _read_period(wire: dict[str, Any]) -> Period:
     limit = float(wire["limit"]) if wire.get("limit") is not None else NO_LIMIT
     return Period(
-        wire["start_period"], _with_setpoint(limit, wire.get("setpoint")), wire.get("number_phases")
+        wire["start_period"],
+        _with_setpoint(limit, wire.get("setpoint")),
+        wire.get("number_phases"),
+        max(0.0, -float(wire.get("setpoint") or 0)),
     )
 
 
 def _with_setpoint(limit: float, setpoint: float | None) -> float:
-    """2.1: a car that takes what it may keeps to a setpoint too. It gives nothing back: below zero it rests."""
+    """2.1: a car that takes what it may keeps to a setpoint too; below zero it takes nothing."""
     return limit if setpoint is None else min(limit, max(0.0, float(setpoint)))
 
 
@@ -198,6 +206,7 @@ class Profiles:
                 if values.get("setpoint") is not None:
                     limit = NO_LIMIT
                 period.limit = _with_setpoint(limit, values.get("setpoint"))
+                period.give = max(0.0, -float(values.get("setpoint") or 0))
                 return True
         return False
 
@@ -215,7 +224,7 @@ class Profiles:
             transaction = self._strongest(("PriorityCharging",), (evse, 0), at, begun) or transaction
         chosen = transaction or self._strongest(("TxDefaultProfile",), (evse, 0), at, begun)
         shared = _as_limit(station, sharing).and_(_as_limit(outside, sharing))
-        return shared.and_(_as_limit(own)).and_(_as_limit(chosen))
+        return shared.and_(_as_limit(own)).and_(_as_limit(chosen)).and_(Limit(give_watts=_asked_back(chosen)))
 
     def _strongest(
         self, purposes: tuple[str, ...], evses: tuple[int, ...], at: datetime, begun: datetime | None
@@ -252,6 +261,13 @@ def _as_limit(ruling: tuple[Profile, Period] | None, sharing: int = 1) -> Limit:
         if profile.unit == "A"
         else Limit(watts=share, phases=period.phases)
     )
+
+
+def _asked_back(ruling: tuple[Profile, Period] | None) -> float:
+    if ruling is None:
+        return 0.0
+    profile, period = ruling
+    return period.give * (1 if profile.unit == "W" else NOMINAL_VOLTS * (period.phases or 3))
 
 
 def in_unit(limit: Limit, unit: str) -> float:

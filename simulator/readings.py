@@ -40,13 +40,17 @@ def _measure(connector: Connector, measurand: str) -> list[Reading]:
         case "Energy.Active.Import.Register":
             return [Reading(measurand, int(connector.register_wh), "Wh")]
         case "Power.Active.Import":
-            return [Reading(measurand, round(flow.power_w, 1), "W")]
+            return [Reading(measurand, round(max(0.0, flow.power_w), 1), "W")]
+        case "Energy.Active.Export.Register":
+            return [Reading(measurand, int(connector.export_wh), "Wh")]
+        case "Power.Active.Export":
+            return [Reading(measurand, round(max(0.0, -flow.power_w), 1), "W")]
         case "Power.Offered":
             return [Reading(measurand, round(connector.best_power_w, 1), "W")]
         case "Current.Offered":
             return [Reading(measurand, connector.max_amps, "A")]
         case "Current.Import":
-            return _per_phase(connector, measurand, round(flow.amps, 2), "A", "")
+            return _per_phase(connector, measurand, round(max(0.0, flow.amps), 2), "A", "")
         case "Voltage":
             return _per_phase(connector, measurand, round(flow.volts, 1), "V", "-N")
         case "SoC" if connector.car is not None and connector.kind == "dc":

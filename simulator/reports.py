@@ -102,6 +102,12 @@ class Reports(Commands):
             needs["ac_charging_parameters"] = {  # type: ignore[assignment]
                 "energy_amount": int(energy_wh), "ev_min_current": 6, "ev_max_current": 16, "ev_max_voltage": 230,
             }  # fmt: skip
+        if connector.car and connector.car.gives_w and self.version == "2.1":
+            needs["requested_energy_transfer"] = "DC_BPT" if connector.kind == "dc" else "AC_BPT"
+            needs["v2x_charging_parameters"] = {  # type: ignore[assignment]
+                "max_charge_power": connector.best_power_w, "max_discharge_power": connector.car.gives_w,
+                "ev_target_energy_request": energy_wh,
+            }  # fmt: skip
         answer = await self.tell(
             self.says.call.NotifyEVChargingNeeds(charging_needs=needs, evse_id=number, max_schedule_tuples=12)
         )

@@ -38,6 +38,7 @@ class Transaction:
     authorized: bool = False
     total_cost: float | None = None
     limit: dict[str, Any] = field(default_factory=dict)  # 2.1: max_cost, max_energy, max_time, max_soc
+    allowed: list[str] | None = None  # 2.1: ways of transfer that the operator allows; None: as the car likes
     begin: Readings | None = None
     next_sample: float = 0.0  # simulated seconds
     history: list[Readings] = field(default_factory=list)
@@ -45,6 +46,10 @@ class Transaction:
     @property
     def open(self) -> bool:
         return self.stopped_at is None
+
+    @property
+    def may_give(self) -> bool:
+        return self.allowed is None or any("BPT" in way for way in self.allowed)
 
     @property
     def energy_wh(self) -> int | None:

@@ -41,8 +41,13 @@ class Power(Answers):
     def on_allowed_energy_transfer(
         self, transaction_id: str, allowed_energy_transfer: list[str], **_: Any
     ) -> Any:
-        known = self.station.connector_of(transaction_id) is not None
-        return self.call_result.NotifyAllowedEnergyTransfer(status="Accepted" if known else "Rejected")
+        number = self.station.connector_of(transaction_id)
+        transaction = self.station.connectors[number].transaction if number else None
+        if transaction is None:
+            return self.call_result.NotifyAllowedEnergyTransfer(status="Rejected")
+        transaction.allowed = allowed_energy_transfer
+        self.station.limits_changed()
+        return self.call_result.NotifyAllowedEnergyTransfer(status="Accepted")
 
     @on(Action.afrr_signal)
     def on_afrr_signal(self, timestamp: str, signal: int, **_: Any) -> Any:

@@ -85,3 +85,20 @@ async def test_tells_that_a_card_is_refused(csms: ScriptedCsms, verdict: str, ad
     assert await run.run() == 0
     assert run.tally.refused >= 1
     assert f"A card was refused at SIM-0 {advice}" in out.getvalue()
+
+
+async def test_breaks_a_connector_until_somebody_resets_it_hard(csms: ScriptedCsms) -> None:
+    def states() -> list[str]:
+        return [told["status"] for told in csms.of("StatusNotification") if told["connectorId"] == 1]
+
+    options = Options(plans(csms.url, 1), idle=True, breaks_with="PowerMeterFailure", out=io.StringIO())
+    run = Run(options)
+    running = asyncio.create_task(run.run())
+    await csms.until(lambda: "Faulted" in states())
+    for kind, state in (("Soft", "Faulted"), ("Hard", "Available")):
+        told = len(states())
+        await csms.last.ask("Reset", {"type": kind})
+        await csms.until(lambda: len(states()) > told)  # noqa: B023 -- awaited at once
+        assert states()[-1] == state
+    run._stopping.set()
+    assert await running == 0
