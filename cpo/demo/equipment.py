@@ -221,6 +221,7 @@ def _files(scene: _Scene) -> None:
 def _network(scene: _Scene) -> None:
     networks.set_profile(
         **scene.scope, station_id=scene.station("NOR-SOL-03").pk, slot=2, ocpp_version="2.1", interface="wireless0",
-        url="wss://backup.nordlicht.example/ocpp/nordlicht", security_profile=2, timeout_s=30, apn={"name": "iot.example"},
+        url="wss://backup.nordlicht.example/ocpp/nordlicht", security_profile=2, timeout_s=30,
+        apn={"name": "iot.example"},
     )  # fmt: skip
     trust.read(station=scene.station("NOR-SOL-03"), actor=scene.company.actor)
