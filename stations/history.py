@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from fleets.models import Reason, TokenKind
 from stations import flags
@@ -40,10 +41,15 @@ class Happening:
     detail: str = ""
     raw: Any = None
     icon: str = ""
+    routine: bool = False  # nothing that anybody must read
+    folded: tuple[Happening, ...] = ()  # a line that stands for these, in the same order
+
+
+LEAST_FOLDED = 4
 
 
 def of_station(station: Station, limit: int = 80) -> list[Happening]:
-    """The newest happenings of a station, newest first."""
+    """The newest happenings of a station, newest first; a run of mere routine within a day is one line."""
     own = {"tenant_id": station.tenant_id, "station": station}
     found = [
         *_connections(Connection.objects.filter(**own)[:limit]),
@@ -52,7 +58,22 @@ def of_station(station: Station, limit: int = 80) -> list[Happening]:
         *(_command(command) for command in Command.objects.filter(**own)[:limit]),
         *_reservations(Reservation.objects.filter(**own).select_related("evse", "token")[:limit]),
     ]
-    return sorted(found, key=lambda happening: happening.at, reverse=True)[:limit]
+    return list(_folded(sorted(found, key=lambda happening: happening.at, reverse=True)[:limit]))
+
+
+def _folded(happenings: list[Happening]) -> Iterator[Happening]:
+    for (routine, _day), run in groupby(
+        happenings, key=lambda one: (one.routine, timezone.localtime(one.at).date())
+    ):
+        group = list(run)
+        if not routine or len(group) < LEAST_FOLDED:
+            yield from group
+            continue
+        cards = sum(one.state == "accepted" for one in group)
+        since = timezone.localtime(group[-1].at).strftime("%H:%M")
+        text = _("%(count)s everyday events since %(time)s") % {"count": len(group), "time": since}
+        told = ngettext("%(count)s card accepted", "%(count)s cards accepted", cards) % {"count": cards}
+        yield Happening(group[0].at, "info", text, told if cards else "", icon="dots", folded=tuple(group))
 
 
 def _connections(rows: Any) -> list[Happening]:
@@ -92,10 +113,13 @@ def _station_event(event: StationEvent) -> Happening:
     where = ""
     if event.evse_number:
         where = _("Connector %(number)s") % {"number": event.evse_number}
-    state, text = _SEVERITIES.get(Severity(event.severity), "info"), event.text
+    state, text, routine = _SEVERITIES.get(Severity(event.severity), "info"), event.text, False
     if event.kind == "status" and text in ConnectorStatus.values:
         state, text = text, str(ConnectorStatus(text).label)
-    return Happening(event.occurred_at, state, text, where, event.detail or None, _ICONS.get(event.kind, ""))
+        routine = state not in (ConnectorStatus.FAULTED, ConnectorStatus.UNAVAILABLE)
+    return Happening(
+        event.occurred_at, state, text, where, event.detail or None, _ICONS.get(event.kind, ""), routine
+    )
 
 
 def _shown(card: Authorization) -> Happening:
@@ -105,7 +129,9 @@ def _shown(card: Authorization) -> Happening:
         "verdict": card.get_verdict_display(),
     }
     why = str(Reason(card.reason).label) if card.reason else ""
-    return Happening(card.at, state, text, why, icon=_CARDS.get(card.kind, "nfc"))
+    return Happening(
+        card.at, state, text, why, icon=_CARDS.get(card.kind, "nfc"), routine=state == "accepted" and not why
+    )
 
 
 _CARDS: dict[str, str] = {TokenKind.EMAID: "certificate", TokenKind.MAC_ADDRESS: "car", TokenKind.VIN: "car"}

@@ -148,13 +148,13 @@ NORDLICHT = DemoCompany(
         {"name": "Standard", "elements": _element(("ENERGY", "0.49", 1)), "tax_included": True},
         {
             "name": "City parking",
-            "elements": _element(("ENERGY", "0.52", 1), ("PARKING_TIME", "3.60", 60)),
+            "elements": _element(("ENERGY", "0.52", 1), ("PARKING_TIME", "3.60", 1)),
             "tax_included": True,
             "max_price": "45",
         },
         {
             "name": "Fast charging",
-            "elements": _element(("ENERGY", "0.69", 1), ("PARKING_TIME", "12.00", 60)),
+            "elements": _element(("ENERGY", "0.69", 1), ("PARKING_TIME", "12.00", 1)),
             "tax_included": True,
         },
         {

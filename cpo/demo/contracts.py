@@ -1,4 +1,4 @@
-"""Plug & Charge: a root, contracts of three cars below it, what was found when they were shown; Autocharge at the depot."""
+"""Plug & Charge: a root, contracts below it as cars showed them; Autocharge at the depot."""
 
 from __future__ import annotations
 

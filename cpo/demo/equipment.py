@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
 from django.utils import timezone
 
 from cpo.demo import contracts, watching
 from cpo.demo.founding import Company
+from stations import pki
 from stations.models import (
     CertificateUse,
     Command,
@@ -21,6 +25,7 @@ from stations.models import (
     CommandState,
     SecurityEvent,
     Station,
+    StationCertificate,
     TemplateMode,
     TrustAnchor,
 )
@@ -172,6 +177,7 @@ def _security(scene: _Scene) -> None:
     authority.create(**scene.scope)
     for identity in ("NOR-SOL-01", "NOR-SOL-03"):
         signing.ask(station=scene.station(identity), actor=scene.company.actor)
+    _certificate(scene, scene.station("NOR-SOL-04"))
     root = TrustAnchor.objects.filter(
         tenant_id=scene.company.tenant.pk, use=CertificateUse.CSMS_ROOT, archived_at=None
     ).get()
@@ -192,6 +198,23 @@ def _security(scene: _Scene) -> None:
     )
     cleared = SecurityEvent.objects.get(tenant_id=scene.company.tenant.pk, type="SecurityLogWasCleared")
     security_events.acknowledge(event=cleared, actor=system("Meike Claasen"))
+
+
+def _certificate(scene: _Scene, station: Station) -> None:
+    """One that was signed two years ago and ends soon."""
+    issuer = authority.ensure(scene.company.tenant.pk)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, station.identity)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(pki.new_key(), hashes.SHA256())
+    made = pki.issue(
+        request=request, common_name=station.identity, organisation=scene.company.tenant.name, days=47,
+        issuer=authority.signer(issuer),
+    )  # fmt: skip
+    StationCertificate.objects.create(
+        tenant_id=scene.company.tenant.pk, station=station, authority=issuer, serial=pki.serial(made),
+        subject=pki.name(made), key=pki.strong(made.public_key()), pem=pki.pem(made),
+        fingerprint=pki.fingerprint(made), not_before=scene.now - timedelta(days=683),
+        not_after=made.not_valid_after_utc,
+    )  # fmt: skip
 
 
 def _files(scene: _Scene) -> None:
@@ -221,6 +244,7 @@ def _files(scene: _Scene) -> None:
 def _network(scene: _Scene) -> None:
     networks.set_profile(
         **scene.scope, station_id=scene.station("NOR-SOL-03").pk, slot=2, ocpp_version="2.1", interface="wireless0",
-        url="wss://backup.nordlicht.example/ocpp/nordlicht", security_profile=2, timeout_s=30, apn={"name": "iot.example"},
+        url="wss://backup.nordlicht.example/ocpp/nordlicht", security_profile=2, timeout_s=30,
+        apn={"name": "iot.example"},
     )  # fmt: skip
     trust.read(station=scene.station("NOR-SOL-03"), actor=scene.company.actor)

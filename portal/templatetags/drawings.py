@@ -10,11 +10,12 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from billing import words
 from portal.templatetags.voltyard import Number, badge, icon_body, span
 from portal.vocabulary import appearance
-from stations.models import SEVERITY, CommandKind
+from stations.models import SEVERITY, CommandKind, UpdateState
 
 register = template.Library()
 
@@ -29,6 +30,30 @@ PLUGS = {
     "NACS": "NACS",
 }
 FRAME_TYPES = {2: "CALL", 3: "RESULT", 4: "ERROR", 5: "RESULT ERROR", 6: "SEND", 0: "UNREADABLE"}
+
+
+_QUIRKS = {
+    "units": _lazy("units"),
+    "registers": _lazy("meter registers"),
+    "clock": _lazy("clock"),
+    "stop_reasons": _lazy("reasons of a stop"),
+    "keys": _lazy("own settings"),
+    "unsupported": _lazy("settings without effect"),
+    "max_items": _lazy("size of messages"),
+    "apply": _lazy("when settings count"),
+}
+
+
+@register.filter
+def quirk_word(name: str) -> str:
+    """What a vendor profile corrects; a word of its own stays as it is."""
+    return str(_QUIRKS.get(name, name))
+
+
+@register.filter
+def update_word(state: str) -> str:
+    """A firmware update's state in its own words: elsewhere "waiting" says something else."""
+    return str(UpdateState(state).label)
 
 
 @register.simple_tag

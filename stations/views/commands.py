@@ -21,6 +21,8 @@ from tenants.errors import DomainError, NotFound
 from tenants.pages import PageRequest, go, listing, page
 from tenants.permissions import Permission
 
+ALWAYS_UNFOLDED = ("control", "diagnose")  # groups of the page; the rare ones open at a click or a search
+
 
 @page(Permission.STATION_VIEW)
 def commands(request: PageRequest, station_id: int) -> HttpResponse:
@@ -32,11 +34,13 @@ def _commands_page(
     request: PageRequest, station: Station, refused: dict[str, Any] | None = None
 ) -> HttpResponse:
     rows = station.commands.filter(tenant_id=station.tenant_id)
+    open_now = request.GET.get("open", "") or next(iter(refused or {}), "")
     context = {
         "station": station,
         "tab": "commands",
         "groups": grouped(offers(request, station, refused or {})),
-        "open": request.GET.get("open", "") or next(iter(refused or {}), ""),
+        "unfolded": {*ALWAYS_UNFOLDED, OFFERS[open_now].group if open_now in OFFERS else ""},
+        "open": open_now,
         "listing": listing(request, rows, size=25),
     }
     with timezone.override(ZoneInfo(station.site.time_zone)):

@@ -50,7 +50,7 @@ def _context(request: PageRequest, station: Station, zone: ZoneInfo) -> dict[str
         "days": uptime.online_days(station, zone),
         "uptime": uptime.uptime(station),
         "ports": _ports(station, now),
-        "happenings": history.of_station(station, limit=60),
+        "happenings": history.of_station(station, limit=150),
         "orphans": station.orphans.filter(tenant_id=station.tenant_id, resolved_at=None)[:20],
     }
 

@@ -22,6 +22,7 @@ from stations import visible
 from stations.models import (
     ConfigurationTemplate,
     DesiredSetting,
+    DriftState,
     Station,
     StationDrift,
     TemplateMode,
@@ -130,6 +131,9 @@ def templates(request: PageRequest) -> HttpResponse:
             for template in rows[:500]
         ],
         "drifted": drifted.order_by("-drifted")[:50],
+        "unknown": StationDrift.objects.filter(
+            tenant_id=request.tenant.pk, station__in=stations, state=DriftState.UNKNOWN
+        ).count(),
         "total": sum((counts for counts in standing.values()), Counter()),
         "runs": visible.runs(request.tenant.pk, request.actor).exclude(template_id=None)[:5],
     }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.test import Client
 
 from portal.assets import PACKAGES
 from simulator.thread import StationThread
@@ -14,8 +15,10 @@ from stations.models import Session, SessionState
 from stations.services.rating import rate_ended
 from tenants.context import tenant_scope
 from tenants.models import Site, Tenant
+from tests import samples
 from tests.servers import Role, Roles
 from tests.stations.telling import Speaker
+from tests.walks.addresses import addresses
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -160,6 +163,84 @@ def test_every_page_fits_its_screen_and_breaks_no_rule(
         assert broken_rules(page) == [], path
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, f"{path} is {wide} px too wide"
+
+
+PARTS = 6  # of the walk below, so that several workers share it
+
+
+@pytest.fixture(scope="module")
+def world(worker_database: str) -> samples.World:
+    return samples.build()
+
+
+@pytest.fixture(scope="module")
+def every_page(world: samples.World) -> list[str]:
+    """Addresses of whole pages, from the resolver: a new page is looked at without being asked."""
+    client = Client(raise_request_exception=False)
+    client.force_login(world.owner)
+    found = []
+    for address in addresses():
+        if address.is_portal and "GET" in address.methods:
+            path = address.path(world)
+            response = client.get(path)
+            if response.status_code == 200 and b"<h1" in response.getvalue():
+                found.append(path)
+    return found
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_page_of_a_company_with_one_of_everything(
+    quiet: Page, web: Role, world: samples.World, every_page: list[str], part: int
+) -> None:
+    page = quiet
+    assert len(every_page) > 100
+    world.owner.set_password("walk the pages")
+    world.owner.save()
+    sign_in(page, web, world.owner.email, "walk the pages")
+    wrong = []
+    for path in every_page[part::PARTS]:
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": 1440, "height": 900})
+        page.goto(f"{web.url}{path}")
+        wrong += [f"{path}: {count} h1" for count in [page.locator("h1").count()] if count != 1]
+        wrong += [f"{path}, wide and light: {rule}" for rule in broken_rules(page)]
+        page.emulate_media(color_scheme="dark")
+        page.set_viewport_size({"width": 390, "height": 844})
+        wrong += [f"{path}, narrow and dark: {rule}" for rule in broken_rules(page)]
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        wrong += [f"{path} is {wide} px too wide on a phone"] if wide > 0 else []
+    assert wrong == []
+
+
+def test_commands_are_found_by_typing(
+    quiet: Page, web: Role, site: Site, make_station: Make, make_member: Make
+) -> None:
+    station = make_station(site=site, ocpp_version="2.1", online=True)
+    user, password = make_member("operator")
+    page = quiet
+    sign_in(page, web, user.email, password)
+    page.goto(f"{web.url}/t/{site.tenant.slug}/stations/{station.pk}/commands/")
+    sought = page.get_by_text("Ask what limits hold")
+    assert sought.is_hidden()
+    page.get_by_label("Find a command").fill("what limits")
+    sought.wait_for()
+    assert page.get_by_text("Unlock connector").is_hidden()
+    page.get_by_label("Find a command").fill("zzz")
+    page.get_by_text("No command of this station is called so.").wait_for()
+
+
+def test_on_a_phone_the_open_tab_is_in_sight(
+    quiet: Page, web: Role, site: Site, make_station: Make, make_member: Make
+) -> None:
+    station = make_station(site=site, ocpp_version="2.1")
+    user, password = make_member("operator")
+    page = quiet
+    page.set_viewport_size({"width": 390, "height": 844})
+    sign_in(page, web, user.email, password)
+    page.goto(f"{web.url}/t/{site.tenant.slug}/stations/{station.pk}/security/")
+    box = page.locator(".tabs [aria-current]").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 390
 
 
 def test_the_keyboard_reaches_search_and_shows_its_keys(

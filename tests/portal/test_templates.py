@@ -44,6 +44,20 @@ def test_every_state_has_an_icon_and_a_colour() -> None:
         assert f'"{look.tone}"' in css or look.tone.startswith("suspended"), look.tone
 
 
+def test_every_class_has_a_style_or_a_script() -> None:
+    """A class that nothing knows is a page that nobody has looked at."""
+    sheets = [*STATIC.glob("*.css"), PACKAGES / "@tabler" / "core" / "dist" / "css" / "tabler.min.css"]
+    known = set(re.findall(r"\.([A-Za-z][\w-]*)", " ".join(path.read_text() for path in sheets)))
+    scripts = " ".join(path.read_text() for path in STATIC.glob("*.js"))
+    known |= set(re.findall(r"[.\"']([A-Za-z][\w-]*)", scripts))
+    unknown = set()
+    for path in PAGES:
+        text = re.sub(r"{%.*?%}|{{.*?}}|{#.*?#}", " ", path.read_text(), flags=re.DOTALL)
+        for names in re.findall(r'class="([^"]*)"', text):
+            unknown |= {(path.name, name) for name in names.split() if name not in known}
+    assert not unknown
+
+
 def test_every_served_package_file_exists() -> None:
     assert not [source for source in FILES.values() if not (PACKAGES / source).exists()]
 

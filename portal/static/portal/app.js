@@ -35,7 +35,7 @@
     dismiss(target) { target.closest(".notice").remove(); },
     print() { window.print(); },
     async copy(target) {
-      const text = $("span", target.parentElement);
+      const text = target.dataset.of ? $("#" + target.dataset.of) : $("span", target.parentElement);
       if (navigator.clipboard) {
         await navigator.clipboard.writeText(text.textContent.trim());
       } else {  // not offered to pages without TLS, as on a local network
@@ -137,6 +137,26 @@
   setInterval(refreshTimes, 15000);
   document.addEventListener("htmx:afterSwap", refreshTimes);
   window.voltyard.refreshTimes = refreshTimes;
+
+  // Of tabs that do not fit, the open one is in sight.
+  $$(".tabs [aria-current]").forEach((tab) => {
+    const row = tab.parentElement;
+    row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2;
+  });
+
+  // A list that is searched as one types: data-find names its lines; groups without a hit are hidden.
+  document.addEventListener("input", function (event) {
+    const lines = event.target.dataset.find;
+    if (!lines) { return; }
+    const sought = event.target.value.trim().toLowerCase();
+    $$(lines).forEach((line) => { line.hidden = !line.textContent.toLowerCase().includes(sought); });
+    $$("[data-find-group]").forEach(function (group) {
+      group.hidden = !$$(lines, group).some((line) => !line.hidden);
+      if (sought && group.tagName === "DETAILS") { group.open = true; }
+    });
+    const none = $("[data-find-none]");
+    if (none) { none.hidden = $$(lines).some((line) => !line.hidden); }
+  });
 
   // Good news leaves by itself; bad news stays until dismissed.
   $$(".said [data-state=available]").forEach((note) => setTimeout(() => note.remove(), 6000));
