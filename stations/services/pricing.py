@@ -30,7 +30,7 @@ from stations.neutral import (
     TransactionAnswer,
     TransactionEvent,
 )
-from stations.services import prepaid, sessions, showing, transactions, web_payments
+from stations.services import prepaid, sessions, showing, start_limits, transactions, web_payments
 from tenants import rows
 from tenants.context import current_alias
 
@@ -156,7 +156,9 @@ def _with_money(
     if limits:
         _keep_told(tenant_id, events, found)
         starting = {key: one for key, one in found.items() if one.state == SessionState.ACTIVE}
+        remote = {_key(event) for event in events if event.remote_start_id is not None}
         bounds = _bounds(tenant_id, starting, {_key(event) for event in events if event.token is not None})
+        bounds |= _ordered(tenant_id, starting, remote - set(bounds))
     told = []
     for event, answer in zip(events, answers, strict=True):
         one = found.get(_key(event))
@@ -302,6 +304,15 @@ def _bounds(
             bounds[key] = bind(tenant_id, one.session_id, one.tariff, currency, left, told=True)
             credit[one.token_uid] = (currency, token_id, Decimal(0))  # two in one batch share it no more
     return bounds
+
+
+def _ordered(
+    tenant_id: int, active: dict[tuple[int, str], _Found], remote: set[tuple[int, str]]
+) -> dict[tuple[int, str], SessionLimit | None]:
+    """Of sessions that an operator started: what the start allows."""
+    fresh = {one.session_id: key for key, one in active.items() if key in remote and not one.limits[4]}
+    found = start_limits.bind(tenant_id, list(fresh), told=True) if fresh else {}
+    return {fresh[session_id]: limit for session_id, limit in found.items()}
 
 
 def bind(
