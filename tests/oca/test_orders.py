@@ -101,6 +101,14 @@ def customer_row(
 
 SLOT = [("OcppCsmsUrl", "wss://csms.example.com/ocpp"), ("SecurityProfile", "2"), ("OcppInterface", "Wired0"),
         ("OcppTransport", "JSON"), ("MessageTimeout", "30")]  # fmt: skip
+TRIGGERED_16: list[tuple[str, str, Payload, Payload]] = [
+    ("meter_values", "MeterValues", {"evse": 1}, {"connectorId": 1, "meterValue": [
+        {"timestamp": stamp(), "sampledValue": [{"value": "1000", "context": "Trigger"}]}]}),
+    ("status", "StatusNotification", {"evse": 1},
+     {"connectorId": 1, "errorCode": "NoError", "status": "Available", "timestamp": stamp()}),
+    ("log", "DiagnosticsStatusNotification", {}, {"status": "Idle"}),
+    ("firmware", "FirmwareStatusNotification", {}, {"status": "Idle"}),
+]  # fmt: skip
 VARIABLE = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "AvailabilityState"}}
 CARD = {"token_uid": "04A2B3C4"}
 
@@ -148,13 +156,7 @@ ROWS = [
     *[row(case, on=("1.6",), kind="trigger", arguments={"message": message} | where, action="TriggerMessage",
           expected={"requestedMessage": word, "connectorId": where.get("evse")}, answer={"status": answer}, state=state,
           then=[(word, told)] if answer == "Accepted" else [], name=f"{case}-{message}")
-      for message, word, where, told in [
-          ("meter_values", "MeterValues", {"evse": 1}, {"connectorId": 1, "meterValue": [
-              {"timestamp": stamp(), "sampledValue": [{"value": "1000", "context": "Trigger"}]}]}),
-          ("status", "StatusNotification", {"evse": 1},
-           {"connectorId": 1, "errorCode": "NoError", "status": "Available", "timestamp": stamp()}),
-          ("log", "DiagnosticsStatusNotification", {}, {"status": "Idle"}),
-          ("firmware", "FirmwareStatusNotification", {}, {"status": "Idle"})]
+      for message, word, where, told in TRIGGERED_16
       for case, answer, state in [("TC_054", "Accepted", "accepted"), ("TC_055", "Rejected", "rejected")]],
     row("TC_F_100", on=("2.1",), kind="trigger", arguments={"message": "custom", "custom": "example-trigger"},
         action="TriggerMessage", expected={"requestedMessage": "CustomTrigger", "customTrigger": "example-trigger"},
