@@ -30,7 +30,7 @@ from stations.neutral import (
     TransactionAnswer,
     TransactionEvent,
 )
-from stations.services import prepaid, sessions, showing, start_limits, transactions, web_payments
+from stations.services import access, prepaid, sessions, showing, start_limits, transactions, web_payments
 from tenants import rows
 from tenants.context import current_alias
 
@@ -70,8 +70,9 @@ def _priced(
     tenant_id: int, requests: Sequence[AuthorizeRequest], answers: list[AuthorizeAnswer]
 ) -> list[AuthorizeAnswer]:
     uids = [normal_uid(request.token.uid)[:255] for request in requests]
-    credit, shows = rows.together(
-        tenant_id, prepaid.free(uids), showing.abilities(request.station_id for request in requests)
+    stations = {request.station_id for request in requests}
+    credit, shows, both_ways = rows.together(
+        tenant_id, prepaid.free(uids), showing.abilities(stations), access.bidirectional(stations)
     )
     terms = _terms(tenant_id, {station for station, able in shows.items() if able.price})
     told = []
@@ -83,7 +84,12 @@ def _priced(
             told.append(replace(answer, verdict=Verdict.BLOCKED, no_credit=True))
         else:
             words = ", ".join(price_words(price)) if price else ""
-            told.append(replace(answer, message=answer.message or words, tariff=price))
+            told.append(
+                replace(
+                    answer, message=answer.message or words, tariff=price,
+                    bidirectional=request.station_id in both_ways,
+                )
+            )  # fmt: skip
     return told
 
 

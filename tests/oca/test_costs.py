@@ -406,6 +406,41 @@ async def test_the_terminal_settles(
         assert (kept["status"], kept["flags"]) == (status.lower(), flags)
 
 
+# --- a payment terminal beside the station
+
+
+@oca("TC_C_125", "TC_C_126")
+@pytest.mark.parametrize("reckons", [False, True])
+async def test_a_payment_terminal_beside_the_station(stage: Stage, prices: None, reckons: bool) -> None:
+    """C24: its backend starts by REST what was paid there. We reckon the cost, or the station does."""
+    async with stage("2.1") as scene:
+        await scene.rest("PATCH", "/access-rules", {"direct_payment": True})
+        start = {
+            "evse": 1,
+            "token_uid": "PSP-4711",
+            "token_kind": "direct_payment",
+            "limit": {"cost": "20.00"},
+        }
+        heard = await scene.does(
+            "start", start, "RequestStartTransaction", {"evseId": 1}, {"status": "Accepted"}, "accepted"
+        )
+        assert heard["idToken"] == {"idToken": "PSP-4711", "type": "DirectPayment"}
+        visit = Visit(scene)
+        answer = await visit.event(
+            "Started", "RemoteStart", "Charging", token=heard["idToken"], wh=START_WH,
+            info={"remoteStartId": heard["remoteStartId"]}, context="Transaction.Begin",
+        )  # fmt: skip
+        assert answer["idTokenInfo"]["status"] == "Accepted"
+        assert answer["transactionLimit"] == {"maxCost": 20}
+        more = {"costDetails": details(2.65)} if reckons else {}
+        answer = await visit.ends(**more)
+        assert answer["totalCost"] == 2.65
+        session = await rated(scene)
+        assert (session["token_uid"], float(session["cost_incl_tax"])) == ("PSP-4711", 2.65)
+        cost = await cost_of(scene)
+        assert (cost["difference"] is not None) == reckons
+
+
 # --- QR codes
 
 

@@ -546,6 +546,29 @@ async def test_a_setpoint_that_changes_as_it_goes(stage: Stage, card: Token, pul
             assert answer["status"] == "Rejected"
 
 
+@oca("TC_Q_102")
+async def test_a_car_may_give_energy_back_where_the_operator_says_so(stage: Stage, card: Token) -> None:
+    """Left out, allowedEnergyTransfer lets it charge only."""
+    async with stage("2.1") as scene:
+        answer = await scene.tell("Authorize", {"idToken": token(CARD)})
+        assert "allowedEnergyTransfer" not in answer
+        site = f"/sites/{scene.station.site_id}/access-rules"
+        await scene.rest("PATCH", "/access-rules", {"bidirectional": False})
+        await scene.rest("PATCH", site, {"bidirectional": True})
+        answer = await scene.tell("Authorize", {"idToken": token(CARD)})
+        assert {"AC_BPT", "DC_BPT", "AC_three_phase"} <= set(answer["allowedEnergyTransfer"])
+        transaction = await charging(scene)
+        await needs(scene, V2X)
+        await planned(scene, transaction)
+        told = await wish_of(scene)
+        assert (told["transfer"], told["bidirectional"]["maxDischargePower"]) == ("AC_BPT", 9000)
+        refused = await scene.tell("Authorize", {"idToken": token("04FFFFFF")})
+        assert "allowedEnergyTransfer" not in refused
+        await scene.rest("PATCH", f"/stations/{scene.station.pk}/access-rules", {"bidirectional": False})
+        answer = await scene.tell("Authorize", {"idToken": token(CARD)})
+        assert "allowedEnergyTransfer" not in answer
+
+
 @oca("TC_Q_103")
 async def test_needs_that_cannot_be_met_are_refused(stage: Stage) -> None:
     async with stage("2.1") as scene:
