@@ -94,7 +94,7 @@ class AuthorizeRequest:
 @dataclass(frozen=True, slots=True)
 class AuthorizeAnswer:
     """`message`: for the driver, in `language`; `tariff`: its frozen terms (billing.services.tariffs.snapshot);
-    `certificate`: a CertificateStatus value where a contract was to be proved."""
+    `certificate`: a CertificateStatus value where a contract was to be proved; `bidirectional`: it may flow back."""
 
     verdict: Verdict
     group: str = ""
@@ -106,6 +106,7 @@ class AuthorizeAnswer:
     certificate: str = ""
     reason: str = ""
     priority: int | None = None
+    bidirectional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

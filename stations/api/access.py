@@ -41,6 +41,9 @@ class RuleIn(In):
     list_group = serializers.CharField(max_length=36, allow_blank=True, required=False)
     free_charging = serializers.BooleanField(allow_null=True, required=False)
     direct_payment = serializers.BooleanField(allow_null=True, required=False)
+    bidirectional = serializers.BooleanField(
+        allow_null=True, required=False, help_text="Cars may give energy back (OCPP 2.1)"
+    )
     master_group = serializers.CharField(max_length=36, allow_blank=True, required=False)
     reservations = serializers.BooleanField(allow_null=True, required=False)
     reserve_ahead_minutes = serializers.IntegerField(allow_null=True, required=False)

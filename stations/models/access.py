@@ -34,6 +34,7 @@ class AccessRule(TenantModel):
     list_group = models.CharField(_("parent group of the list"), max_length=36, blank=True)
     free_charging = models.BooleanField(_("free charging without identification"), null=True, blank=True)
     direct_payment = models.BooleanField(_("payment at the station's terminal"), null=True, blank=True)
+    bidirectional = models.BooleanField(_("cars may give energy back"), null=True, blank=True)
     master_group = models.CharField(_("group of the master passes"), max_length=36, blank=True)
     reservations = models.BooleanField(_("drivers may reserve"), null=True, blank=True)
     reserve_ahead_minutes = models.PositiveIntegerField(

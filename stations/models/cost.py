@@ -17,6 +17,7 @@ class LimitOrigin(models.TextChoices):
     PREPAID = "prepaid", _("Prepaid balance")
     WEB = "web", _("Paid on the web page")
     STATION = "station", _("Chosen at the station")
+    OPERATOR = "operator", _("Given with the start")
 
 
 class SessionCost(TenantModel):

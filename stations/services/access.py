@@ -29,6 +29,7 @@ class Rules:
     list_group: str = ""
     free_charging: bool = False
     direct_payment: bool = False
+    bidirectional: bool = False
     master_group: str = ""
     reservations: bool = False
     reserve_ahead_minutes: int = 60
@@ -183,6 +184,24 @@ def admitted(
         _admit(rules.get(station_id, Rules()), token, judged, start)
         for (station_id, token, judged), start in zip(shown, starts, strict=True)
     ]
+
+
+_BIDIRECTIONAL = """
+SELECT x.id, x.bidirectional FROM (SELECT (r#>>'{}')::bigint id FROM json_array_elements(%(rows)s::json) r OFFSET 0) w
+CROSS JOIN LATERAL (
+    SELECT s.id, a.bidirectional
+    FROM stations_station s JOIN stations_accessrule a ON a.tenant_id = %(tenant)s AND a.bidirectional IS NOT NULL
+        AND (a.station_id = s.id OR (a.station_id IS NULL AND (a.site_id = s.site_id OR a.site_id IS NULL)))
+    WHERE s.tenant_id = %(tenant)s AND s.id = w.id
+    ORDER BY a.station_id IS NOT NULL DESC, a.site_id IS NOT NULL DESC LIMIT 1) x
+"""
+
+
+def bidirectional(station_ids: Iterable[int]) -> rows.Lookup[set[int]]:
+    """At which of these stations cars may give energy back (2.1 Q01): the narrowest level that says so counts."""
+    asked = sorted(set(station_ids))
+    found = (yield Ask(_BIDIRECTIONAL, asked)) if asked else []
+    return {station_id for station_id, allowed in found if allowed}
 
 
 def _rules(station_ids: list[int]) -> rows.Lookup[rows.Rows]:

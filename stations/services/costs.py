@@ -29,7 +29,7 @@ from stations.models import (
     SessionCost,
     SessionState,
 )
-from stations.services import commands, prepaid, pricing, rating, showing
+from stations.services import commands, prepaid, pricing, rating, showing, start_limits
 from tenants import rows
 from tenants.permissions import system
 
@@ -62,8 +62,9 @@ def so_far(session: Session, at: datetime) -> Decimal | None:
 
 
 def sweep(*, tenant_id: int, now: datetime) -> int:
-    """One round: bind prepaid sessions, tell the cost, stop what has reached its bound, settle what has ended."""
+    """One round: bind sessions to their limits, tell the cost, stop what has reached its bound, settle what ended."""
     _bind_prepaid(tenant_id, now)
+    start_limits.sweep(tenant_id=tenant_id, now=now)
     done = 0
     shows = _shows(tenant_id)
     for session in _watched(tenant_id, shows):
@@ -90,11 +91,10 @@ def _watched(tenant_id: int, shows: dict[int, showing.Shows]) -> list[Session]:
     ).exclude(limit_origin="").values("session_id")  # fmt: skip
     told_lately = SessionCost.objects.filter(tenant_id=tenant_id, settled_at=None, shown_at__gt=pace)
     showing_cost = [station for station, able in shows.items() if able.cost]
-    due = Q(station_id__in=showing_cost) & ~Q(pk__in=told_lately.values("session_id"))
+    due = Q(station_id__in=showing_cost, tariff__isnull=False) & ~Q(pk__in=told_lately.values("session_id"))
     found = Session.objects.filter(
-        Q(pk__in=bounded) | due, tenant_id=tenant_id, state=SessionState.ACTIVE, tariff__isnull=False,
-        station__online=True,
-    )  # fmt: skip
+        Q(pk__in=bounded) | due, tenant_id=tenant_id, state=SessionState.ACTIVE, station__online=True
+    )
     return list(found.select_related("station", "site", "evse").order_by("id")[:BATCH])
 
 

@@ -206,11 +206,23 @@ def _take_plan(tenant_id: int, told: PlanTold) -> PlanAnswer:
     row = of_place(tenant_id, told.station_id, told.evse)
     row.plan_at, row.plan_starts_at, row.plan_unit = told.received_at, told.starts_at, told.unit[:1]
     row.plan = [period.as_json() for period in told.periods]
+    before = row.plan_accepted
     row.plan_accepted = _keeps_to(limits.of_station(station, told.received_at), told)
     row.save()
+    if not row.plan_accepted and before is not False:
+        _renegotiate(station, row)
     said = "The car told its plan" if row.plan_accepted else "The car's plan goes above the limits"
     _tell(station, row, told.received_at, said, "info" if row.plan_accepted else "warning")
     return PlanAnswer(row.plan_accepted)
+
+
+def _renegotiate(station: Station, row: SessionPower) -> None:
+    """Give the car its limits anew (K15.FR.12, K16). Once: a car that insists is refused without a word more."""
+    try:
+        with transaction.atomic():
+            plan(station=station, row=row)
+    except DomainError as error:
+        log.info("no plan for a car", extra={"station": station.pk, "detail": str(error)})
 
 
 def _keeps_to(now: limits.Limits, told: PlanTold) -> bool:

@@ -30,7 +30,7 @@ from stations.neutral import (
     TransactionAnswer,
     TransactionEvent,
 )
-from stations.services import prepaid, sessions, showing, transactions, web_payments
+from stations.services import access, prepaid, sessions, showing, start_limits, transactions, web_payments
 from tenants import rows
 from tenants.context import current_alias
 
@@ -70,8 +70,9 @@ def _priced(
     tenant_id: int, requests: Sequence[AuthorizeRequest], answers: list[AuthorizeAnswer]
 ) -> list[AuthorizeAnswer]:
     uids = [normal_uid(request.token.uid)[:255] for request in requests]
-    credit, shows = rows.together(
-        tenant_id, prepaid.free(uids), showing.abilities(request.station_id for request in requests)
+    stations = {request.station_id for request in requests}
+    credit, shows, both_ways = rows.together(
+        tenant_id, prepaid.free(uids), showing.abilities(stations), access.bidirectional(stations)
     )
     terms = _terms(tenant_id, {station for station, able in shows.items() if able.price})
     told = []
@@ -83,7 +84,12 @@ def _priced(
             told.append(replace(answer, verdict=Verdict.BLOCKED, no_credit=True))
         else:
             words = ", ".join(price_words(price)) if price else ""
-            told.append(replace(answer, message=answer.message or words, tariff=price))
+            told.append(
+                replace(
+                    answer, message=answer.message or words, tariff=price,
+                    bidirectional=request.station_id in both_ways,
+                )
+            )  # fmt: skip
     return told
 
 
@@ -156,7 +162,9 @@ def _with_money(
     if limits:
         _keep_told(tenant_id, events, found)
         starting = {key: one for key, one in found.items() if one.state == SessionState.ACTIVE}
+        remote = {_key(event) for event in events if event.remote_start_id is not None}
         bounds = _bounds(tenant_id, starting, {_key(event) for event in events if event.token is not None})
+        bounds |= _ordered(tenant_id, starting, remote - set(bounds))
     told = []
     for event, answer in zip(events, answers, strict=True):
         one = found.get(_key(event))
@@ -302,6 +310,15 @@ def _bounds(
             bounds[key] = bind(tenant_id, one.session_id, one.tariff, currency, left, told=True)
             credit[one.token_uid] = (currency, token_id, Decimal(0))  # two in one batch share it no more
     return bounds
+
+
+def _ordered(
+    tenant_id: int, active: dict[tuple[int, str], _Found], remote: set[tuple[int, str]]
+) -> dict[tuple[int, str], SessionLimit | None]:
+    """Of sessions that an operator started: what the start allows."""
+    fresh = {one.session_id: key for key, one in active.items() if key in remote and not one.limits[4]}
+    found = start_limits.bind(tenant_id, list(fresh), told=True) if fresh else {}
+    return {fresh[session_id]: limit for session_id, limit in found.items()}
 
 
 def bind(

@@ -114,7 +114,7 @@ def _why_wait(station: Station, row: SigningRequest, wish: pki.Wish) -> str:
     ours = authority.organisation(station.tenant_id)
     if wish.organisation not in ("", ours):
         return f"It names the organisation {wish.organisation[:60]}; the certificate will say {ours}."
-    if not _expected(station, policy.renew_days):
+    if not _expected(station, row.use, policy.renew_days):
         return "Nobody asked the station for it, and it holds no certificate that must be renewed."
     return ""
 
@@ -124,14 +124,22 @@ def _use_of(row: SigningRequest) -> str:
     return SigningUse.STATION if row.use == SigningUse.STATION else SigningUse.V2G
 
 
-def _expected(station: Station, renew_days: int) -> bool:
+def _asked(station: Station, *messages: str) -> str:
+    """Which of these requests for a certificate somebody triggered last, within a day; empty: none."""
+    found = Command.objects.filter(
+        tenant_id=station.tenant_id, station=station, kind__in=_TRIGGERS, arguments__message__in=messages,
+        created_at__gt=timezone.now() - ASKED_WITHIN,
+    )  # fmt: skip
+    newest = found.order_by("-id").first()
+    return str(newest.arguments["message"]) if newest else ""
+
+
+def _expected(station: Station, use: str, renew_days: int) -> bool:
     """Whether we asked for it, a change of profile needs it, or a certificate is due for renewal (A02, A03)."""
     now = timezone.now()
     mine = {"tenant_id": station.tenant_id, "station": station}
-    asked = Command.objects.filter(
-        **mine, kind__in=_TRIGGERS, created_at__gt=now - ASKED_WITHIN, arguments__message=ASK
-    )
-    if asked.exists() or ProfileChange.objects.filter(**mine, state__in=CHANGE_OPEN, to_profile=3).exists():
+    rising = ProfileChange.objects.filter(**mine, state__in=CHANGE_OPEN, to_profile=3)
+    if _asked(station, *_ASKS[use]) or rising.exists():
         return True
     newest = StationCertificate.objects.filter(**mine, use=SigningUse.STATION, revoked_at=None).first()
     return newest is not None and newest.not_after < now + timedelta(days=renew_days)
@@ -185,7 +193,9 @@ def _send(row: SigningRequest) -> None:
     if row.certificate is None:
         raise LookupError("nothing was signed")
     chain = row.certificate.pem + row.certificate.authority.pem + row.certificate.authority.above
-    arguments = {"chain": chain, "use": row.use, "request_id": row.request_id}
+    # A02: a certificate for both connections goes back without a type, as its request came.
+    both = row.use == SigningUse.STATION and _asked(row.station, ASK, ASK_COMBINED) == ASK_COMBINED
+    arguments = {"chain": chain, "use": "both" if both else row.use, "request_id": row.request_id}
     row.tries += 1
     row.command = commands.request_command(
         tenant_id=row.tenant_id, station_id=row.station_id, kind=CommandKind.SEND_CERTIFICATE,
@@ -294,7 +304,12 @@ def _waiting(row: SigningRequest) -> SigningRequest:
 
 # --- renewed and taken back
 
-ASK = "sign_certificate"
+ASK, ASK_COMBINED = "sign_certificate", "sign_combined_certificate"
+_ASKS: dict[str, tuple[str, ...]] = {  # what brings a request for each use
+    SigningUse.STATION: (ASK, ASK_COMBINED),
+    SigningUse.V2G: ("sign_v2g_certificate", ASK_COMBINED),
+    SigningUse.V2G20: ("sign_v2g20_certificate",),
+}
 _TRIGGERS = ("trigger", "extended_trigger")
 
 

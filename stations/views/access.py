@@ -44,7 +44,7 @@ _STORED = (
     _("The station failed to take it."),
     _("The station could not read it."),
 )
-_SWITCHES = ("local_list", "free_charging", "direct_payment", "reservations")
+_SWITCHES = ("local_list", "free_charging", "direct_payment", "bidirectional", "reservations")
 _NUMBERS = ("reserve_ahead_minutes", "reserve_minutes", "no_show_limit")
 
 
@@ -75,6 +75,10 @@ class RuleForm(PortalForm):
     direct_payment = _switch(
         _("Payment at the station's terminal"),
         _("Sessions paid at the station itself are accepted (OCPP 2.1)."),
+    )
+    bidirectional = _switch(
+        _("Cars may give energy back"),
+        _("Bidirectional charging by ISO 15118-20 (OCPP 2.1). Otherwise the station lets cars charge only."),
     )
     master_group = forms.CharField(
         label=_("Group of the master passes"),
@@ -118,7 +122,7 @@ class RuleForm(PortalForm):
         return self._bound("local_list", "list_scope", "list_group")
 
     def of_charging(self) -> list[forms.BoundField]:
-        return self._bound("free_charging", "direct_payment", "master_group")
+        return self._bound("free_charging", "direct_payment", "bidirectional", "master_group")
 
     def of_reservations(self) -> list[forms.BoundField]:
         return self._bound("reservations", *_NUMBERS)

@@ -45,9 +45,21 @@ class StartForm(CommandForm):
         max_value=1000,
         help_text=_("For this session alone, from its start."),
     )
+    most_kwh = forms.FloatField(
+        label=_("At most (kWh)"),
+        required=False,
+        min_value=0.1,
+        max_value=1000,
+        help_text=_("The session ends when it has taken so much."),
+    )
+    most_minutes = forms.IntegerField(label=_("At most (min)"), required=False, min_value=1, max_value=100_000)
 
     def arguments(self) -> dict[str, Any]:
         given = super().arguments()
+        kwh, minutes = given.pop("most_kwh", None), given.pop("most_minutes", None)
+        most = {"energy_wh": kwh and round(kwh * 1000), "seconds": minutes and minutes * 60}
+        if bound := {name: value for name, value in most.items() if value}:
+            given["limit"] = bound
         limit = given.pop("limit_a", None)
         if limit is not None:
             given["charging_profile"] = {
@@ -105,14 +117,24 @@ class AvailabilityForm(CommandForm):
 
 
 class ResetForm(CommandForm):
-    hard = forms.TypedChoiceField(
+    hard = forms.ChoiceField(
         label=_("How"),
-        coerce=lambda text: text == "yes",
         choices=[
             ("no", _("When it is idle: lets cars finish where the station can")),
             ("yes", _("At once: cuts charging")),
+            ("resume", _("At once, and sessions go on after it")),
         ],
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.station.ocpp_version != "2.1":
+            field = self.fields["hard"]
+            field.choices = list(field.choices)[:2]  # type: ignore[attr-defined]
+
+    def arguments(self) -> dict[str, Any]:
+        how = self.cleaned_data["hard"]
+        return {"hard": how != "no"} | ({"resume": True} if how == "resume" else {})
 
 
 class ReadForm(CommandForm):

@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from billing.services import tariffs
 from billing.words import price_words
 from stations import payments
-from stations.models import Command, Station, WebPayment, WebPaymentState
+from stations.models import Command, Evse, Station, WebPayment, WebPaymentState
 from stations.services import costs, web_payments
 from tenants import rows
 from tenants.context import tenant_scope
@@ -39,7 +39,7 @@ def start(request: HttpRequest, slug: str, identity: str, evse: int, code: str) 
     tenant = _tenant(slug)
     with tenant_scope(tenant.pk):
         station = Station.objects.filter(tenant_id=tenant.pk, identity=identity, archived_at=None).first()
-        if station is None or not 1 <= evse <= 999:
+        if station is None or not _has(station, evse):
             raise Http404
         try:
             if request.method == "HEAD":  # a messenger that looks ahead must not use up the code
@@ -49,6 +49,14 @@ def start(request: HttpRequest, slug: str, identity: str, evse: int, code: str) 
             context = {"company": tenant, "station": station, "problem": str(error.detail)}
             return render(request, "stations/pay.html", context, status=410)
         return HttpResponseRedirect(reverse("pay", args=[slug, payment.key]))
+
+
+def _has(station: Station, evse: int) -> bool:
+    """Whether it may have this EVSE: of one that never told any, each number of the standard will do."""
+    numbers = set(
+        Evse.objects.filter(tenant_id=station.tenant_id, station=station).values_list("number", flat=True)
+    )
+    return evse in numbers if numbers else 1 <= evse <= 999
 
 
 @never_cache

@@ -21,6 +21,12 @@ TEXT = [{"language": "en", "format": "utf8", "text": "Half price today"}]
 MONITOR = {"component": "EVSE", "evse": 1, "name": "Power", "kind": "upper", "value": 22000, "severity": 5}
 SET = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "Power"}, "type": "UpperThreshold",
        "severity": 5}  # fmt: skip
+TARIFF = {"id": 1, "currency": "EUR", "elements": [
+    {"price_components": [{"type": "ENERGY", "price": "0.49", "vat": "19", "step_size": 1}]}]}  # fmt: skip
+BY_DAY = {"id": 1, "currency": "EUR", "elements": [
+    {"price_components": [{"type": "ENERGY", "price": price, "vat": "19", "step_size": 1}],
+     "restrictions": {"start_time": start, "end_time": end}}
+    for price, start, end in [("0.49", "06:00", "22:00"), ("0.29", "22:00", "06:00")]]}  # fmt: skip
 REQUEST = "<the request's id>"  # replaced by what was heard
 
 
@@ -52,9 +58,11 @@ def firmware_row(*cases: str, told: list[str], answer: str = "Accepted", state: 
     )  # fmt: skip
 
 
-def message_row(*cases: str, answer: str = "Accepted", state: str = "accepted", **more: Any) -> Any:
+def message_row(
+    *cases: str, answer: str = "Accepted", state: str = "accepted", on: tuple[str, ...] = V2, **more: Any
+) -> Any:
     return row(
-        *cases, kind="show_message", arguments={"number": 7, "contents": TEXT, "priority": "in_front"} | more,
+        *cases, on=on, kind="show_message", arguments={"number": 7, "contents": TEXT, "priority": "in_front"} | more,
         action="SetDisplayMessage", expected={}, answer={"status": answer}, state=state,
     )  # fmt: skip
 
@@ -91,6 +99,16 @@ def customer_row(
     )  # fmt: skip
 
 
+SLOT = [("OcppCsmsUrl", "wss://csms.example.com/ocpp"), ("SecurityProfile", "2"), ("OcppInterface", "Wired0"),
+        ("OcppTransport", "JSON"), ("MessageTimeout", "30")]  # fmt: skip
+TRIGGERED_16: list[tuple[str, str, Payload, Payload]] = [
+    ("meter_values", "MeterValues", {"evse": 1}, {"connectorId": 1, "meterValue": [
+        {"timestamp": stamp(), "sampledValue": [{"value": "1000", "context": "Trigger"}]}]}),
+    ("status", "StatusNotification", {"evse": 1},
+     {"connectorId": 1, "errorCode": "NoError", "status": "Available", "timestamp": stamp()}),
+    ("log", "DiagnosticsStatusNotification", {}, {"status": "Idle"}),
+    ("firmware", "FirmwareStatusNotification", {}, {"status": "Idle"}),
+]  # fmt: skip
 VARIABLE = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "AvailabilityState"}}
 CARD = {"token_uid": "04A2B3C4"}
 
@@ -117,12 +135,54 @@ ROWS = [
                      "security_profile": 2},
           action="SetNetworkProfile", expected={"configurationSlot": 1}, answer={"status": word}, state=state)
       for case, word, state in [("TC_B_42", "Accepted", "accepted"), ("TC_B_44", "Failed", "rejected")]],
+    row("TC_B_100", on=("2.1",), kind="set_network_profile",
+        arguments={"slot": 1, "url": "wss://csms.example.com/ocpp", "ocpp_version": "2.1", "interface": "any",
+                   "security_profile": 2, "identity": "CP-NEW", "password": "a-brand-new-password"},
+        action="SetNetworkProfile", expected={"configurationSlot": 1, "connectionData": {
+            "ocppVersion": "OCPP21", "ocppTransport": "JSON", "ocppCsmsUrl": "wss://csms.example.com/ocpp",
+            "messageTimeout": 30, "ocppInterface": "Any", "securityProfile": 2, "identity": "CP-NEW",
+            "basicAuthPassword": "a-brand-new-password"}},
+        answer={"status": "Accepted"}),
+    row("TC_B_105", on=("2.1",), kind="write_configuration", arguments={"variables": [
+            {"component": "NetworkConfiguration", "component_instance": "2", "name": name, "value": value}
+            for name, value in SLOT]},
+        action="SetVariables", expected={"setVariableData": [
+            {"component": {"name": "NetworkConfiguration", "instance": "2"}, "variable": {"name": name},
+             "attributeValue": value} for name, value in SLOT]},
+        answer={"setVariableResult": [
+            {"component": {"name": "NetworkConfiguration", "instance": "2"}, "variable": {"name": name},
+             "attributeStatus": "Accepted"} for name, _value in SLOT]}),
+    # F and 1.6's remote trigger
+    *[row(case, on=("1.6",), kind="trigger", arguments={"message": message} | where, action="TriggerMessage",
+          expected={"requestedMessage": word, "connectorId": where.get("evse")}, answer={"status": answer}, state=state,
+          then=[(word, told)] if answer == "Accepted" else [], name=f"{case}-{message}")
+      for message, word, where, told in TRIGGERED_16
+      for case, answer, state in [("TC_054", "Accepted", "accepted"), ("TC_055", "Rejected", "rejected")]],
+    row("TC_F_100", on=("2.1",), kind="trigger", arguments={"message": "custom", "custom": "example-trigger"},
+        action="TriggerMessage", expected={"requestedMessage": "CustomTrigger", "customTrigger": "example-trigger"},
+        answer={"status": "Accepted"}),
     # E
     *[row(case, kind="transaction_status", arguments={} if ongoing is None else {"transaction_id": "tx-1"},
           action="GetTransactionStatus", expected={"transactionId": None if ongoing is None else "tx-1"},
           answer={"messagesInQueue": queued} | ({} if ongoing is None else {"ongoingIndicator": ongoing}))
       for case, ongoing, queued in [("TC_E_29", True, True), ("TC_E_30", True, False), ("TC_E_31", False, True),
                                     ("TC_E_33", None, True), ("TC_E_34", None, False)]],
+    # I
+    *[row(case, on=("2.1",), kind="set_tariff", arguments={"evse": 1, "tariff": tariff} , action="SetDefaultTariff",
+          expected={"evseId": 1}, answer={"status": word}, state=state, name=f"{case}-{word}")
+      for case, tariff, word, state in [
+          ("TC_I_101", BY_DAY, "Accepted", "accepted"), ("TC_I_102", BY_DAY, "TooManyElements", "rejected"),
+          ("TC_I_105", BY_DAY, "ConditionNotSupported", "rejected"), ("TC_I_106", TARIFF, "Accepted", "accepted"),
+          ("TC_I_106", TARIFF, "Rejected", "rejected"), ("TC_I_106", TARIFF, "DuplicateTariffId", "rejected")]],
+    *[row("TC_I_110", on=("2.1",), kind="clear_tariffs", arguments=arguments, action="ClearTariffs",
+          expected=expected, answer={"clearTariffsResult": [{"tariffId": "T1-0123456789abcdef", "status": word}]},
+          state=state, name=f"TC_I_110-{word}")
+      for arguments, expected, word, state in [
+          ({"wire_ids": ["T1-0123456789abcdef"]}, {"tariffIds": ["T1-0123456789abcdef"], "evseId": None},
+           "Accepted", "accepted"),
+          ({"evse": 1}, {"tariffIds": None, "evseId": 1}, "Accepted", "accepted"),
+          ({}, {"tariffIds": None, "evseId": None}, "NoTariff", "accepted"),
+          ({}, {"tariffIds": None, "evseId": None}, "Rejected", "rejected")]],
     # K and 1.6's smart charging
     row("TC_K_01", kind="set_charging_profile", arguments={"profile": PROFILE}, action="SetChargingProfile",
         expected={"evseId": 1}, answer={"status": "Accepted"}),
@@ -270,8 +330,21 @@ ROWS = [
     customer_row("TC_N_31", report=True, clear=True, data="", **CARD),
     customer_row("TC_N_32", report=False, clear=True, data="", **CARD),
     customer_row("TC_N_62", report=False, clear=True, data="", customer_identifier="OpenChargeAlliance"),
-    row("TC_N_107", on=("2.1",), kind="read_streams", arguments={}, action="GetPeriodicEventStream", expected={},
-        answer={}),
+    customer_row("TC_N_63", report=False, clear=True, data="", certificate={
+        "algorithm": "SHA256", "issuer_name_hash": "a1" * 32, "issuer_key_hash": "b2" * 32, "serial_number": "1a2b"}),
+    *[row(case, on=("2.1",), kind="fetch_log", arguments={"location": location, "log": "diagnostics"},
+          action="GetLog", expected={"log": {"remoteLocation": location}},
+          answer={"status": "Accepted", "filename": "log.gz"},
+          then=[("LogStatusNotification", {"status": word, "requestId": REQUEST})
+                for word in ("Uploading", "Uploaded")])
+      for case, location in [("TC_N_102", "http://station:secret@files.example/logs/"),
+                             ("TC_N_102_2", "https://station:secret@files.example/logs/")]],
+    row("TC_N_104", on=("2.1",), kind="read_monitors", arguments={"criteria": ["delta"]}, action="GetMonitoringReport",
+        expected={"monitoringCriteria": ["DeltaMonitoring"]}, answer={"status": "Accepted"},
+        then=[("NotifyMonitoringReport", {"requestId": REQUEST, "seqNo": 0, "generatedAt": stamp(), "monitor": [
+            {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"name": "Power"}, "variableMonitoring": [
+                {"id": 12, "transaction": False, "value": 5, "type": "TargetDelta", "severity": 5,
+                 "eventNotificationType": "CustomMonitor"}]}]})]),
     # O
     message_row("TC_O_01"),
     message_row("TC_O_06", transaction_id="tx-1"),
@@ -283,6 +356,7 @@ ROWS = [
     message_row("TC_O_18", answer="NotSupportedState", state="rejected"),
     message_row("TC_O_19", answer="NotSupportedMessageFormat", state="rejected"),
     message_row("TC_O_26", answer="Rejected", state="rejected"),
+    message_row("TC_O_100", answer="LanguageNotSupported", state="rejected", on=("2.1",)),
     message_row("TC_O_27", transaction_id="tx-1", starts_at="2026-11-24T08:00:00Z"),
     message_row("TC_O_28", transaction_id="tx-1", ends_at="2026-11-24T08:00:00Z"),
     row("TC_O_25", kind="show_message", arguments={"number": 7, "contents": TEXT, "state": "charging"},

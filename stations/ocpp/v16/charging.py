@@ -17,7 +17,7 @@ from stations.neutral import (
 from stations.ocpp import profiles, shared, wire
 from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
 from stations.ocpp.wire import optional, wanted
-from stations.services import pricing, sessions
+from stations.services import pricing, sessions, start_limits
 from tenants.errors import Invalid
 
 
@@ -92,6 +92,7 @@ def _meter_values(asked: Asked) -> list[MeterReport]:
 
 
 def _say_start(arguments: Payload, command_id: int) -> Payload:
+    start_limits.read(arguments)  # not said: the session is held to it from here
     return optional(
         connectorId=wire.connector_16(arguments),
         idTag=wanted(arguments, "token_uid", str),

@@ -31,15 +31,15 @@ def _read(words: Mapping[str, str]) -> Callable[[Payload, int], Payload]:
 
 
 def send(words: Mapping[str, str]) -> Callable[[Payload, int], Payload]:
-    """CertificateSigned (A02, A03). `request_id`, of 2.1, names the CSR that this answers."""
+    """CertificateSigned (A02, A03). Without a type it is for both connections. `request_id` (2.1) names the CSR."""
 
     def encode(arguments: Payload, command_id: int) -> Payload:
         use = str(arguments.get("use", "station"))
-        if use not in words:
-            raise Invalid(fields={"use": f"Choose one of {', '.join(words)}."})
+        if use not in words and use != "both":
+            raise Invalid(fields={"use": f"Choose one of {', '.join(words)}, both."})
         return optional(
             certificateChain=wanted(arguments, "chain", str),
-            certificateType=words[use],
+            certificateType=words.get(use),
             requestId=arguments.get("request_id") if "v2g20" in words else None,
         )
 

@@ -20,7 +20,7 @@ from stations.ocpp import profiles, shared, wire
 from stations.ocpp.v201 import cost
 from stations.ocpp.version import Ask, Asked, Errand, Journal, Payload, Say
 from stations.ocpp.wire import optional, wanted
-from stations.services import pricing
+from stations.services import pricing, start_limits
 from stations.services.pnc import contracts
 
 KIND = {"Started": "started", "Updated": "updated", "Ended": "ended"}
@@ -133,6 +133,7 @@ def _meter_values(asked: Asked) -> list[MeterReport]:
 
 
 def _say_start(arguments: Payload, command_id: int) -> Payload:
+    start_limits.read(arguments)  # not said here: 2.1 is told with the first event, others are held to it (E16)
     return optional(
         idToken=wire.id_token(wanted(arguments, "token_uid", str), arguments.get("token_kind", "")),
         groupIdToken=wire.group_2x(arguments.get("token_group")),
@@ -167,7 +168,7 @@ ANSWERS: dict[str, Journal | Ask] = {
 
 SAYS: dict[str, Say] = {
     CommandKind.CLEAR_CACHE: Say("ClearCache", lambda arguments, command_id: {}, cases="C11"),
-    CommandKind.START: Say("RequestStartTransaction", _say_start, cases="F01 F02 K05"),
+    CommandKind.START: Say("RequestStartTransaction", _say_start, cases="F01 F02 F07 K05"),
     CommandKind.STOP: Say(
         "RequestStopTransaction",
         lambda arguments, command_id: {"transactionId": str(wanted(arguments, "transaction_id", (str, int)))},

@@ -12,7 +12,7 @@ from stations.ocpp import v201
 from stations.ocpp.v21 import tariffs
 from stations.ocpp.v201 import charging, display
 from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
-from stations.services import pricing
+from stations.services import pricing, priority
 from tenants.errors import Invalid
 
 
@@ -40,6 +40,8 @@ def _authorized(answer: Any, asked: Asked) -> Payload:
             said["tariff"] = tariffs.tariff(answer.tariff)
         except Invalid:
             pass  # what OCPP 2.1 cannot say stands in words beside it
+    if answer.bidirectional:  # Q01; left out, the station takes it that cars may only charge
+        said["allowedEnergyTransfer"] = list(priority.TRANSFERS)
     return said
 
 
@@ -56,7 +58,7 @@ ANSWERS: dict[str, Journal | Ask] = {
         pricing.authorize,
         charging.authorize_request,
         _authorized,
-        cases=f"{v201.ANSWERS['Authorize'].cases} I08",
+        cases=f"{v201.ANSWERS['Authorize'].cases} I08 Q01",
         errand=charging.AUTHORIZE_ERRAND,
     ),
     "TransactionEvent": Ask(

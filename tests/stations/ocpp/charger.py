@@ -132,12 +132,13 @@ async def charger(
     source: str = "",
 ) -> AsyncIterator[Charger]:
     """A connected charger. InvalidStatus (of `websockets`) where the upgrade is refused.
-    `tls` is its SSLContext, `source` the address it comes from."""
+    `version` may name several, best first. `tls` is its SSLContext, `source` the address it comes from."""
     path = path or f"/ocpp/{tenant}/{quote(identity, safe='')}"
     sent = dict(headers or {})
     if password is not None:
         sent["Authorization"] = basic(user or identity, password)
-    protocols: Any = [SUBPROTOCOL.get(version, version)] if version else None
+    offered = version.split(", ") if version else []
+    protocols: Any = [SUBPROTOCOL.get(one, one) for one in offered] or None
     more: dict[str, Any] = {"local_addr": (source, 0)} if source else {}
     async with connect(
         ws_url + path,
