@@ -85,6 +85,18 @@ async def test_it_warms_up_while_a_car_charges(csms: ScriptedCsms, connected: St
     assert [event.get("cleared", False) for event in events(csms)] == [False, True]
 
 
+async def test_it_looks_by_itself_while_its_clock_runs_and_no_car_is_there(
+    csms: ScriptedCsms, connected: Stations, version: str
+) -> None:
+    station = await connected(version, speed=3600)
+    station.connectors[1].heat_c = 45.0
+    told = await watch(csms, TEMPERATURE, "UpperThreshold", 60)
+    await csms.until(lambda: events(csms))
+    station.connectors[1].heat_c = 0.0
+    await csms.until(lambda: events(csms)[-1].get("cleared"))
+    assert {event["variableMonitoringId"] for event in events(csms)} == {told["id"]}
+
+
 async def test_a_change_is_told(csms: ScriptedCsms, connected: Stations, version: str) -> None:
     station = await connected(version)
     await watch(csms, STATE, "Delta", 1)
@@ -115,7 +127,7 @@ async def test_aligned_values_come_on_the_full_minute(
     station = await connected(version)
     await watch(csms, TEMPERATURE, "PeriodicClockAligned", 60)
     await station.settled()
-    await station.advance(200)
+    await station.advance(180)
     assert [event["timestamp"][17:19] for event in events(csms)] == ["00"] * 3
 
 

@@ -301,6 +301,9 @@ def _refused(update: FirmwareUpdate, command: Command) -> None:
 
 
 def record_notices(*, tenant_id: int, reports: Sequence[FirmwareNotice]) -> None:
+    # In the order in which the sweep locks them, so that neither waits for the other in a circle.
+    speaking = {told.station_id for told in reports}
+    list(locked(tenant_id).filter(station_id__in=speaking, state__in=OPEN_UPDATES).order_by("id"))
     for told in reports:
         update = _meant(tenant_id, told)
         if update is not None:
