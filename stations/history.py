@@ -18,6 +18,7 @@ from stations import flags
 from stations.models import (
     Authorization,
     Command,
+    CommandState,
     Connection,
     ConnectorStatus,
     OrphanMessage,
@@ -142,7 +143,10 @@ def _command(command: Command) -> Happening:
         "command": command.get_kind_display(),
         "who": command.origin_label,
     }
-    return Happening(command.created_at, command.state, text, command.get_state_display(), icon="terminal-2")
+    return Happening(
+        command.created_at, command.state, text, command.get_state_display(), icon="terminal-2",
+        routine=command.origin_kind == "task" and command.state == CommandState.ACCEPTED,
+    )  # fmt: skip
 
 
 def of_session(session: Session, charge_at: datetime | None = None) -> list[Happening]:

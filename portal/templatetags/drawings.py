@@ -10,7 +10,7 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import gettext_lazy
 
 from billing import words
 from portal.templatetags.voltyard import Number, badge, icon_body, span
@@ -33,14 +33,14 @@ FRAME_TYPES = {2: "CALL", 3: "RESULT", 4: "ERROR", 5: "RESULT ERROR", 6: "SEND",
 
 
 _QUIRKS = {
-    "units": _lazy("units"),
-    "registers": _lazy("meter registers"),
-    "clock": _lazy("clock"),
-    "stop_reasons": _lazy("reasons of a stop"),
-    "keys": _lazy("own settings"),
-    "unsupported": _lazy("settings without effect"),
-    "max_items": _lazy("size of messages"),
-    "apply": _lazy("when settings count"),
+    "units": gettext_lazy("units"),
+    "registers": gettext_lazy("meter registers"),
+    "clock": gettext_lazy("clock"),
+    "stop_reasons": gettext_lazy("reasons of a stop"),
+    "keys": gettext_lazy("own settings"),
+    "unsupported": gettext_lazy("settings without effect"),
+    "max_items": gettext_lazy("size of messages"),
+    "apply": gettext_lazy("when settings count"),
 }
 
 

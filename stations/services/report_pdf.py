@@ -244,7 +244,7 @@ def _ports(told: Content, width: float) -> list[Flowable]:
     year = _("Year") if told.scheme == UptimeScheme.UK else _("12 months")
     head = [_("Site"), _("Station"), _("Port"), _("Minutes"), _("Outage"), _("Excluded"), _("Unknown"),
             _("Month"), year]  # fmt: skip
-    widths = [width * share for share in (0.17, 0.16, 0.16, 0.085, 0.085, 0.085, 0.085, 0.085, 0.085)]
+    widths = [width * share for share in (0.21, 0.15, 0.15, 0.075, 0.075, 0.085, 0.085, 0.085, 0.085)]
     rows = [_port(line) for line in told.lines[:MOST_LINES]]
     return [_text(_("Ports"), _H2), _table(head, rows, widths, 6)]
 

@@ -113,6 +113,7 @@ def _row(
                 "from": one.start.isoformat(), "to": one.end.isoformat(), "why": one.why, "detail": one.detail[:200],
                 "seconds": round((one.end - one.start).total_seconds()),
                 "excluded_s": spans.seconds(spans.clip(port.excluded, one.start, one.end)),
+                "uk_down_s": spans.seconds(spans.clip(port.uk_down, one.start, one.end)),
             }
             for one in longest
         ],

@@ -89,7 +89,7 @@ def content(
         one for one in uptime.exclusions_of(tenant_id, start, end) if site is None or one.site_id == site.pk
     ]
     found.exclusions = sorted(excuses, key=lambda one: one.starts_at)
-    found.outages = worst_outages([row for row in rows if row.month == month], stations)
+    found.outages = worst_outages([row for row in rows if row.month == month], stations, scheme=scheme)
     return found
 
 
@@ -104,9 +104,12 @@ def _line(rows: Sequence[PortMonth], scheme: str, month: date) -> PortLine:
 
 
 def worst_outages(
-    rows: Iterable[PortMonth], stations: dict[int, Station] | None = None, most: int = 15
+    rows: Iterable[PortMonth],
+    stations: dict[int, Station] | None = None,
+    most: int = 15,
+    scheme: str = UptimeScheme.US,
 ) -> list[dict[str, Any]]:
-    """The outages that cost most, what does not count taken off."""
+    """The outages that cost most, what does not count taken off. In the UK offline counts as unknown: no outage."""
     found = [
         {
             "station": (stations or {}).get(row.station_id) or row.station,
@@ -116,13 +119,19 @@ def worst_outages(
             "why": one["why"],
             "detail": one.get("detail", ""),
             "seconds": one["seconds"],
-            "counted_s": one["seconds"] - one.get("excluded_s", 0),
+            "counted_s": _counted(one, scheme),
         }
         for row in rows
         for one in row.outages
+        if scheme != UptimeScheme.UK or one["why"] != "offline"
     ]
     found.sort(key=lambda one: (-one["counted_s"], -one["seconds"]))
     return found[:most]
+
+
+def _counted(outage: dict[str, Any], scheme: str) -> int:
+    counted: int = outage["seconds"] - outage.get("excluded_s", 0)
+    return int(outage.get("uk_down_s", counted)) if scheme == UptimeScheme.UK else counted
 
 
 def make(*, tenant_id: int, actor: Actor, scheme: str, month: date, site: Site | None = None) -> UptimeReport:

@@ -103,6 +103,10 @@ def next_act(issue: Issue, actor: Actor) -> Act:
         return Act(_t("Change its registration"), "station-edit")
     if issue.signal == Signal.CLOCK_DRIFT:
         return Act(_t("See its settings"), "station-configuration")
+    if issue.signal == Signal.SECURITY:
+        return Act(_t("See its security"), "station-security")
+    if issue.signal == Signal.ALERT:
+        return Act(_t("See its monitors"), "station-monitoring")
     if issue.signal == Signal.METER_JUMPED:
         return Act(_t("Review its sessions"), "station-sessions")
     if issue.command_id or (issue.step_at and issue.step_at > timezone.now() - timedelta(minutes=2)):

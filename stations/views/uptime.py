@@ -103,7 +103,7 @@ def uptime_page(request: PageRequest) -> HttpResponse:
         "line_y": HEIGHT * float(1 - (uptime.THRESHOLDS[scheme] - FLOOR) / (100 - FLOOR)),
         "height": HEIGHT,
         "lines": _lines(request, rows, scheme, site, station),
-        "outages": [_outage(one) for one in uptime_reports.worst_outages(rows, most=12)],
+        "outages": [_outage(one) for one in uptime_reports.worst_outages(rows, most=12, scheme=scheme)],
         "reports": _reports(request)[:6],
         "may_make": request.actor.may(Permission.STATION_EDIT),
         "months": [uptime.shifted(month, -n) for n in range(13)],
