@@ -406,6 +406,28 @@ async def test_the_terminal_settles(
         assert (kept["status"], kept["flags"]) == (status.lower(), flags)
 
 
+@oca("TC_C_118")
+async def test_the_terminal_settles_and_we_make_the_receipt(stage: Stage, prices: None) -> None:
+    async with stage("2.1") as scene:
+        visit = Visit(scene)
+        await visit.charging(CARD)
+        await visit.ends()
+        told = PAID | {"transactionId": visit.transaction_id, "status": "Settled", "settlementAmount": 2.65}
+        answer = await scene.tell("NotifySettlement", told)
+        assert answer["receiptId"]
+        assert answer == await scene.tell("NotifySettlement", told), "told again: the same receipt"
+        assert answer["receiptUrl"].startswith("https://cpo.example/pay/")
+        path = answer["receiptUrl"].removeprefix("https://cpo.example")
+        assert "not settled yet" in (await scan(path)).content.decode()
+        await rated(scene)
+        page = (await scan(path)).content.decode()
+        assert "PSP-77" in page and "2.65" in page and scene.tenant.name in page
+        forged = path.rstrip("/")[:-2] + "xx/"
+        assert (await scan(forged)).status_code == 404
+        refused = told | {"pspRef": "PSP-78", "status": "Failed"}
+        assert "receiptUrl" not in await scene.tell("NotifySettlement", refused)
+
+
 # --- a payment terminal beside the station
 
 
