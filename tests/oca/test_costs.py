@@ -276,7 +276,7 @@ async def test_a_limit_chosen_at_the_station(
         assert (cost["limit_origin"], float(cost[kept[0]])) == ("station", kept[1])
         await sweep(scene)
         await visit.event("Updated", trigger, "SuspendedEVSE", wh=3400.0)
-        more = {"costDetails": details(2.65)} if "maxCost" in told else {}
+        more: Payload = {"costDetails": details(2.65)} if "maxCost" in told else {}
         answer = await visit.ends(trigger, "Local", **more)
         assert answer["totalCost"] == 2.65
         assert scene.wire.calls.empty(), "the station keeps its own limit"
@@ -454,7 +454,7 @@ async def test_a_payment_terminal_beside_the_station(stage: Stage, prices: None,
         )  # fmt: skip
         assert answer["idTokenInfo"]["status"] == "Accepted"
         assert answer["transactionLimit"] == {"maxCost": 20}
-        more = {"costDetails": details(2.65)} if reckons else {}
+        more: Payload = {"costDetails": details(2.65)} if reckons else {}
         answer = await visit.ends(**more)
         assert answer["totalCost"] == 2.65
         session = await rated(scene)
