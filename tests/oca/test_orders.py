@@ -216,7 +216,7 @@ ROWS = [
     limits_row("TC_K_31", arguments={}, criterion={}),
     limits_row("TC_K_32", arguments={"number": 77}, criterion={"chargingProfileId": [77]}),
     limits_row("TC_K_33", arguments={"evse": 1, "stack_level": 1}, criterion={"stackLevel": 1}, evse=1),
-    limits_row("TC_K_34", arguments={"evse": 1, "sources": ["ems"]},
+    limits_row("TC_K_34", arguments={"evse": 1, "sources": ["energy_management"]},
                criterion={"chargingLimitSource": ["EMS"]}, evse=1),
     limits_row("TC_K_35", arguments={"evse": 1, "purpose": "default"},
                criterion={"chargingProfilePurpose": "TxDefaultProfile"}, evse=1),
