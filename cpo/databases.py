@@ -18,9 +18,9 @@ NETWORK: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-LEAST = {
-    "gateway": 48
-}  # a connection for each verb that stations can ask for, five for commands and liveness
+# Most connections that a process may hold, at least: a gateway one for each verb that stations ask for at a time, and
+# five for commands and liveness. Verbs that nobody asks for give theirs back (stations.ocpp.writer).
+LEAST = {"gateway": 48}
 # One plan for a prepared statement, whatever its arguments: to plan costs a batch as much as to do it.
 PLANS = "-c plan_cache_mode=force_generic_plan"
 # psycopg prepares what says `prepare=True` (tenants.rows), however often the ORM says something else.
@@ -73,7 +73,7 @@ def _pooled(database: dict[str, Any], process: str) -> dict[str, Any]:
         "application_name": f"voltyard-{process}",
         "prepare_threshold": ONLY_WHEN_ASKED,
         "options": PLANS if process == "gateway" else "",
-        "pool": {"min_size": 0, "max_size": size, "timeout": 10, "max_idle": 300},
+        "pool": {"min_size": 0, "max_size": size, "timeout": 10, "max_idle": 60},
     }
     return database
 

@@ -191,6 +191,9 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
         "CertificateStatus": "stations.models.CertificateStatus",
+        "CertificateUse": "stations.models.CertificateUse",
+        "EventSeverity": "stations.models.journal.Severity",
+        "SigningUse": "stations.models.SigningUse",
         "VariableChangeState": "stations.models.VariableChangeState",
         "ChargeState": "billing.models.ChargeState",
         "CommandKind": "stations.models.CommandKind",

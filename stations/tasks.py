@@ -134,6 +134,7 @@ def renew_certificates() -> int:
     return _for_each_tenant("renewal", lambda tenant_id: signing.renew_due(tenant_id=tenant_id))
 
 
+@shared_task
 def follow_configuration() -> int:
     """What was asked of settings comes to its end; stations are compared with their templates."""
     now = timezone.now()
@@ -165,6 +166,7 @@ def trim_configuration() -> int:
     return _for_each_tenant("trim", purge)
 
 
+@shared_task
 def advance_firmware() -> int:
     """Updates and campaigns go on: orders, waves, ends."""
     return _for_each_tenant("firmware", lambda tenant_id: campaigns.advance(tenant_id=tenant_id))

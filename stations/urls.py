@@ -122,7 +122,6 @@ urlpatterns = [
     path("stations/<int:station_id>/frames/", frames.frames, name="station-frames"),
     path("stations/<int:station_id>/frames.jsonl", frames.export, name="station-frames-export"),
     path("stations/<int:station_id>/health/", health.station_health, name="station-health"),
-    path("stations/<int:station_id>/timeline/", health.timeline, name="station-timeline"),
     path("stations/<int:station_id>/files/", files.files, name="station-files"),
     path("stations/<int:station_id>/files/fetch/", files.fetch, name="log-fetch"),
     path("stations/<int:station_id>/files/update/", files.update, name="update-start"),

@@ -434,7 +434,9 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
     "sites/<int:site_id>/limits/": lambda world: {"source": "grid_operator", "power_kw": "4.2"},
     "sessions/<int:running_id>/priority/": lambda world: {"active": "yes"},
     "sessions/<int:running_id>/transfer/": lambda world: {"transfers": "AC_BPT"},
-    "stations/<int:station_id>/security/change/": lambda world: _next_change(world),
+    "stations/<int:station_id>/security/change/": lambda world: (
+        _next_change(world) | {"slot": 2, "interface": "wired0"}
+    ),
     "autocharge/switch/": lambda world: {"state": "on"},
     "stations/<int:station_id>/commands/send/": lambda world: {"kind": "clear_cache"},
     "issues/bulk/": lambda world: {"action": "assign", "issue": world.issue.pk},
@@ -826,7 +828,7 @@ def _security(tenant: Tenant, station: Station, marker: str) -> dict[str, Any]:
 def _signed(world: World) -> str:
     """The certificate that answers the sample's request."""
     with tenant_scope(world.tenant.pk):
-        signer = Authority.objects.get(tenant=world.tenant)
+        signer = Authority.objects.filter(tenant=world.tenant).earliest("pk")
     return pki.answer(world.signing.csr, signer.pem, signer.key, world.signing.common_name)
 
 
@@ -834,7 +836,7 @@ def _next_change(world: World) -> dict[str, Any]:
     """A change of profile, once the one that is under way has ended."""
     with tenant_scope(world.tenant.pk):
         ProfileChange.objects.filter(pk=world.change.pk).update(state="done")
-    return {"profile": 2}
+    return {"profile": 2, "url": "wss://csms.example/ocpp"}
 
 
 def _plug_and_charge(

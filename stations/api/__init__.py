@@ -19,13 +19,13 @@ from stations.api.access import (
 )
 from stations.api.commands import CommandCancel, CommandList, CommandOne, StationCommands
 from stations.api.configuration import (
-    ChangeList,
     CustomerList,
     CustomerOne,
-    ProfileList,
-    ProfilePriority,
+    NetworkProfileList,
+    NetworkProfilePriority,
     ReportList,
     SettingsRead,
+    VariableChangeList,
 )
 from stations.api.costs import (
     PrepaidClose,
@@ -158,12 +158,10 @@ from stations.api.uptime import (
     ExclusionOne,
     ExclusionWithdraw,
     PortMonthList,
-    ReportCsv,
-    ReportOne,
-    ReportPdf,
-)
-from stations.api.uptime import (
-    ReportList as UptimeReportList,
+    UptimeReportCsv,
+    UptimeReportList,
+    UptimeReportOne,
+    UptimeReportPdf,
 )
 from stations.api.variables import VariableList
 
@@ -174,12 +172,12 @@ urlpatterns = [
     path("stations/<int:station_id>/commands", StationCommands.as_view(), name="station-commands"),
     path("stations/<int:station_id>/variables", VariableList.as_view(), name="station-variables"),
     path("stations/<int:station_id>/variables/read", SettingsRead.as_view(), name="station-variables-read"),
-    path("stations/<int:station_id>/variable-changes", ChangeList.as_view(), name="station-changes"),
+    path("stations/<int:station_id>/variable-changes", VariableChangeList.as_view(), name="station-changes"),
     path("stations/<int:station_id>/reports", ReportList.as_view(), name="station-reports"),
-    path("stations/<int:station_id>/network-profiles", ProfileList.as_view(), name="station-network"),
+    path("stations/<int:station_id>/network-profiles", NetworkProfileList.as_view(), name="station-network"),
     path(
         "stations/<int:station_id>/network-profiles/priority",
-        ProfilePriority.as_view(),
+        NetworkProfilePriority.as_view(),
         name="station-network-priority",
     ),
     path("stations/<int:station_id>/customer-data", CustomerList.as_view(), name="station-customers"),
@@ -235,9 +233,9 @@ urlpatterns = [
     path("exclusions/<int:exclusion_id>", ExclusionOne.as_view(), name="exclusion"),
     path("exclusions/<int:exclusion_id>/withdraw", ExclusionWithdraw.as_view(), name="exclusion-withdraw"),
     path("uptime-reports", UptimeReportList.as_view(), name="uptime-reports"),
-    path("uptime-reports/<int:report_id>", ReportOne.as_view(), name="uptime-report"),
-    path("uptime-reports/<int:report_id>/csv", ReportCsv.as_view(), name="uptime-report-csv"),
-    path("uptime-reports/<int:report_id>/pdf", ReportPdf.as_view(), name="uptime-report-pdf"),
+    path("uptime-reports/<int:report_id>", UptimeReportOne.as_view(), name="uptime-report"),
+    path("uptime-reports/<int:report_id>/csv", UptimeReportCsv.as_view(), name="uptime-report-csv"),
+    path("uptime-reports/<int:report_id>/pdf", UptimeReportPdf.as_view(), name="uptime-report-pdf"),
     path("stations/<int:station_id>/limits", StationLimits.as_view(), name="station-limits"),
     path("stations/<int:station_id>/limits/daily", StationDaily.as_view(), name="station-limits-daily"),
     path("stations/<int:station_id>/limits/dynamic", StationDynamic.as_view(), name="station-limits-dynamic"),
@@ -261,10 +259,14 @@ urlpatterns = [
         security.StationProfile.as_view(),
         name="station-profile",
     ),
-    path("stations/<int:station_id>/profile-changes", security.ChangeList.as_view(), name="profile-changes"),
+    path(
+        "stations/<int:station_id>/profile-changes",
+        security.SecurityProfileChangeList.as_view(),
+        name="profile-changes",
+    ),
     path(
         "stations/<int:station_id>/profile-changes/<int:change_id>/cancel",
-        security.ChangeCancel.as_view(),
+        security.SecurityProfileChangeCancel.as_view(),
         name="profile-change-cancel",
     ),
     path(

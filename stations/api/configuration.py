@@ -39,12 +39,12 @@ class SettingIn(In):
     value = serializers.CharField(max_length=2500, allow_blank=True)
 
 
-class ChangeIn(In):
+class VariableChangeIn(In):
     settings = SettingIn(many=True)
     expires_in_seconds = serializers.IntegerField(min_value=1, max_value=604_800, required=False, default=300)
 
 
-class ChangeOut(Out):
+class VariableChangeOut(Out):
     class Meta:
         model = VariableChange
         fields = [
@@ -65,7 +65,7 @@ class ChangeOut(Out):
 
 
 class ChangesOut(serializers.Serializer[Any]):
-    changes = ChangeOut(many=True)
+    changes = VariableChangeOut(many=True)
 
 
 class CommandsOut(serializers.Serializer[Any]):
@@ -79,11 +79,13 @@ class ChangeFilter(Filters):
     after = django_filters.IsoDateTimeFilter("asked_at", lookup_expr="gte")
 
 
-class ChangeList(BelowStation):
+class VariableChangeList(BelowStation):
     """Changes of a station's settings: asked, noticed, and what became of them."""
 
     verbs = {
-        "GET": Verb(Permission.STATION_VIEW, gives=ChangeOut, many=True, says="List changes of settings")
+        "GET": Verb(
+            Permission.STATION_VIEW, gives=VariableChangeOut, many=True, says="List changes of settings"
+        )
     }
     filterset_class = ChangeFilter
 
@@ -164,7 +166,7 @@ class ReportList(BelowStation):
 # --- network profiles (2.x) ---
 
 
-class ProfileIn(In):
+class NetworkProfileIn(In):
     slot = serializers.IntegerField(min_value=0, max_value=1000)
     url = serializers.CharField(max_length=2000)
     ocpp_version = serializers.ChoiceField(["1.6", "2.0.1", "2.1"])
@@ -182,7 +184,7 @@ class ProfileIn(In):
     )
 
 
-class ProfileOut(Out):
+class NetworkProfileOut(Out):
     class Meta:
         model = NetworkProfile
         fields = [
@@ -206,15 +208,17 @@ class ProfileOut(Out):
         ]
 
 
-class ProfileList(BelowStation):
+class NetworkProfileList(BelowStation):
     """Network profiles of a station, by slot, as set from here."""
 
     verbs = {
-        "GET": Verb(Permission.STATION_VIEW, gives=ProfileOut, many=True, says="List network profiles"),
+        "GET": Verb(
+            Permission.STATION_VIEW, gives=NetworkProfileOut, many=True, says="List network profiles"
+        ),
         "POST": Verb(
             Permission.STATION_CONFIGURE,
-            takes=ProfileIn,
-            gives=ProfileOut,
+            takes=NetworkProfileIn,
+            gives=NetworkProfileOut,
             status=202,
             says="Set a network profile",
         ),
@@ -234,16 +238,16 @@ class ProfileList(BelowStation):
         )
 
 
-class PriorityIn(In):
+class NetworkPriorityIn(In):
     slots = serializers.ListField(child=serializers.IntegerField(min_value=0, max_value=1000), max_length=20)
 
 
-class ProfilePriority(BelowStation):
+class NetworkProfilePriority(BelowStation):
     """The order in which a station tries its network profiles; counts after a restart."""
 
     verbs = {
         "PUT": Verb(
-            Permission.STATION_CONFIGURE, takes=PriorityIn, gives=ChangeOut, status=202,
+            Permission.STATION_CONFIGURE, takes=NetworkPriorityIn, gives=VariableChangeOut, status=202,
             says="Set the order of network profiles",
         )
     }  # fmt: skip

@@ -233,7 +233,7 @@ class SliceOut(serializers.Serializer[Any]):
     why = serializers.CharField()
 
 
-class DriftOut(serializers.Serializer[Any]):
+class LimitDriftOut(serializers.Serializer[Any]):
     begins = serializers.DateTimeField()
     ends = serializers.DateTimeField()
     ours = serializers.FloatField()
@@ -246,7 +246,7 @@ class HoldingOut(serializers.Serializer[Any]):
     unit = serializers.CharField()
     most = serializers.FloatField(help_text="What the hardware gives, in `unit`")
     schedule = SliceOut(many=True)
-    drift = DriftOut(
+    drift = LimitDriftOut(
         many=True, allow_null=True, help_text="Where the station says otherwise; null: it was not asked"
     )
 

@@ -536,13 +536,13 @@ class InstalledList(BelowStation):
         return self.page()
 
 
-class ProfileOut(serializers.Serializer[Any]):
+class SecurityProfileOut(serializers.Serializer[Any]):
     least = serializers.IntegerField(help_text="It must come by this profile at least")
     effective = serializers.IntegerField(allow_null=True, help_text="It last came by this one")
     highest = serializers.IntegerField(help_text="The best it was seen under")
 
 
-class ProfileIn(In):
+class SecurityProfileIn(In):
     profile = serializers.IntegerField(min_value=1, max_value=3)
     reset = serializers.BooleanField(
         required=False, default=False, help_text="True, for owners: also below what it had"
@@ -553,9 +553,14 @@ class StationProfile(BelowStation):
     """The security profile that a station must come by. To take it to a higher one, see profile-changes."""
 
     verbs = {
-        "GET": Verb(Permission.STATION_VIEW, gives=ProfileOut, says="Read a station's security profile"),
+        "GET": Verb(
+            Permission.STATION_VIEW, gives=SecurityProfileOut, says="Read a station's security profile"
+        ),
         "PUT": Verb(
-            Permission.STATION_CONFIGURE, takes=ProfileIn, gives=ProfileOut, says="Require a security profile"
+            Permission.STATION_CONFIGURE,
+            takes=SecurityProfileIn,
+            gives=SecurityProfileOut,
+            says="Require a security profile",
         ),
     }
 
@@ -577,7 +582,7 @@ class StationProfile(BelowStation):
         return self.answer(told)
 
 
-class ChangeOut(Out):
+class SecurityProfileChangeOut(Out):
     class Meta:
         model = ProfileChange
         fields = [
@@ -586,7 +591,7 @@ class ChangeOut(Out):
         ]  # fmt: skip
 
 
-class ChangeIn(In):
+class SecurityProfileChangeIn(In):
     profile = serializers.IntegerField(min_value=1, max_value=3)
     anchor_id = serializers.IntegerField(required=False, help_text="A root to install first")
     url = serializers.CharField(
@@ -596,13 +601,13 @@ class ChangeIn(In):
     interface = serializers.CharField(max_length=12, required=False)
 
 
-class ChangeList(BelowStation):
+class SecurityProfileChangeList(BelowStation):
     """A station on its way to a higher security profile, and its earlier ways."""
 
     verbs = {
-        "GET": Verb(Permission.STATION_VIEW, gives=ChangeOut, many=True, says="List changes of profile"),
+        "GET": Verb(Permission.STATION_VIEW, gives=SecurityProfileChangeOut, many=True, says="List changes of profile"),
         "POST": Verb(
-            Permission.STATION_CONFIGURE, takes=ChangeIn, gives=ChangeOut, status=201,
+            Permission.STATION_CONFIGURE, takes=SecurityProfileChangeIn, gives=SecurityProfileChangeOut, status=201,
             says="Take a station to a higher profile",
         ),
     }  # fmt: skip
@@ -621,12 +626,15 @@ class ChangeList(BelowStation):
         return self.answer(security_profiles.start(station=self.station(), actor=self.actor, **given))
 
 
-class ChangeCancel(BelowStation):
+class SecurityProfileChangeCancel(BelowStation):
     """Give a change of profile up."""
 
     verbs = {
         "POST": Verb(
-            Permission.STATION_CONFIGURE, takes=In, gives=ChangeOut, says="Give up a change of profile"
+            Permission.STATION_CONFIGURE,
+            takes=In,
+            gives=SecurityProfileChangeOut,
+            says="Give up a change of profile",
         )
     }
 

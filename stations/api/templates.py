@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from stations import visible
-from stations.api.configuration import KEY, ChangeOut
+from stations.api.configuration import KEY, VariableChangeOut
 from stations.models import (
     ConfigurationRun,
     ConfigurationTemplate,
@@ -218,7 +218,9 @@ class RunChanges(TenantView):
     """The changes of a run."""
 
     verbs = {
-        "GET": Verb(Permission.STATION_VIEW, gives=ChangeOut, many=True, says="List the changes of a run")
+        "GET": Verb(
+            Permission.STATION_VIEW, gives=VariableChangeOut, many=True, says="List the changes of a run"
+        )
     }
 
     def rows(self) -> QuerySet[VariableChange]:

@@ -176,13 +176,13 @@ class UptimeReportIn(In):
     site_id = serializers.IntegerField(**_ID, required=False, allow_null=True)
 
 
-class ReportView(TenantView):
+class UptimeReportView(TenantView):
     def rows(self) -> QuerySet[UptimeReport]:
         found = UptimeReport.objects.filter(tenant_id=self.tenant_id).defer("csv", "pdf")
         return found if self.actor.site_ids is None else found.filter(site_id__in=self.actor.site_ids)
 
 
-class ReportList(ReportView):
+class UptimeReportList(UptimeReportView):
     """Reports as they were made. Each month one is made by itself, a week after its end."""
 
     verbs = {
@@ -205,7 +205,7 @@ class ReportList(ReportView):
         return self.answer(uptime_reports.make(tenant_id=self.tenant_id, actor=self.actor, **given))
 
 
-class ReportOne(ReportView):
+class UptimeReportOne(UptimeReportView):
     verbs = {"GET": Verb(Permission.STATION_VIEW, gives=UptimeReportOut, says="Read about an uptime report")}
 
     def get(self, request: Request, report_id: int) -> Response:
@@ -215,7 +215,7 @@ class ReportOne(ReportView):
 _FILE = OpenApiResponse(OpenApiTypes.BINARY, "The file")
 
 
-class ReportCsv(ReportView):
+class UptimeReportCsv(UptimeReportView):
     """The report as CSV: a line a port."""
 
     verbs = {"GET": Verb(Permission.STATION_VIEW, gives=_FILE, says="Download an uptime report as CSV")}
@@ -225,7 +225,7 @@ class ReportCsv(ReportView):
         return HttpResponse(found.csv, content_type="text/csv; charset=utf-8")
 
 
-class ReportPdf(ReportView):
+class UptimeReportPdf(UptimeReportView):
     """The report as PDF, to be signed and sent."""
 
     verbs = {"GET": Verb(Permission.STATION_VIEW, gives=_FILE, says="Download an uptime report as PDF")}

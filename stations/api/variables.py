@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from stations import catalogue
 from stations.api.common import BelowStation
-from stations.api.configuration import ChangeIn, ChangesOut
+from stations.api.configuration import ChangesOut, VariableChangeIn
 from stations.models import Variable
 from stations.services import configuration
 from stations.services.commands import masked
@@ -78,7 +78,11 @@ class VariableList(BelowStation):
     verbs = {
         "GET": Verb(Permission.STATION_VIEW, gives=VariableOut, many=True, says="Read the configuration"),
         "POST": Verb(
-            Permission.STATION_CONFIGURE, takes=ChangeIn, gives=ChangesOut, status=202, says="Change settings"
+            Permission.STATION_CONFIGURE,
+            takes=VariableChangeIn,
+            gives=ChangesOut,
+            status=202,
+            says="Change settings",
         ),
     }
     filterset_class = VariableFilter

@@ -21,7 +21,7 @@ from stations.models.charging import (
     Purpose,
     SessionPower,
 )
-from stations.models.command import ONLY_IN, Command, CommandKind, CommandState
+from stations.models.command import ONLY_IN, Command, CommandKind, CommandState, wire_number
 from stations.models.cost import (
     LimitOrigin,
     PrepaidAccount,
@@ -316,4 +316,5 @@ __all__ = [
     "WebPayment",
     "WebPaymentAccess",
     "WebPaymentState",
+    "wire_number",
 ]

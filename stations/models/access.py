@@ -4,7 +4,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from fleets.models import Driver, Token, TokenKind
-from stations.models.command import Command
+from stations.models.command import Command, wire_number
 from stations.models.session import Session
 from stations.models.station import Evse, Station
 from tenants.fields import TenantForeignKey
@@ -187,7 +187,7 @@ class Reservation(TenantModel):
     @property
     def number(self) -> int:
         """As the station knows it: 31 bits."""
-        return self.pk % 2_147_483_647
+        return wire_number(self.pk)
 
     @property
     def live(self) -> bool:

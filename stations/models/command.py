@@ -124,6 +124,12 @@ class CommandState(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
+def wire_number(row_id: int) -> int:
+    """A row's number as stations know it, who take no more than 31 bits: 2.x `requestId`, `remoteStartId` and the
+    like."""
+    return row_id % 2_147_483_647
+
+
 class Command(TenantModel):
     """Something asked of a station, with its whole life. Arguments are as the caller gave them."""
 

@@ -180,6 +180,6 @@ def optional(**members: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None and value != ""}
 
 
-def request_id(command_id: int) -> int:
-    """2.x `requestId` of a command: what is told in parts names it."""
-    return command_id % 2_147_483_647
+def whole(value: float) -> int:
+    """A number that ought to be an integer of 32 bits: JSON's schema takes 1e30 for one too. Held to those bits."""
+    return int(max(-(2**31), min(value, 2**31 - 1)))

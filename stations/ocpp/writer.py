@@ -24,6 +24,7 @@ from tenants.context import tenant_scope
 log = logging.getLogger("voltyard.gateway.writer")
 
 LINGER_SECONDS = 0.003  # gathers larger batches: 15 % less CPU at load, 3 ms at rest
+IDLE_SECONDS = 5.0  # then a lane gives its database connection back
 PATIENCE_SECONDS = 20.0
 MAX_WAITING = 20_000  # beyond it callers wait for room, and with them their stations
 BATCH = 2_000
@@ -70,13 +71,23 @@ class Lane:
         self.closing = True
         self._work.set()
         await self._task
-        # The lambda, because `connection` means the one of the thread on which it is asked for.
-        await self.loop.run_in_executor(self._thread, lambda: connection.close())
+        await self._give_back()
         self._thread.shutdown()
 
+    async def _give_back(self) -> None:
+        # The lambda, because `connection` means the one of the thread on which it is asked for.
+        await self.loop.run_in_executor(self._thread, lambda: connection.close())
+
     async def _run(self) -> None:
+        holds = False
         while not (self.closing and not self.waiting):
-            await self._work.wait()
+            try:
+                async with asyncio.timeout(IDLE_SECONDS if holds else None):
+                    await self._work.wait()
+            except TimeoutError:
+                await self._give_back()
+                holds = False
+                continue
             if not self.closing:
                 await asyncio.sleep(LINGER_SECONDS)
             batch, self.waiting = self.waiting[:BATCH], self.waiting[BATCH:]
@@ -86,6 +97,7 @@ class Lane:
             if not batch:
                 continue
             metrics.BATCH_SIZE.observe(len(batch))
+            holds = True
             outcomes = await self.loop.run_in_executor(self._thread, self._commit, batch)
             for item, outcome in zip(batch, outcomes, strict=True):
                 if item.future is None or item.future.done():

@@ -9,7 +9,15 @@ from typing import Any
 
 from django.utils import timezone
 
-from stations.models import Command, CommandKind, CommandState, CustomerQuery, CustomerQueryState, Station
+from stations.models import (
+    Command,
+    CommandKind,
+    CommandState,
+    CustomerQuery,
+    CustomerQueryState,
+    Station,
+    wire_number,
+)
 from stations.neutral import CustomerPart
 from stations.services import commands, verification
 from tenants.errors import Conflict, Invalid
@@ -19,7 +27,6 @@ from tenants.services import audit
 KEPT = timedelta(hours=24)  # what was told, at the longest
 LOST_AFTER = timedelta(minutes=10)
 MOST_PARTS = 1_000  # of 512 characters
-_IDS = 2_147_483_647
 OPEN = (CustomerQueryState.ASKED, CustomerQueryState.RECEIVING)
 
 
@@ -49,7 +56,7 @@ def _query_of(command: Command, at: datetime | None) -> CustomerQuery:
     query, _made = CustomerQuery.objects.get_or_create(
         tenant_id=command.tenant_id,
         station_id=command.station_id,
-        request_id=command.pk % _IDS,
+        request_id=wire_number(command.pk),
         defaults={
             "command": command,
             "subject": str(subject or "")[:300],
@@ -109,7 +116,7 @@ def _query_for(tenant_id: int, part: CustomerPart) -> CustomerQuery | None:
     asked = Command.objects.filter(
         tenant_id=tenant_id, station_id=part.station_id, kind=CommandKind.CUSTOMER_INFORMATION
     )
-    command = next((one for one in asked[:50] if one.pk % _IDS == part.request_id), None)
+    command = next((one for one in asked[:50] if wire_number(one.pk) == part.request_id), None)
     if command is None:
         return None
     _query_of(command, part.received_at)

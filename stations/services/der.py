@@ -9,7 +9,16 @@ from typing import Any
 from django.utils import timezone
 
 from stations import live
-from stations.models import Command, CommandKind, CommandState, DerControl, DerState, DerType, Station
+from stations.models import (
+    Command,
+    CommandKind,
+    CommandState,
+    DerControl,
+    DerState,
+    DerType,
+    Station,
+    wire_number,
+)
 from stations.models.der import HELD
 from stations.neutral import EventReport
 from stations.neutral_power import DerAlarm, DerAnswered, DersTold, DerSwitched, DerTold
@@ -303,7 +312,7 @@ def _reconcile(tenant_id: int, told: DersTold, have: list[DerControl]) -> None:
         .order_by("-id")
         .first()
     )
-    if asked is None or asked.pk % 2_147_483_647 != told.request or not asked.sent_at or asked.arguments:
+    if asked is None or wire_number(asked.pk) != told.request or not asked.sent_at or asked.arguments:
         return
     since = asked.sent_at
     gone = [

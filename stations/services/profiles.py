@@ -21,6 +21,7 @@ from stations.models import (
     Session,
     SessionState,
     Station,
+    wire_number,
 )
 from stations.neutral_power import CompositeAnswered, ProfilesTold
 from stations.schedules import AMPS, WATTS, Period, Profile
@@ -482,7 +483,7 @@ def _reconcile(tenant_id: int, told: ProfilesTold, have: list[ChargingProfile]) 
         .order_by("-id")
         .first()
     )
-    if asked is None or asked.pk % 2_147_483_647 != told.request or not asked.sent_at:
+    if asked is None or wire_number(asked.pk) != told.request or not asked.sent_at:
         return
     if asked.arguments.keys() - {"evse"}:
         return  # only some were asked for

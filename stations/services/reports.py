@@ -14,6 +14,7 @@ from stations.models import (
     ReportState,
     Station,
     Variable,
+    wire_number,
 )
 from stations.neutral import ReportPart, ReportPromised
 from stations.services import clock, monitors, verification
@@ -25,7 +26,6 @@ _ASKED_BY = {
     "report": (CommandKind.READ_REPORT, CommandKind.READ_COMPONENTS),
     "monitors": (CommandKind.READ_MONITORS,),
 }
-_IDS = 2_147_483_647
 
 
 def record_promises(*, tenant_id: int, reports: Sequence[ReportPromised]) -> None:
@@ -111,9 +111,9 @@ def _base(command: Command | None) -> str:
 
 
 def _asked_by(tenant_id: int, station_id: int, kind: str, request_id: int) -> Command | None:
-    """The command that a part names; see wire.request_id."""
+    """The command that a part names; see wire_number."""
     newest = Command.objects.filter(tenant_id=tenant_id, station_id=station_id, kind__in=_ASKED_BY[kind])
-    return next((command for command in newest[:50] if command.pk % _IDS == request_id), None)
+    return next((command for command in newest[:50] if wire_number(command.pk) == request_id), None)
 
 
 def _begin_anew(row: DeviceReport, at: datetime) -> None:

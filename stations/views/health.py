@@ -16,15 +16,8 @@ from stations.models import Issue, IssueState, PortMonth, Station, UptimeScheme
 from stations.services import uptime as regulated
 from stations.views.common import get_station
 from stations.views.issues import shown
-from tenants.pages import PageRequest, go, page
+from tenants.pages import PageRequest, page
 from tenants.permissions import Permission
-
-
-@page(Permission.STATION_VIEW)
-def timeline(request: PageRequest, station_id: int) -> HttpResponse:
-    """The address of old links."""
-    station = get_station(request, station_id)
-    return go(request, "station-health", station.pk)
 
 
 @page(Permission.STATION_VIEW)

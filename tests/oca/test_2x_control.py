@@ -316,7 +316,7 @@ async def test_the_lock_fails(stage: Stage, version: str) -> None:
         }  # fmt: skip
         await scene.tell("NotifyEvent", {"generatedAt": stamp(), "seqNo": 0, "eventData": [event]})
         events = await scene.seen(f"/stations/{scene.station.pk}/events", kind="monitor")
-        assert "ConnectorPlugRetentionLock.Problem" in events[0]["text"]
+        assert "ConnectorPlugRetentionLock#1.1.Problem" in events[0]["text"]
 
 
 # --- P ---

@@ -71,7 +71,7 @@ def test_an_operator_reserves_extends_and_cancels(
     operator.post(f"reservations/{made.pk}/cancel/", reason="Changed plans")
     (ended,) = reservations_of(tenant)
     assert (ended.state, ended.reason) == (S.CANCELLED, "Changed plans")
-    assert "Reservation for Card 7: Cancelled" in operator.text(f"stations/{online.pk}/timeline/")
+    assert "Reservation for Card 7: Cancelled" in operator.text(f"stations/{online.pk}/health/")
 
 
 def test_what_cannot_be_reserved_is_said_beside_the_field(

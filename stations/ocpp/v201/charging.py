@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleets.models import Reason
-from stations.models import CertificateStatus, CommandKind
+from stations.models import CertificateStatus, CommandKind, wire_number
 from stations.neutral import (
     AuthorizeAnswer,
     AuthorizeRequest,
@@ -137,7 +137,7 @@ def _say_start(arguments: Payload, command_id: int) -> Payload:
     return optional(
         idToken=wire.id_token(wanted(arguments, "token_uid", str), arguments.get("token_kind", "")),
         groupIdToken=wire.group_2x(arguments.get("token_group")),
-        remoteStartId=command_id % 2_147_483_647,
+        remoteStartId=wire_number(command_id),
         evseId=arguments.get("evse"),
         chargingProfile=profiles.of_start(arguments, command_id, profiles.say_201),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fleets.models import TokenKind
-from stations.models import CommandKind
+from stations.models import CommandKind, wire_number
 from stations.neutral import CustomerPart
 from stations.ocpp import shared, wire
 from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
@@ -19,8 +19,8 @@ _HASH = ("algorithm", "issuer_name_hash", "issuer_key_hash", "serial_number")
 def _part(asked: Asked) -> CustomerPart:
     told = asked.payload
     return CustomerPart(
-        asked.station_id, asked.received_at, told["requestId"], told["seqNo"], bool(told.get("tbc", False)),
-        told["data"],
+        asked.station_id, asked.received_at, wire.whole(told["requestId"]), wire.whole(told["seqNo"]),
+        bool(told.get("tbc", False)), told["data"],
     )  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def _say(arguments: Payload, command_id: int) -> Payload:
         idToken=token,
         customerIdentifier=identifier,
         customerCertificate=_certificate(certificate) if certificate else None,
-    ) | {"requestId": wire.request_id(command_id), "report": report, "clear": clear}
+    ) | {"requestId": wire_number(command_id), "report": report, "clear": clear}
 
 
 def _certificate(told: Any) -> Payload:

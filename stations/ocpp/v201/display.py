@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from stations.models import CommandKind, DisplayFormat, DisplayPriority, DisplayState
+from stations.models import CommandKind, DisplayFormat, DisplayPriority, DisplayState, wire_number
 from stations.neutral import DisplaysTold, DisplayTold
-from stations.ocpp import shared
+from stations.ocpp import shared, wire
 from stations.ocpp.version import Answered, Ask, Asked, Journal, Payload, Say
 from stations.ocpp.wire import optional, wanted
 from tenants.errors import Invalid
@@ -72,15 +72,11 @@ def _word(words: Any, neutral: Any) -> Any:
 
 def _say_list(arguments: Payload, command_id: int) -> Payload:
     return optional(
-        requestId=request_id(command_id),
+        requestId=wire_number(command_id),
         id=arguments.get("numbers") or None,
         priority=_word(PRIORITY, arguments.get("priority")),
         state=_word(STATE, arguments.get("state")),
     )
-
-
-def request_id(command_id: int) -> int:
-    return command_id % 2_147_483_647
 
 
 def message(told: Payload) -> DisplayTold:
@@ -107,7 +103,7 @@ def _told(asked: Asked) -> list[DisplaysTold]:
     told = asked.payload
     messages = tuple(message(entry) for entry in told.get("messageInfo", ()))
     last = not told.get("tbc", False)
-    return [DisplaysTold(asked.station_id, asked.received_at, told["requestId"], messages, last)]
+    return [DisplaysTold(asked.station_id, asked.received_at, wire.whole(told["requestId"]), messages, last)]
 
 
 def _listed(answered: Answered) -> list[DisplaysTold]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stations.models import CommandKind, MonitorBase, MonitorKind
+from stations.models import CommandKind, MonitorBase, MonitorKind, wire_number
 from stations.neutral import (
     MonitorEvent,
     MonitorReport,
@@ -94,7 +94,7 @@ def _monitors(asked: Asked) -> list[Any]:
         for monitor in entry.get("variableMonitoring", ())
     )
     part = ReportPart(
-        asked.station_id, asked.received_at, "monitors", payload["requestId"], payload["seqNo"],
+        asked.station_id, asked.received_at, "monitors", wire.whole(payload["requestId"]), wire.whole(payload["seqNo"]),
         bool(payload.get("tbc", False)), len(told), payload.get("generatedAt", ""),
     )  # fmt: skip
     return [MonitorsTold(asked.station_id, asked.received_at, told), part]
@@ -196,7 +196,7 @@ def _say_level(arguments: Payload, command_id: int) -> Payload:
 def _say_report(arguments: Payload, command_id: int) -> Payload:
     criteria = arguments.get("criteria") or ()
     return optional(
-        requestId=wire.request_id(command_id),
+        requestId=wire_number(command_id),
         componentVariable=variables.components(arguments),
         monitoringCriteria=[_CRITERIA.get(word, word) for word in criteria] or None,
     )

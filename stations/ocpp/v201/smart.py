@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stations.models import CommandKind
+from stations.models import CommandKind, wire_number
 from stations.neutral_power import (
     CompositeAnswered,
     LimitTold,
@@ -12,7 +12,7 @@ from stations.neutral_power import (
     PlanTold,
     ProfilesTold,
 )
-from stations.ocpp import profiles, shared
+from stations.ocpp import profiles, shared, wire
 from stations.ocpp.profiles import finite
 from stations.ocpp.version import Answered, Ask, Asked, Journal, Payload, Say
 from stations.ocpp.wire import optional
@@ -64,7 +64,7 @@ def _say_read(arguments: Payload, command_id: int) -> Payload:
     )
     if arguments.get("number") is not None:
         criterion = {"chargingProfileId": [arguments["number"]]}
-    return optional(requestId=command_id % 2_147_483_647, evseId=arguments.get("evse")) | {
+    return optional(requestId=wire_number(command_id), evseId=arguments.get("evse")) | {
         "chargingProfile": criterion
     }
 
@@ -100,7 +100,7 @@ def _told(asked: Asked) -> list[ProfilesTold]:
         ProfilesTold(
             station_id=asked.station_id,
             received_at=asked.received_at,
-            request=told["requestId"],
+            request=wire.whole(told["requestId"]),
             evse=told["evseId"],
             source=profiles.SOURCE.get(told["chargingLimitSource"], "other"),
             profiles=tuple(profile for profile in found if profile is not None),

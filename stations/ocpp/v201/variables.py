@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stations.models import CommandKind
+from stations.models import CommandKind, wire_number
 from stations.neutral import (
     ReportPart,
     ReportPromised,
@@ -57,7 +57,7 @@ def _report(asked: Asked) -> list[Any]:
         for attribute in entry.get("variableAttribute", ())
     )
     part = ReportPart(
-        asked.station_id, asked.received_at, "report", payload["requestId"], payload["seqNo"],
+        asked.station_id, asked.received_at, "report", wire.whole(payload["requestId"]), wire.whole(payload["seqNo"]),
         bool(payload.get("tbc", False)), len(told), payload.get("generatedAt", ""),
     )  # fmt: skip
     return [VariablesTold(asked.station_id, asked.received_at, "report", told), part]
@@ -140,13 +140,13 @@ def _set(entry: Payload) -> Payload:
 
 def _say_base_report(arguments: Payload, command_id: int) -> Payload:
     base = _BASES.get(arguments.get("base", ""), "FullInventory")
-    return {"requestId": wire.request_id(command_id), "reportBase": base}
+    return {"requestId": wire_number(command_id), "reportBase": base}
 
 
 def _say_report(arguments: Payload, command_id: int) -> Payload:
     criteria = arguments.get("criteria") or ()
     return optional(
-        requestId=wire.request_id(command_id),
+        requestId=wire_number(command_id),
         componentVariable=components(arguments),
         componentCriteria=[_CRITERIA.get(word, word) for word in criteria] or None,
     )

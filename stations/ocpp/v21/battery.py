@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stations.models import CommandKind
+from stations.models import CommandKind, wire_number
 from stations.neutral import BatteryTold, SwapReport, TokenShown
 from stations.ocpp import shared, wire
 from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
@@ -26,12 +26,14 @@ def _swap(asked: Asked) -> list[SwapReport]:
     )
     token = wire.token_2x(told["idToken"]) or TokenShown("")
     kind = _KIND[told["eventType"]]
-    return [SwapReport(asked.station_id, asked.received_at, told["requestId"], kind, token, batteries)]
+    return [
+        SwapReport(asked.station_id, asked.received_at, wire.whole(told["requestId"]), kind, token, batteries)
+    ]
 
 
 def _say_swap(arguments: Payload, command_id: int) -> Payload:
     return {
-        "requestId": command_id % 2_147_483_647,
+        "requestId": wire_number(command_id),
         "idToken": wire.id_token(wanted(arguments, "token_uid", str), arguments.get("token_kind", "")),
     }
 

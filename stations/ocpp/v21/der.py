@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stations.models import CommandKind, DerType
+from stations.models import CommandKind, DerType, wire_number
 from stations.neutral_power import DerAlarm, DerAnswered, DersTold, DerSwitched, DerTold
 from stations.ocpp import profiles, shared, wire
 from stations.ocpp.version import Answered, Ask, Asked, Journal, Payload, Say
@@ -208,7 +208,7 @@ def _say_read(arguments: Payload, command_id: int) -> Payload:
     return (
         optional(isDefault=arguments.get("is_default"))
         | _criteria(arguments)
-        | {"requestId": command_id % 2_147_483_647}
+        | {"requestId": wire_number(command_id)}
     )
 
 
@@ -264,7 +264,11 @@ def _report(asked: Asked) -> list[DersTold]:
             )
     return [
         DersTold(
-            asked.station_id, asked.received_at, told["requestId"], tuple(found), bool(told.get("tbc", False))
+            asked.station_id,
+            asked.received_at,
+            wire.whole(told["requestId"]),
+            tuple(found),
+            bool(told.get("tbc", False)),
         )
     ]
 

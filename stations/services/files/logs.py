@@ -25,6 +25,7 @@ from stations.models import (
     LogState,
     Station,
     TicketPurpose,
+    wire_number,
 )
 from stations.neutral import LogAnswered, LogNotice
 from stations.services import commands
@@ -121,7 +122,7 @@ def _send(asked: LogRequest, kind: CommandKind, actor: Actor) -> None:
         expires_in_seconds=300,
     )
     asked.command = command
-    asked.number = None if kind == CommandKind.FETCH_DIAGNOSTICS else command.pk % 2_147_483_647
+    asked.number = None if kind == CommandKind.FETCH_DIAGNOSTICS else wire_number(command.pk)
     asked.save(update_fields=["command", "number"])
     _tell(asked)
 

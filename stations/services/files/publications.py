@@ -19,6 +19,7 @@ from stations.models import (
     PublicationState,
     Station,
     TicketPurpose,
+    wire_number,
 )
 from stations.neutral import PublicationNotice
 from stations.services import commands
@@ -81,7 +82,7 @@ def publish(
         actor=actor,
         expires_in_seconds=300,
     )
-    publication.command, publication.number = command, command.pk % 2_147_483_647
+    publication.command, publication.number = command, wire_number(command.pk)
     publication.save()
     _tell(publication)
     return publication

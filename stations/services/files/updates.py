@@ -31,6 +31,7 @@ from stations.models import (
     Station,
     TicketPurpose,
     UpdateState,
+    wire_number,
 )
 from stations.neutral import FirmwareNotice
 from stations.services import commands
@@ -212,7 +213,7 @@ def _order(update: FirmwareUpdate, *, signed: bool, actor: Actor | None = None) 
         expires_in_seconds=120,
     )
     update.command, update.signed = command, signed
-    update.number = None if old and not signed else command.pk % 2_147_483_647
+    update.number = None if old and not signed else wire_number(command.pk)
     update.save()
     tell(update)
 

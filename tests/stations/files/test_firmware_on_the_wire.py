@@ -100,7 +100,12 @@ async def test_an_update_from_the_order_to_the_boot_that_proves_it(
         await accept(wire, call)
         half = await http.get(location(call, gateway), headers={"Range": "bytes=0-255999"})
         assert (half.status_code, half.headers["content-range"]) == (206, "bytes 0-255999/512000")
-        assert (await until(tenant, update, "downloading")).percent == 50
+        await until(tenant, update, "downloading")
+
+        async def half_sent() -> bool:
+            return (await now(tenant, update)).percent == 50
+
+        await eventually(half_sent)
         rest = await http.get(
             location(call, gateway), headers={"Range": "bytes=256000-", "If-Range": half.headers["etag"]}
         )

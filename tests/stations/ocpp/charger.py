@@ -99,6 +99,12 @@ class Charger:
             raise ConnectionError(f"closed: {self.socket.close_code} {self.socket.close_reason}")
         raise TimeoutError
 
+    async def next_of(self, action: str) -> list[Any]:
+        """The next CALL of this action to us; others before it are refused as not implemented."""
+        while (call := await self.next_call())[2] != action:
+            await self.raw(json.dumps([4, call[1], "NotImplemented", "", {}]))
+        return call
+
     async def next_other(self) -> list[Any]:
         return await asyncio.wait_for(self.others.get(), 15)
 

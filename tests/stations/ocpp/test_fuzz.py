@@ -190,7 +190,7 @@ def test_what_is_sent_gets_no_answer_and_is_applied(
 
 
 async def _asked(
-    wire: Charger, tenant: Tenant, station: Station, actor: Any, kind: str, answer: Any
+    wire: Charger, tenant: Tenant, station: Station, actor: Any, kind: str, action: str, answer: Any
 ) -> Command:
     """Ask, have the station answer so, and give the command as it ended."""
 
@@ -204,9 +204,7 @@ async def _asked(
         )
 
     command: Command = await rows(tenant, ask)
-    call = await wire.next_call()
-    while call[2] == "" or not call[1]:
-        call = await wire.next_call()
+    call = await wire.next_of(action)  # what was asked before may have led to another question
     await wire.answer(call, answer)
     while not wire.others.empty():  # 2.1 tells what is wrong with an answer
         assert (await wire.next_other())[0] == 5
@@ -235,7 +233,7 @@ def test_each_command_settles_whatever_is_answered(
         )
     )
     def settles(answer: dict[str, Any]) -> None:
-        done = own.run(lambda wire: _asked(wire, tenant, station, owner_actor, kind, answer))
+        done = own.run(lambda wire: _asked(wire, tenant, station, owner_actor, kind, action, answer))
         assert done.settled and done.state != CommandState.TIMED_OUT, (done.state, done.detail, answer)
         if schemas.check(version, action, answer, response=True) is None:
             assert done.state in (CommandState.ACCEPTED, CommandState.REJECTED), (done.detail, answer)

@@ -130,7 +130,7 @@ async def test_one_that_stays_without_a_word_is_restarted(
             security_profiles.sweep(tenant_id=tenant.pk)
 
         await rows(tenant, later)
-        assert (await wire.next_call())[2] == "Reset"
+        await wire.next_of("Reset")
         assert wire.calls.empty()
 
 

@@ -188,6 +188,7 @@ def test_what_expires_is_told_soonest_first(tenant: Tenant, owner_actor: Any) ->
             )  # fmt: skip
         authority.ensure(tenant.pk)
         found = expiry.expiring(tenant_id=tenant.pk, site_ids=None)
+    found = [one for one in found if one.kind != "gateway"]  # which gateways run is not this test's to say
     assert [(one.kind, one.name, one.state) for one in found] == [
         ("root", "Root of 5", "warning"),
         ("root", "Root of 60", "info"),

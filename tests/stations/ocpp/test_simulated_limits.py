@@ -23,6 +23,7 @@ from tenants.models import Tenant
 from tests.servers import Role
 from tests.stations.ocpp.charger import VERSIONS
 from tests.stations.ocpp.conftest import applied, rows
+from tests.stations.ocpp.test_access import eventually
 from tests.stations.ocpp.test_smart import all_settled
 
 
@@ -102,17 +103,13 @@ async def test_needs_and_limits_from_outside_of_a_simulated_station(
         assert (constraint.source, constraint.periods[0]["limit"]) == ("grid_operator", 4200)
         await rows(tenant, lambda: ask(tenant, station, owner_actor, CommandKind.READ_PROFILES))
         await all_settled(tenant, station)
-        await wire.settled()
-        await applied(tenant)
-        told = await rows(
-            tenant,
-            lambda: set(
-                ChargingProfile.objects.filter(station=station, told_at__isnull=False).values_list(
-                    "purpose", flat=True
-                )
-            ),
-        )
-        assert told == {"external", "transaction"}
+        of_station = ChargingProfile.objects.filter(station=station, told_at__isnull=False)
+
+        async def all_told() -> bool:  # reports follow the answer
+            told = await rows(tenant, lambda: set(of_station.values_list("purpose", flat=True)))
+            return told == {"external", "transaction"}
+
+        await eventually(all_told)
         await wire.outside_limit(None)
         await applied(tenant)
         assert not await rows(
