@@ -10,7 +10,7 @@ from billing.money import minor_digits
 from stations import live
 from stations.models import Session, SessionState, Settlement, SettlementStatus, Station
 from stations.neutral import SettlementAnswer, SettlementReport
-from stations.services import clock
+from stations.services import clock, receipts
 
 MOST_PER_STATION = 100_000
 HIGHEST = Decimal(10**9)
@@ -24,7 +24,7 @@ BATCH = 500
 
 
 def record(*, tenant_id: int, requests: Sequence[SettlementReport]) -> list[SettlementAnswer]:
-    """Keep what terminals report; the same report twice is one row. The answer gives the receipt that is on record."""
+    """Keep what terminals report; one told twice is one row. The answer gives its receipt, ours if none is told."""
     return [_keep(tenant_id, report) for report in requests]
 
 
@@ -44,6 +44,9 @@ def _keep(tenant_id: int, report: SettlementReport) -> SettlementAnswer:
             "flags": flags if sane else [*flags, AMOUNT_ABSURD], "received_at": report.received_at,
         },
     )  # fmt: skip
+    if made and row.status == SettlementStatus.SETTLED and not (report.receipt_id or report.receipt_url):
+        row.receipt_id, row.receipt_url = f"R{row.pk}", receipts.address(row)
+        row.save(update_fields=["receipt_id", "receipt_url"])
     if made:
         station = Station.objects.get(tenant_id=tenant_id, pk=report.station_id)
         live.publish(

@@ -52,7 +52,9 @@ class StartForm(CommandForm):
         max_value=1000,
         help_text=_("The session ends when it has taken so much."),
     )
-    most_minutes = forms.IntegerField(label=_("At most (min)"), required=False, min_value=1, max_value=100_000)
+    most_minutes = forms.IntegerField(
+        label=_("At most (min)"), required=False, min_value=1, max_value=100_000
+    )
 
     def arguments(self) -> dict[str, Any]:
         given = super().arguments()

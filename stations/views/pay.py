@@ -13,11 +13,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
+from billing.queries import charge_of
 from billing.services import tariffs
 from billing.words import price_words
 from stations import payments
 from stations.models import Command, Evse, Station, WebPayment, WebPaymentState
-from stations.services import costs, web_payments
+from stations.services import costs, receipts, web_payments
 from tenants import rows
 from tenants.context import tenant_scope
 from tenants.errors import DomainError
@@ -81,6 +82,24 @@ def pay(request: HttpRequest, slug: str, key: str) -> HttpResponse:
         context = _context(tenant, payment) | {"problem": problem}
         with timezone.override(ZoneInfo(payment.station.site.time_zone)):
             return render(request, "stations/pay.html", context, status=422 if problem else 200)
+
+
+@never_cache
+def receipt(request: HttpRequest, slug: str, key: str) -> HttpResponse:
+    """What was charged and paid at a terminal: for who has the address, which the station showed."""
+    tenant = _tenant(slug)
+    with tenant_scope(tenant.pk):
+        payment = receipts.find(tenant_id=tenant.pk, told=key)
+        if payment is None:
+            raise Http404
+        session = payment.session
+        context = {
+            "company": tenant, "payment": payment, "station": payment.station, "session": session,
+            "charge": charge_of(tenant.pk, f"session:{session.pk}") if session else None,
+            "currency": payment.currency or (session.currency if session else ""),
+        }  # fmt: skip
+        with timezone.override(ZoneInfo(payment.station.site.time_zone)):
+            return render(request, "stations/receipt.html", context)
 
 
 def _amount(request: HttpRequest) -> Decimal:

@@ -276,7 +276,7 @@ async def test_a_limit_chosen_at_the_station(
         assert (cost["limit_origin"], float(cost[kept[0]])) == ("station", kept[1])
         await sweep(scene)
         await visit.event("Updated", trigger, "SuspendedEVSE", wh=3400.0)
-        more = {"costDetails": details(2.65)} if "maxCost" in told else {}
+        more: Payload = {"costDetails": details(2.65)} if "maxCost" in told else {}
         answer = await visit.ends(trigger, "Local", **more)
         assert answer["totalCost"] == 2.65
         assert scene.wire.calls.empty(), "the station keeps its own limit"
@@ -406,6 +406,28 @@ async def test_the_terminal_settles(
         assert (kept["status"], kept["flags"]) == (status.lower(), flags)
 
 
+@oca("TC_C_118")
+async def test_the_terminal_settles_and_we_make_the_receipt(stage: Stage, prices: None) -> None:
+    async with stage("2.1") as scene:
+        visit = Visit(scene)
+        await visit.charging(CARD)
+        await visit.ends()
+        told = PAID | {"transactionId": visit.transaction_id, "status": "Settled", "settlementAmount": 2.65}
+        answer = await scene.tell("NotifySettlement", told)
+        assert answer["receiptId"]
+        assert answer == await scene.tell("NotifySettlement", told), "told again: the same receipt"
+        assert answer["receiptUrl"].startswith("https://cpo.example/pay/")
+        path = answer["receiptUrl"].removeprefix("https://cpo.example")
+        assert "not settled yet" in (await scan(path)).content.decode()
+        await rated(scene)
+        page = (await scan(path)).content.decode()
+        assert "PSP-77" in page and "2.65" in page and scene.tenant.name in page
+        forged = path.rstrip("/")[:-2] + "xx/"
+        assert (await scan(forged)).status_code == 404
+        refused = told | {"pspRef": "PSP-78", "status": "Failed"}
+        assert "receiptUrl" not in await scene.tell("NotifySettlement", refused)
+
+
 # --- a payment terminal beside the station
 
 
@@ -432,7 +454,7 @@ async def test_a_payment_terminal_beside_the_station(stage: Stage, prices: None,
         )  # fmt: skip
         assert answer["idTokenInfo"]["status"] == "Accepted"
         assert answer["transactionLimit"] == {"maxCost": 20}
-        more = {"costDetails": details(2.65)} if reckons else {}
+        more: Payload = {"costDetails": details(2.65)} if reckons else {}
         answer = await visit.ends(**more)
         assert answer["totalCost"] == 2.65
         session = await rated(scene)

@@ -22,6 +22,7 @@ def gateway(session_roles: Roles) -> Role:
         "OCPP_CALL_TIMEOUT_SECONDS": "2",
         "OCPP_PING_SECONDS": "2",
         "LOG_MAX_MB": "2",
+        "PUBLIC_URL": "https://cpo.example",
     }
     return session_roles.start("gateway", env=env)
 
