@@ -130,9 +130,9 @@ def faulted(tenant_id: int, now: datetime, minutes: float) -> Iterator[Finding]:
         .filter(status=ConnectorStatus.FAULTED)
         .exclude(status_received_at__gt=now - timedelta(minutes=minutes))
     )
-    causes = _causes(tenant_id, {row.evse.station_id for row in rows if not row.error_code})
+    causes = _causes(tenant_id, {row.evse.station_id for row in rows if not row.vendor_error_code})
     for row in rows:
-        cause = {} if row.error_code else causes.get((row.evse.station_id, row.evse.number), {})
+        cause = {} if row.vendor_error_code else causes.get((row.evse.station_id, row.evse.number), {})
         yield _at_connector(row, row.status_at, now, **cause)
     yield from _station_faults(tenant_id, now, minutes)
 
@@ -143,7 +143,7 @@ def _causes(tenant_id: int, station_ids: set[int]) -> dict[tuple[int, int], dict
         return {}
     told = Alert.objects.filter(tenant_id=tenant_id, station_id__in=station_ids, cleared_at=None)
     return {
-        (row.station_id, row.evse_number): {"vendor_error": row.tech_code, "info": row.tech_info}
+        (row.station_id, row.evse_number): {"error": "", "vendor_error": row.tech_code, "info": row.tech_info}
         for row in told.order_by("opened_at", "id")
         if row.tech_code or row.tech_info
     }

@@ -133,7 +133,9 @@ def _meter_values(asked: Asked) -> list[MeterReport]:
 
 
 def _say_start(arguments: Payload, command_id: int) -> Payload:
-    start_limits.read(arguments)  # not said here: 2.1 is told with the first event, others are held to it (E16)
+    start_limits.read(
+        arguments
+    )  # not said here: 2.1 is told with the first event, others are held to it (E16)
     return optional(
         idToken=wire.id_token(wanted(arguments, "token_uid", str), arguments.get("token_kind", "")),
         groupIdToken=wire.group_2x(arguments.get("token_group")),
