@@ -138,6 +138,7 @@ def ending(resolution: str, helped_by: str) -> str:
         return _("Resolved: %(step)s helped") % {"step": _step(helped_by)}
     return (
         {
+            Resolution.BY_HAND: _("Resolved by hand"),
             Resolution.BY_ITSELF: _("Resolved: it went away by itself"),
             Resolution.CLOSED: _("Closed"),
             Resolution.GONE: _("Ended: the station or the rule is gone"),

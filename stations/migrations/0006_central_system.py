@@ -659,7 +659,7 @@ class Migration(migrations.Migration):
                 ('mailed_at', models.DateTimeField(null=True)),
                 ('snoozed_until', models.DateTimeField(null=True)),
                 ('resolved_at', models.DateTimeField(null=True)),
-                ('resolution', models.CharField(blank=True, choices=[('recovered', 'Recovery helped'), ('by_itself', 'Went away by itself'), ('closed', 'Closed by a person'), ('gone', 'Station removed or rule switched off')], max_length=10)),
+                ('resolution', models.CharField(blank=True, choices=[('recovered', 'Recovery helped'), ('by_hand', "An operator's command helped"), ('by_itself', 'Went away by itself'), ('closed', 'Closed by a person'), ('gone', 'Station removed or rule switched off')], max_length=10)),
                 ('helped_by', models.CharField(blank=True, choices=[('trigger', 'Ask for its status'), ('unlock', 'Unlock the connector'), ('soft_reset', 'Reset when idle'), ('hard_reset', 'Reset at once')], max_length=12)),
                 ('reason', models.CharField(blank=True, max_length=400)),
                 ('assignee', tenants.fields.TenantForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='tenants.membership')),

@@ -127,6 +127,7 @@ class IssueState(models.TextChoices):
 
 class Resolution(models.TextChoices):
     RECOVERED = "recovered", _("Recovery helped")
+    BY_HAND = "by_hand", _("An operator's command helped")
     BY_ITSELF = "by_itself", _("Went away by itself")
     CLOSED = "closed", _("Closed by a person")
     GONE = "gone", _("Station removed or rule switched off")

@@ -10,7 +10,18 @@ from datetime import datetime, timedelta
 from django.db import connections, transaction
 from django.db.models import Q
 
-from stations.models import Exclusion, ExclusionCategory, Issue, IssueRule, IssueState, Resolution, Station
+from stations.models import (
+    Command,
+    CommandKind,
+    CommandState,
+    Exclusion,
+    ExclusionCategory,
+    Issue,
+    IssueRule,
+    IssueState,
+    Resolution,
+    Station,
+)
 from stations.services import escalation, issue_rules, issues, recovery, signals
 from stations.services.signals import DETECTORS, Finding
 from tenants.context import current_alias
@@ -22,6 +33,14 @@ MOST_OPEN = 2_000  # issues a tenant
 CALM = timedelta(seconds=45)  # gone for so long is gone
 FRESH = timedelta(minutes=15)  # back within so long is the same issue
 STILL = timedelta(minutes=10)  # seen within so long: what a person closed has not been away since
+# What people may have mended it with.
+MENDS = (
+    CommandKind.RESET,
+    CommandKind.UNLOCK,
+    CommandKind.SET_AVAILABILITY,
+    CommandKind.UPDATE_FIRMWARE,
+    CommandKind.UPDATE_SIGNED_FIRMWARE,
+)
 
 Key = tuple[str, int, int | None]
 
@@ -169,12 +188,31 @@ def _ends(
     if now - issue.gone_at < CALM:
         return False
     recovery.answered(issue, issue.gone_at)
+    hand = _by_hand(issue)
+    if hand is not None:
+        issues.resolve(
+            issue=issue, now=issue.gone_at, resolution=Resolution.BY_HAND, by=hand.origin_label,
+            reason=f"{hand}, {hand.origin_label}",
+        )  # fmt: skip
+        return True
     helped = issue.helped_by if issue.step_at else ""
     issues.resolve(
         issue=issue, now=issue.gone_at, helped_by=helped,
         resolution=Resolution.RECOVERED if helped else Resolution.BY_ITSELF,
     )  # fmt: skip
     return True
+
+
+def _by_hand(issue: Issue) -> Command | None:
+    """The newest command by which a person may have mended it, if recovery took no step after it."""
+    since = max(issue.opened_at, issue.step_at or issue.opened_at)
+    return (
+        Command.objects.filter(
+            tenant_id=issue.tenant_id, station_id=issue.station_id, kind__in=MENDS, state=CommandState.ACCEPTED,
+            origin_kind__in=("user", "key"), created_at__range=(since, issue.gone_at),
+        )
+        .first()
+    )  # fmt: skip
 
 
 def _begin(

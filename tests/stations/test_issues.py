@@ -12,6 +12,7 @@ import pytest
 from django.core import mail
 
 from stations.models import (
+    Alert,
     Command,
     CommandState,
     Connection,
@@ -179,6 +180,45 @@ def test_what_goes_away_by_itself_is_closed_with_how_long_it_took(scene: Scene) 
     with tenant_scope(scene.tenant_id):
         end = IssueEvent.objects.get(issue=issue, kind="resolved")
     assert 1190 <= end.data["seconds"] <= 1300
+
+
+@pytest.mark.parametrize(("after", "resolution"), [(True, "by_hand"), (False, "recovered")])
+def test_a_command_of_a_person_after_the_last_step_gets_the_credit(
+    scene: Scene, owner_actor: Actor, after: bool, resolution: str
+) -> None:
+    scene.rule("faulted", steps=steps("trigger"))
+    scene.fault()
+    scene.later()
+    scene.answer()
+    with tenant_scope(scene.tenant_id):
+        command = commands.request_command(
+            tenant_id=scene.tenant_id, station_id=scene.station.pk, kind="reset", arguments={"hard": True},
+            actor=owner_actor,
+        )  # fmt: skip
+        at = scene.at + timedelta(minutes=1 if after else -1)
+        Command.objects.filter(pk=command.pk).update(created_at=at)
+    scene.answer()
+    scene.at += timedelta(minutes=1, seconds=30)
+    scene.mend()
+    scene.later(seconds=10)
+    assert scene.later(minutes=1) == []
+    (issue,) = scene.all()
+    assert issue.resolution == resolution
+    assert (issue.reason == f"{command}, {owner_actor.label}") is after
+
+
+def test_a_fault_without_words_of_its_own_has_those_of_a_monitor(scene: Scene) -> None:
+    when = scene.at - timedelta(minutes=10)
+    scene.speaker.status("faulted", at=when, received_at=when, error_code="Faulted")
+    told = {"component": "Connector", "name": "Problem", "event_number": 1, "value": "true", "last_at": when}
+    with tenant_scope(scene.tenant_id):
+        for evse, code in ((1, "VY-0211"), (2, "VY-0999")):
+            Alert.objects.create(
+                tenant_id=scene.tenant_id, station=scene.station, evse_number=evse, connector_number=1,
+                tech_code=code, tech_info="Residual current", opened_at=when, **told,
+            )  # fmt: skip
+    (issue,) = scene.later()
+    assert issue.evidence == {"vendor_error": "VY-0211", "info": "Residual current"}
 
 
 def test_a_station_that_cannot_be_heard_is_not_mended(scene: Scene) -> None:
