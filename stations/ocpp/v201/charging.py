@@ -174,7 +174,7 @@ SAYS: dict[str, Say] = {
     CommandKind.STOP: Say(
         "RequestStopTransaction",
         lambda arguments, command_id: {"transactionId": str(wanted(arguments, "transaction_id", (str, int)))},
-        cases="F03",
+        cases="F03 F04",
     ),
     CommandKind.UNLOCK: Say("UnlockConnector", _say_unlock, frozenset({"Unlocked"}), cases="F05"),
 }

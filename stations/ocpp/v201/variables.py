@@ -242,6 +242,6 @@ SAYS: dict[str, Say] = {
         frozenset({"Accepted", "RebootRequired"}),
         status=_write_status,
         reports=_written,
-        cases="B05",
+        cases="A01 A05 B05",
     ),
 }

@@ -65,7 +65,7 @@ ANSWERS: dict[str, Journal | Ask] = {
         pricing.record_events_with_limits,
         _event,
         _event_recorded,
-        cases=f"{v201.ANSWERS['TransactionEvent'].cases} E16 I12 C17 C18",
+        cases=f"{v201.ANSWERS['TransactionEvent'].cases} E16 E17 I12 C17 C18",
     ),
 }
 
