@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -32,7 +32,7 @@ _CARS = (
 
 
 def write(company: Company, station: Station, now: datetime) -> None:
-    scope = {"tenant_id": company.tenant.pk, "actor": company.actor}
+    scope: dict[str, Any] = {"tenant_id": company.tenant.pk, "actor": company.actor}
     settings.change(**scope, unchecked="accept")
     root, key = pki.make_authority(common_name="Nordlicht eMobility root", organisation="Nordlicht", years=20)
     trust.add_anchor(
@@ -86,7 +86,7 @@ def _shown(
     )
     (judged,) = rows.alone(company.tenant.pk, judge([Shown(uid, station.site_id, now)]))
     contracts.judge(
-        tenant_id=company.tenant.pk, requests=[request], uids=[uid], judged=[replace(judged)], here=[False]
+        tenant_id=company.tenant.pk, requests=[request], uids=[uid], judged=[judged], here=[False]
     )
 
 

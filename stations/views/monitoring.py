@@ -185,7 +185,8 @@ def new_monitor(request: PageRequest, station_id: int) -> HttpResponse:
         else:
             messages.success(request, _t("The monitor is on its way. The list shows what the station says."))
             return go(request, "station-monitoring", station.pk)
-    context = {"station": station, "tab": "configuration", "part": "monitoring", "form": form}
+    read = Variable.objects.filter(tenant_id=station.tenant_id, station=station).exists()
+    context = {"station": station, "tab": "configuration", "part": "monitoring", "form": form, "read": read}
     return render(request, "stations/monitor_form.html", context, status=422 if form.errors else 200)
 
 

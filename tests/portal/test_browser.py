@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from portal.assets import PACKAGES
 from simulator.thread import StationThread
-from stations.models import Session, SessionState
+from stations.models import Session, SessionState, Variable
 from stations.services.rating import rate_ended
 from tenants.context import tenant_scope
 from tenants.models import Site, Tenant
@@ -228,6 +229,25 @@ def test_commands_are_found_by_typing(
     assert page.locator("#offer-unlock").is_hidden()
     page.get_by_label("Find a command").fill("zzz")
     page.get_by_text("No command of this station is called so.").wait_for()
+
+
+def test_a_setting_is_changed_in_its_dialog(
+    quiet: Page, web: Role, tenant: Tenant, site: Site, make_station: Make, make_member: Make
+) -> None:
+    station = make_station(site=site, ocpp_version="1.6", online=True)
+    with tenant_scope(tenant.pk):
+        Variable.objects.create(
+            tenant=tenant, station=station, name="HeartbeatInterval", value="300", mutability="read_write",
+            read_at=timezone.now(),
+        )  # fmt: skip
+    user, password = make_member("operator")
+    page = quiet
+    sign_in(page, web, user.email, password)
+    page.goto(f"{web.url}/t/{tenant.slug}/stations/{station.pk}/configuration/")
+    page.get_by_role("button", name="Change HeartbeatInterval").click()
+    page.get_by_role("dialog").get_by_label("Value").fill("120")
+    page.get_by_role("dialog").get_by_role("button", name="Send to the station").click()
+    page.get_by_role("heading", name="1 change under way").wait_for()
 
 
 def test_on_a_phone_the_open_tab_is_in_sight(

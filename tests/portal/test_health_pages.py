@@ -20,7 +20,7 @@ from stations.models import (
     Station,
     UptimeReport,
 )
-from stations.services import issue_rules, uptime, watch
+from stations.services import issue_rules, uptime, uptime_reports, watch
 from tenants.context import tenant_scope
 from tenants.models import AuditRecord, Tenant
 from tests.portal.conftest import Visitor
@@ -199,8 +199,6 @@ def test_a_report_is_made_kept_and_downloaded(
 
 
 def test_the_monthly_report_comes_once_late_news_are_in(tenant: Tenant, ill: Station) -> None:
-    from stations.services import uptime_reports
-
     now = timezone.now()
     last = uptime.shifted(now.date().replace(day=1), -1)
     start, end = uptime.edges(last, "UTC")
@@ -228,3 +226,22 @@ def test_rules_are_made_once(tenant: Tenant) -> None:
         IssueRule.objects.all().delete()
         issue_rules.policy(tenant_id=tenant.pk)
         assert count == len(issue_rules.DEFAULTS) and not IssueRule.objects.exists()
+
+
+def test_a_uk_report_lists_the_outages_that_its_rule_counts(tenant: Tenant, ill: Station) -> None:
+    """Offline is "unknown" there, and no outage (SI 2023/1168, regulation 7)."""
+    at = timezone.now().isoformat()
+    outages = [
+        {"from": at, "to": at, "why": why, "seconds": 100, "excluded_s": 10, "uk_down_s": down}
+        for why, down in (("offline", 0), ("faulted", 30))
+    ]
+    with tenant_scope(tenant.pk):
+        rows = [PortMonth(tenant=tenant, station=ill, evse=ill.evses.get(), outages=outages)]
+        uk = uptime_reports.worst_outages(rows, scheme="uk")
+        us = uptime_reports.worst_outages(rows)
+    assert [(one["why"], one["counted_s"]) for one in uk] == [("faulted", 30)]
+    assert [one["counted_s"] for one in us] == [90, 90]
+
+
+def test_an_open_issue_leads_to_the_stations_logs(visitor: Visit, issue: Issue) -> None:
+    assert f"/stations/{issue.station_id}/files/" in visitor("operator").text(f"issues/{issue.pk}/")

@@ -1,8 +1,10 @@
-"""The story of a session tells of that session alone."""
+"""The story of a session tells of that session alone; that of a station does not drown in the everyday."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+
+from django.utils import timezone
 
 from fleets.models import Token
 from stations import history
@@ -38,3 +40,25 @@ def test_a_session_shows_the_cards_of_its_own_start_and_end(speaker: Speaker, ca
     one, two = speaker.sessions()
     assert _cards(speaker, one) == shown[:2]
     assert _cards(speaker, two) == shown[2:]
+
+
+def test_everyday_events_of_a_day_are_one_line_and_trouble_stands_alone(
+    speaker: Speaker, card: Token
+) -> None:
+    noon = datetime(2026, 5, 4, 12, tzinfo=UTC)
+    _show(speaker, card, *(noon + timedelta(minutes=n) for n in range(5)))
+    _show(speaker, card, *(noon + timedelta(days=1, minutes=n) for n in range(3)))
+    with tenant_scope(speaker.tenant_id), timezone.override(UTC):
+        Authorization.objects.create(
+            tenant_id=speaker.tenant_id, station=speaker.station, token_uid="LOST", verdict="blocked",
+            at=noon + timedelta(minutes=30),
+        )  # fmt: skip
+        told = [
+            one for one in history.of_station(speaker.station) if one.at.year == 2026 and one.at.month == 5
+        ]
+    assert [len(one.folded) for one in told] == [0, 0, 0, 0, 5]  # three are too few to be folded
+    assert "LOST" in told[3].text
+    folded = told[4]
+    assert (folded.at, folded.folded[-1].at) == (noon + timedelta(minutes=4), noon)
+    assert "since 12:00" in folded.text
+    assert "5 cards" in folded.detail
