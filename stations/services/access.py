@@ -197,11 +197,11 @@ CROSS JOIN LATERAL (
 """
 
 
-def bidirectional(station_ids: Iterable[int]) -> rows.Lookup[set[int]]:
-    """At which of these stations cars may give energy back (2.1 Q01): the narrowest level that says so counts."""
+def bidirectional(station_ids: Iterable[int]) -> rows.Lookup[dict[int, bool]]:
+    """Whether cars may give energy back (2.1 Q01), at stations for which somebody said: the narrowest level counts."""
     asked = sorted(set(station_ids))
     found = (yield Ask(_BIDIRECTIONAL, asked)) if asked else []
-    return {station_id for station_id, allowed in found if allowed}
+    return dict(found)
 
 
 def _rules(station_ids: list[int]) -> rows.Lookup[rows.Rows]:

@@ -16,7 +16,8 @@ from stations.models import ChargingProfile, ProfileState, Session, SessionPower
 from stations.neutral import EventReport
 from stations.neutral_power import NeedsAnswer, NeedsTold, PlanAnswer, PlanTold
 from stations.schedules import Period, Profile
-from stations.services import clock, events, places, profiles
+from stations.services import access, clock, events, places, profiles
+from tenants import rows
 from tenants.errors import DomainError
 from tenants.permissions import system
 
@@ -52,6 +53,12 @@ def _take(tenant_id: int, told: NeedsTold) -> NeedsAnswer:
         return NeedsAnswer("rejected")
     row = of_place(tenant_id, told.station_id, told.evse)
     _keep(row, told)
+    if _forbidden(row, told):
+        row.needs_answer = "rejected"
+        row.save()
+        text = "The car wants to give energy back, which is not allowed here"
+        _tell(station, row, told.received_at, text, "warning")
+        return NeedsAnswer("rejected")
     planned = False
     if row.session is not None:
         try:
@@ -63,6 +70,14 @@ def _take(tenant_id: int, told: NeedsTold) -> NeedsAnswer:
     row.save()
     _tell(station, row, told.received_at, _words(row))
     return NeedsAnswer(row.needs_answer)
+
+
+def _forbidden(row: SessionPower, told: NeedsTold) -> bool:
+    """Bidirectional where the rules forbid it in words, and nobody has allowed it to this session (Q01, Q02)."""
+    if "BPT" not in told.transfer or told.transfer in row.allowed_transfers:
+        return False
+    said = rows.alone(row.tenant_id, access.bidirectional([row.station_id]))
+    return said.get(row.station_id) is False
 
 
 def of_place(tenant_id: int, station_id: int, evse: int) -> SessionPower:

@@ -87,7 +87,7 @@ def _priced(
             told.append(
                 replace(
                     answer, message=answer.message or words, tariff=price,
-                    bidirectional=request.station_id in both_ways,
+                    bidirectional=both_ways.get(request.station_id, False),
                 )
             )  # fmt: skip
     return told

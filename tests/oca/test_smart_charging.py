@@ -570,10 +570,29 @@ async def test_a_car_may_give_energy_back_where_the_operator_says_so(stage: Stag
 
 
 @oca("TC_Q_103")
-async def test_needs_that_cannot_be_met_are_refused(stage: Stage) -> None:
+async def test_needs_that_the_operator_forbids_are_refused(stage: Stage, card: Token) -> None:
     async with stage("2.1") as scene:
-        told = {"evseId": 999_999, "chargingNeeds": V2X}
+        await scene.rest("PATCH", f"/stations/{scene.station.pk}/access-rules", {"bidirectional": False})
+        transaction = await charging(scene)
+        told = {"evseId": 1, "chargingNeeds": V2X}
         assert (await scene.tell("NotifyEVChargingNeeds", told))["status"] == "Rejected"
+        assert (await wish_of(scene))["needs_answer"] == "rejected"
+        assert scene.wire.calls.empty()
+        await needs(scene, V2X | {"requestedEnergyTransfer": "AC_three_phase"})  # so it charges only
+        await planned(scene, transaction)
+        session = await scene.session()
+        order = await scene.rest(
+            "POST", f"/sessions/{session['id']}/energy-transfer", {"transfers": ["AC_BPT"]}, status=202
+        )
+        await scene.answers(await scene.hears("NotifyAllowedEnergyTransfer"), {"status": "Accepted"})
+
+        async def taken_on() -> bool:
+            return bool((await scene.rest("GET", f"/commands/{order['id']}"))["state"] == "accepted")
+
+        await eventually(taken_on)
+        await scene.applied()
+        await needs(scene, V2X)  # allowed to this session alone
+        await planned(scene, transaction)
 
 
 @oca("TC_Q_107")
