@@ -57,7 +57,7 @@ def needs(tenant: Tenant, actor: Actor) -> list[Need]:
     found = [
         *_issues(tenant, actor, issues),
         *_faults(tenant, actor, noticed),
-        *_security(tenant, actor),
+        *_security(tenant, actor, noticed),
         *_offline(tenant, actor, noticed),
     ]
     found += _lists(tenant, actor)
@@ -129,9 +129,14 @@ def _faults(tenant: Tenant, actor: Actor, noticed: set[tuple[str, int]]) -> Iter
         )
 
 
-def _security(tenant: Tenant, actor: Actor) -> Iterator[Need]:
-    """Grave events that nobody took note of, and requests that wait for a person."""
-    grave = security_events.open_events(tenant.pk, actor.site_ids).select_related("station")
+def _security(tenant: Tenant, actor: Actor, noticed: set[tuple[str, int]]) -> Iterator[Need]:
+    """Grave events that no issue speaks of and nobody took note of, and requests that wait for a person."""
+    spoken_of = [station_id for signal, station_id in noticed if signal == Signal.SECURITY]
+    grave = (
+        security_events.open_events(tenant.pk, actor.site_ids)
+        .exclude(station_id__in=spoken_of)
+        .select_related("station")
+    )
     count = grave.count()
     if count:
         newest = grave[0]
