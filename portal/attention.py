@@ -23,6 +23,7 @@ from stations.models import (
     OrphanMessage,
     QuarantinedStation,
     SessionState,
+    Signal,
     SigningState,
 )
 from stations.services import security_events
