@@ -315,8 +315,8 @@ _TRIGGERS = ("trigger", "extended_trigger")
 
 def trigger_kind(station: Station) -> str:
     """1.6 asks for it by a message of the security whitepaper."""
-    old = station.ocpp_version in ("", "1.6") and "extended_trigger" in CommandKind.values
-    return "extended_trigger" if old else CommandKind.TRIGGER.value
+    old = station.ocpp_version in ("", "1.6")
+    return CommandKind.EXTENDED_TRIGGER if old else CommandKind.TRIGGER
 
 
 def ask(*, station: Station, actor: Actor) -> Command:

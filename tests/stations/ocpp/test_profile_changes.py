@@ -10,7 +10,7 @@ import websockets
 from django.utils import timezone
 
 from simulator import SimulatedStation
-from stations.models import CommandKind, PasswordChange, ProfileChange, Station, StationCertificate
+from stations.models import PasswordChange, ProfileChange, Station, StationCertificate
 from stations.services import passwords, security_profiles, trust
 from tenants.errors import Conflict
 from tenants.models import Tenant
@@ -179,7 +179,6 @@ async def test_a_change_can_be_given_up(
             await rows(tenant, lambda: security_profiles.cancel(change=change, actor=owner_actor))
 
 
-@pytest.mark.skipif("extended_trigger" not in CommandKind.values, reason="needs the trigger's words")
 async def test_a_station_that_forgets_to_ask_for_its_certificate_is_told_again(
     plug: Plug, tenant: Tenant, station: Station, owner_actor: Any
 ) -> None:
@@ -208,13 +207,6 @@ async def test_a_station_that_forgets_to_ask_for_its_certificate_is_told_again(
 # --- the whole way, with a station that has keys of its own
 
 
-SPOKEN = pytest.mark.skipif(
-    not {"set_network_profile", "extended_trigger"} <= set(CommandKind.values),
-    reason="needs SetNetworkProfile and ExtendedTriggerMessage",
-)
-
-
-@SPOKEN
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_station_rises_from_1_to_3(
     gateway: Role,  # noqa: F811
@@ -258,7 +250,6 @@ async def test_a_station_rises_from_1_to_3(
         assert (await told(tenant, station)).effective_profile == 3
 
 
-@SPOKEN
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_station_that_finds_no_way_falls_back(
     gateway: Role,  # noqa: F811

@@ -263,9 +263,14 @@ async def test_another_end_replaces_it_under_its_number(
     assert (found.state, found.expires_at) == (S.RESERVED, later if kept else one.expires_at)
 
 
-@pytest.mark.parametrize("version", V2)
 @pytest.mark.parametrize(
-    ("word", "state"), [("Expired", S.NO_SHOW), ("Removed", S.CANCELLED), ("NoTransaction", S.NO_SHOW)]
+    ("version", "word", "state"),
+    [
+        (version, word, state)
+        for version in V2
+        for word, state in (("Expired", S.NO_SHOW), ("Removed", S.CANCELLED))
+    ]
+    + [("2.1", "NoTransaction", S.NO_SHOW)],
 )
 async def test_the_station_tells_its_end(
     plug: Plug,
@@ -277,8 +282,6 @@ async def test_the_station_tells_its_end(
     word: str,
     state: str,
 ) -> None:
-    if version == "2.0.1" and word == "NoTransaction":
-        pytest.skip("2.1 alone has this word")
     async with plug(station, version) as wire:
         one = await held(wire, tenant, station, owner_actor)
         told = {"reservationId": one.number, "reservationUpdateStatus": word}

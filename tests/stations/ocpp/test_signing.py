@@ -14,7 +14,6 @@ from django.utils import timezone
 from stations.models import (
     Approval,
     Command,
-    CommandKind,
     SecurityPolicy,
     SigningRequest,
     Station,
@@ -237,7 +236,6 @@ def test_a_delegated_authority_must_hold_together(tenant: Tenant, owner_actor: A
         assert made.kind == "delegated"
 
 
-@pytest.mark.skipif("extended_trigger" not in CommandKind.values, reason="needs the trigger's words")
 async def test_a_certificate_that_ends_soon_is_renewed(
     plug: Plug, tenant: Tenant, station: Station, asked: None, owner_actor: Any
 ) -> None:
