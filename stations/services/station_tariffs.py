@@ -170,7 +170,9 @@ _REASONS = {
 def _why(command: Command) -> str:
     info = (command.response or {}).get("statusInfo") or {}
     told = f"{info.get('reasonCode', '')} {info.get('additionalInfo', '')}".strip()
-    heard = "" if command.state == CommandState.FAILED else command.answer  # of a failure the detail tells all
+    heard = (
+        "" if command.state == CommandState.FAILED else command.answer
+    )  # of a failure the detail tells all
     word = _REASONS.get(heard, f"{heard}." if heard else "")
     return " ".join(part for part in (word, told, command.detail) if part)[:400]
 
