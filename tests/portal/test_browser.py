@@ -186,6 +186,7 @@ def every_page(world: samples.World) -> list[str]:
             response = client.get(path)
             if response.status_code == 200 and not response.streaming and b"</html>" in response.content:
                 found.append(path)
+            response.close()
     return found
 
 
