@@ -205,7 +205,8 @@ class Link:
                 station.device.put("HeartbeatInterval", str(interval or 300))
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake_boot.wait(), station.boot_pause(interval))
+                async with asyncio.timeout(station.boot_pause(interval)):
+                    await self._wake_boot.wait()
 
     async def _beat(self) -> None:
         station = self.station

@@ -174,7 +174,8 @@ class Wire:
         waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._answers[unique_id] = waiting
         try:
-            return await asyncio.wait_for(waiting, timeout)
+            async with asyncio.timeout(timeout):  # `wait_for` of Python 3.11 may swallow a cancellation
+                return await waiting
         finally:
             self._answers.pop(unique_id, None)
 

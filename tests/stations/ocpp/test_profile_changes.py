@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from simulator import SimulatedStation
 from stations.models import PasswordChange, ProfileChange, Station, StationCertificate
-from stations.services import passwords, security_profiles, trust
+from stations.services import authority, passwords, security_profiles, trust
 from tenants.errors import Conflict
 from tenants.models import Tenant
 from tests.servers import Role
@@ -68,7 +68,11 @@ async def in_state(tenant: Tenant, station: Station, *states: str) -> ProfileCha
             raise RuntimeError(f"failed in {change.failed_in}: {change.detail}")
         return change if change.state in states else None
 
-    return await eventually(reached, 60)
+    try:
+        return await eventually(reached, 60)
+    except AssertionError:
+        change = await newest(tenant, station)
+        raise AssertionError(f"it stays in {change.state}: {change.detail}") from None
 
 
 # --- step by step, by hand (1.6 needs nothing but ChangeConfiguration for profile 2)
@@ -223,6 +227,7 @@ async def test_a_station_rises_from_1_to_3(
             tenant_id=tenant.pk, actor=owner_actor, use="csms_root", certificate=papers.root.pem
         ),
     )
+    await rows(tenant, lambda: authority.ensure(tenant.pk))  # gateways look for new ones every two seconds
     simulated = SimulatedStation(
         url=f"{gateway.ws_url}/ocpp/{tenant.slug}",
         identity=station.identity,
