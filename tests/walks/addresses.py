@@ -28,6 +28,7 @@ GLOBAL = {
     "api/schema/": "",
     "pay/<slug:slug>/<str:identity>/<int:evse>/<str:code>/": "for who stands before the station: its current code",
     "pay/<slug:slug>/p/<str:key>/": "for the driver who pays: a key of 43 random letters",
+    "pay/<slug:slug>/r/<str:key>/": "the receipt of a payment at a terminal: a key that nobody guesses",
     "^api/(?P<rest>.*)$": "always 404",
 }
 TELL = (
