@@ -65,6 +65,17 @@ class Outcome:
     refusal: tuple[str, str] | None = None  # 2.1: what the station is told of its answer
 
 
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A command on its way: the row it goes out by, its arguments with their secrets, and what is sent."""
+
+    command: Command
+    message_id: str
+    say: Say
+    arguments: dict[str, Any]
+    payload: dict[str, Any]
+
+
 class Gateway:
     def __init__(self) -> None:
         self.name = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -143,10 +154,10 @@ class Gateway:
                 if link.wake_again:
                     continue
                 return
-            await self._deliver(link, *ready)
+            await self._deliver(link, ready)
 
-    def _claim(self, link: Link) -> tuple[Command, str, str, dict[str, Any]] | None:
-        """(command, message id, action, payload) of the next one that can be encoded."""
+    def _claim(self, link: Link) -> Sending | None:
+        """The next command that can be encoded."""
         while not link.closing:
             with tenant_scope(link.tenant_id):
                 command = commands.claim_next(
@@ -174,44 +185,43 @@ class Gateway:
                 commands.mark_encoded(
                     command=command, action=say.action, message_id=message_id, request=payload
                 )
-                return command, message_id, say.action, payload
+                return Sending(command, message_id, say, arguments, payload)
         return None
 
-    async def _deliver(
-        self, link: Link, command: Command, message_id: str, action: str, payload: dict[str, Any]
-    ) -> None:
+    async def _deliver(self, link: Link, sending: Sending) -> None:
         try:
-            answer = await link.ask_station(message_id, action, payload)
+            answer = await link.ask_station(sending.message_id, sending.say.action, sending.payload)
         except TimeoutError:
             seconds = settings.OCPP_CALL_TIMEOUT_SECONDS
             outcome = Outcome(CommandState.TIMED_OUT, "", f"The station did not answer within {seconds} s.")
         except Exception:  # the socket ended in one of the many ways a socket can
             outcome = Outcome(CommandState.TIMED_OUT, "", "The connection ended before the station answered.")
         else:
-            outcome = self._judged(link, command, answer)
+            outcome = self._judged(link, sending.say, answer)
             if outcome.refusal is not None:
                 with contextlib.suppress(Exception):  # the socket ended: nobody is there to be told
                     await link.refuse_answer(answer, *outcome.refusal)
         metrics.COMMANDS.labels(outcome.state).inc()
         try:
-            await self._in_thread(lambda: self._conclude(link, command, payload, outcome))
+            await self._in_thread(lambda: self._conclude(link, sending, outcome))
         except Exception:
-            log.exception("answer not stored", extra={"command": command.pk, "station": link.station_id})
+            log.exception(
+                "answer not stored", extra={"command": sending.command.pk, "station": link.station_id}
+            )
 
-    def _judged(self, link: Link, command: Command, answer: frames.Incoming) -> Outcome:
+    def _judged(self, link: Link, say: Say, answer: frames.Incoming) -> Outcome:
         try:
-            return self._judge(link, command, answer)
+            return self._judge(link, say, answer)
         except Exception as error:  # an answer of a shape that nobody foresaw
             detail = f"The answer cannot be understood ({type(error).__name__})."
             return Outcome(CommandState.FAILED, "malformed", detail, {"answer": answer.payload})
 
-    def _judge(self, link: Link, command: Command, answer: frames.Incoming) -> Outcome:
+    def _judge(self, link: Link, say: Say, answer: frames.Incoming) -> Outcome:
         if answer.kind == frames.ERROR:
             code, text = str(answer.payload[0]), str(answer.payload[1])
             refused = code in ("NotImplemented", "NotSupported", "SecurityError")
             state = CommandState.REJECTED if refused else CommandState.FAILED
             return Outcome(state, code, text, {"error": answer.payload})
-        say = _said(link, command)
         wrong = schemas.check(link.version.name, say.action, answer.payload, response=True)
         if wrong is not None and (link.strict or self._unusable(link, say.action, answer)):
             refusal = wrong if link.version.sends else None
@@ -247,15 +257,15 @@ class Gateway:
         self._work.add(task)
         task.add_done_callback(self._work.discard)
 
-    def _conclude(self, link: Link, command: Command, payload: dict[str, Any], outcome: Outcome) -> None:
+    def _conclude(self, link: Link, sending: Sending, outcome: Outcome) -> None:
         """First what the answer reports, so that who waits for the command finds it; then the command itself."""
-        say = _said(link, command)
+        command, say = sending.command, sending.say
         if say.reports is not None and outcome.result:
             accepted = outcome.state == CommandState.ACCEPTED
-            arguments = commands.unsealed(command.arguments)
             answered = Answered(
-                link.station_id, command.pk, accepted, arguments, payload, outcome.response, timezone.now()
-            )
+                link.station_id, command.pk, accepted, sending.arguments, sending.payload, outcome.response,
+                timezone.now(),
+            )  # fmt: skip
             try:
                 with tenant_scope(link.tenant_id):
                     recording.record(tenant_id=link.tenant_id, reports=say.reports(answered))
@@ -394,13 +404,6 @@ def _own_certificate() -> str:
         return Path(name).read_text()[: pki.MOST_BYTES] if name else ""
     except (OSError, UnicodeDecodeError):
         return ""
-
-
-def _said(link: Link, command: Command) -> Say:
-    """The row that a command went out by."""
-    say = link.version.say(command.kind, commands.unsealed(command.arguments))
-    assert say is not None
-    return say
 
 
 _current: Gateway | None = None

@@ -11,10 +11,9 @@ from stations.neutral import (
     MonitorsAnswered,
     MonitorsCleared,
     MonitorsTold,
-    ReportPart,
     VariableReport,
 )
-from stations.ocpp import shared, wire
+from stations.ocpp import shared
 from stations.ocpp.v201 import variables
 from stations.ocpp.version import Answered, Ask, Asked, Journal, Payload, Say
 from stations.ocpp.wire import optional, wanted
@@ -93,10 +92,7 @@ def _monitors(asked: Asked) -> list[Any]:
         for entry in payload.get("monitor", ())
         for monitor in entry.get("variableMonitoring", ())
     )
-    part = ReportPart(
-        asked.station_id, asked.received_at, "monitors", wire.whole(payload["requestId"]), wire.whole(payload["seqNo"]),
-        bool(payload.get("tbc", False)), len(told), payload.get("generatedAt", ""),
-    )  # fmt: skip
+    part = variables.part(asked, "monitors", len(told))
     return [MonitorsTold(asked.station_id, asked.received_at, told), part]
 
 

@@ -56,11 +56,19 @@ def _report(asked: Asked) -> list[Any]:
         for entry in payload.get("reportData", ())
         for attribute in entry.get("variableAttribute", ())
     )
-    part = ReportPart(
-        asked.station_id, asked.received_at, "report", wire.whole(payload["requestId"]), wire.whole(payload["seqNo"]),
-        bool(payload.get("tbc", False)), len(told), payload.get("generatedAt", ""),
+    return [
+        VariablesTold(asked.station_id, asked.received_at, "report", told),
+        part(asked, "report", len(told)),
+    ]
+
+
+def part(asked: Asked, kind: str, items: int) -> ReportPart:
+    """Which part of a report this message is (`kind`: report | monitors)."""
+    payload = asked.payload
+    return ReportPart(
+        asked.station_id, asked.received_at, kind, wire.whole(payload["requestId"]), wire.whole(payload["seqNo"]),
+        bool(payload.get("tbc", False)), items, payload.get("generatedAt", ""),
     )  # fmt: skip
-    return [VariablesTold(asked.station_id, asked.received_at, "report", told), part]
 
 
 def _characteristics(told: Payload) -> dict[str, Any]:
