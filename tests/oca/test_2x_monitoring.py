@@ -13,8 +13,7 @@ from fleets.models import Token
 from tests.oca.cases import oca
 from tests.oca.scene import V2, Payload, Scene, Stage, stamp
 from tests.oca.visit import Visit, token
-from tests.stations.ocpp.conftest import in_thread
-from tests.stations.ocpp.test_access import eventually
+from tests.stations.ocpp.conftest import eventually, in_thread
 
 CARD = "04A2B3C4"
 on_2x = pytest.mark.parametrize("version", V2)

@@ -16,8 +16,7 @@ from stations.services import costs, rating, settlements, web_payments
 from tests.oca.cases import oca
 from tests.oca.scene import V2, Payload, Scene, Stage, stamp
 from tests.oca.visit import START_WH, Visit, token
-from tests.stations.ocpp.conftest import in_thread, rows
-from tests.stations.ocpp.test_access import eventually
+from tests.stations.ocpp.conftest import eventually, in_thread, rows
 from tests.stations.ocpp.test_costs import details, shows_cost
 from tests.stations.ocpp.test_payments import address, set_up
 

@@ -20,9 +20,8 @@ from tests.people import ApiClient
 from tests.servers import Role
 from tests.stations import pki
 from tests.stations.ocpp.charger import charger
-from tests.stations.ocpp.conftest import Plug
+from tests.stations.ocpp.conftest import Plug, eventually
 from tests.stations.ocpp.proxies import Papers
-from tests.stations.ocpp.test_access import eventually
 from tests.stations.ocpp.test_profile_changes import PASSWORD_SETTING, verdict
 from tests.stations.ocpp.test_profiles_at_the_door import (  # noqa: F401
     REFUSALS,

@@ -13,7 +13,7 @@ from tests.oca import test_16_core as core
 from tests.oca.cases import oca
 from tests.oca.scene import V2, Payload, Scene, Stage, stamp
 from tests.oca.visit import Visit, token
-from tests.stations.ocpp.test_access import eventually
+from tests.stations.ocpp.conftest import eventually
 
 CARD = "04A2B3C4"
 ALL = ("1.6", *V2)

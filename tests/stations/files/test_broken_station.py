@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,16 +12,8 @@ from stations.services.files import contents, logs
 from tests.objects import create_image
 from tests.stations.files.test_with_simulated_stations import CONTENT, Street, street  # noqa: F401
 from tests.stations.ocpp.charger import VERSIONS
-from tests.stations.ocpp.conftest import in_thread, rows
+from tests.stations.ocpp.conftest import in_thread, reads, rows
 from tests.stations.ocpp.test_commands import request, settled
-
-
-async def eventually(street: Street, read: Callable[[], Any], wanted: Any) -> None:  # noqa: F811
-    for _look in range(300):
-        if await rows(street.tenant, read) == wanted:
-            return
-        await asyncio.sleep(0.1)
-    assert await rows(street.tenant, read) == wanted
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -42,20 +32,25 @@ async def test_a_broken_station_is_mended_without_a_journey(
         return str(Connector.objects.get(evse__station=station).status)
 
     await own.fault(1, "GroundFailure", heals="hard_reset")
-    await eventually(street, status, "faulted")
+    await reads(street.tenant, status, "faulted", seconds=30)
     if version == "1.6":
         connector = await rows(street.tenant, lambda: Connector.objects.get(evse__station=station))
         found = (connector.error_code, connector.vendor_error_code, connector.info)
         assert found == ("GroundFailure", "VY-0211", "Residual current 34 mA, limit 30 mA")
     else:
-        await eventually(street, lambda: list(Alert.objects.values_list("tech_code", flat=True)), ["VY-0211"])
+        await reads(
+            street.tenant,
+            lambda: list(Alert.objects.values_list("tech_code", flat=True)),
+            ["VY-0211"],
+            seconds=30,
+        )
 
     def fetch() -> LogRequest:
         with override_settings(FILES_URL=street.gateway.url):
             return logs.request(tenant_id=street.tenant.pk, station_id=station.pk, actor=owner_actor)
 
     asked = await rows(street.tenant, fetch)
-    await eventually(street, lambda: LogRequest.objects.get(pk=asked.pk).state, "uploaded")
+    await reads(street.tenant, lambda: LogRequest.objects.get(pk=asked.pk).state, "uploaded", seconds=30)
     file = await rows(street.tenant, lambda: LogFile.objects.get(request=asked))
     shown = await in_thread(lambda: contents.shown(file, member="station.log", only="error"))
     assert [line.text.partition("ERROR ")[2] for line in shown.lines] == [
@@ -68,10 +63,12 @@ async def test_a_broken_station_is_mended_without_a_journey(
         assert (await settled(street.tenant, command)).state == "accepted"
         await own.until(lambda: own.link.connections > boots and own.greeted)  # noqa: B023 -- awaited at once
         await own.settled()
-        await eventually(street, status, after)
+        await reads(street.tenant, status, after, seconds=30)
     if version != "1.6":
-        await eventually(street, lambda: Alert.objects.filter(cleared_at=None).count(), 0)
+        await reads(street.tenant, lambda: Alert.objects.filter(cleared_at=None).count(), 0, seconds=30)
 
     await street.start(image)
     await street.until(lambda now: set(now.values()) == {"installed"})
-    await eventually(street, lambda: Station.objects.get(pk=station.pk).firmware_version, "4.0.0")
+    await reads(
+        street.tenant, lambda: Station.objects.get(pk=station.pk).firmware_version, "4.0.0", seconds=30
+    )

@@ -18,8 +18,7 @@ from tenants.models import Fact, Tenant
 from tests.objects import create_image, signed_by_maker
 from tests.servers import Role
 from tests.stations.ocpp.charger import BOOT, VERSIONS, Charger
-from tests.stations.ocpp.conftest import Plug, applied, rows
-from tests.stations.ocpp.test_access import eventually
+from tests.stations.ocpp.conftest import Plug, applied, eventually, rows
 
 CONTENT = bytes(range(256)) * 2000
 

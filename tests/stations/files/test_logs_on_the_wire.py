@@ -15,7 +15,7 @@ from stations.services.files import logs, store
 from tenants.models import Tenant
 from tests.servers import Role
 from tests.stations.ocpp.charger import VERSIONS, Charger
-from tests.stations.ocpp.conftest import Plug, applied, rows
+from tests.stations.ocpp.conftest import Plug, applied, eventually, rows
 
 NOTICE = {
     "1.6": "DiagnosticsStatusNotification",
@@ -53,7 +53,6 @@ async def tell(wire: Charger, version: str, call: list[Any], status: str) -> Non
 
 async def until(tenant: Tenant, asked: LogRequest, state: str) -> LogRequest:
     await applied(tenant)
-    from tests.stations.ocpp.test_access import eventually
 
     async def there() -> bool:
         return (await now(tenant, asked)).state == state

@@ -65,6 +65,25 @@ async def rows(tenant: Tenant, read: Callable[[], Any]) -> Any:
     return await in_thread(inside)
 
 
+async def eventually(check: Callable[[], Any], seconds: float = 10) -> Any:
+    """What `check` gives once it is true."""
+    for _try in range(int(seconds / 0.05)):
+        value = await check()
+        if value:
+            return value
+        await asyncio.sleep(0.05)
+    raise AssertionError("it never came true")
+
+
+async def reads(tenant: Tenant, read: Callable[[], Any], wanted: Any, seconds: float = 10) -> None:
+    """Returns once `read()` inside the tenant gives `wanted`."""
+    for _try in range(int(seconds / 0.1)):
+        if await rows(tenant, read) == wanted:
+            return
+        await asyncio.sleep(0.1)
+    assert await rows(tenant, read) == wanted
+
+
 async def applied(tenant: Tenant, seconds: float = 30) -> None:
     """Returns once the applier beside the gateway has applied all that this tenant's stations told."""
 

@@ -19,17 +19,7 @@ from tenants.models import Site, Tenant
 from tests.objects import create_site, create_station
 from tests.servers import Role
 from tests.stations.ocpp.charger import BOOT, VERSIONS, basic, charger
-from tests.stations.ocpp.conftest import Plug, in_thread, rows
-
-
-async def eventually(check: Any, seconds: float = 10) -> Any:
-    """What `check` gives once it is true."""
-    for _try in range(int(seconds / 0.05)):
-        value = await check()
-        if value:
-            return value
-        await asyncio.sleep(0.05)
-    raise AssertionError("it never came true")
+from tests.stations.ocpp.conftest import Plug, eventually, in_thread, rows
 
 
 async def refusal(gateway: Role, path: str, authorization: str | None) -> tuple[int, dict[str, str], bytes]:

@@ -11,7 +11,7 @@ from stations.services import trust
 from tenants.errors import Conflict, Invalid
 from tenants.models import Tenant
 from tests.stations.ocpp.charger import VERSIONS
-from tests.stations.ocpp.conftest import Plug, rows
+from tests.stations.ocpp.conftest import Plug, eventually, rows
 from tests.stations.ocpp.test_commands import request, settled
 from tests.stations.pki import Authority
 
@@ -128,8 +128,6 @@ async def test_a_deleted_certificate_is_gone_unless_the_station_failed(
 
         async def one() -> InstalledCertificate:
             return await rows(tenant, lambda: InstalledCertificate.objects.get(station=station))
-
-        from tests.stations.ocpp.test_access import eventually
 
         await eventually(lambda: held(tenant, station))
         row = await one()

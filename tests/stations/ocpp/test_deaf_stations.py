@@ -23,8 +23,7 @@ from stations.models import CommandState, Station
 from tenants.models import Tenant
 from tests.servers import Role, Roles
 from tests.stations.ocpp.charger import charger, upgrade
-from tests.stations.ocpp.conftest import Plug, in_thread, rows
-from tests.stations.ocpp.test_access import eventually
+from tests.stations.ocpp.conftest import Plug, eventually, in_thread, rows
 from tests.stations.ocpp.test_commands import request, settled
 
 LARGE = "x" * 5_000_000  # more than the kernel takes off our hands for one who takes nothing (4 MB)

@@ -13,8 +13,7 @@ from stations.ocpp import applier, schemas
 from stations.ocpp.access import address
 from tenants.context import tenant_scope
 from tenants.models import Tenant
-from tests.stations.ocpp.conftest import Plug, in_thread, rows
-from tests.stations.ocpp.test_access import eventually
+from tests.stations.ocpp.conftest import Plug, eventually, in_thread, rows
 from tests.stations.ocpp.test_commands import request, settled
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +27,7 @@ from stations.services import alerts, customers, monitors, networks
 from tenants.errors import Conflict, Forbidden, Invalid
 from tenants.models import Role, Tenant
 from tests.stations.ocpp.charger import BOOT, Charger
-from tests.stations.ocpp.conftest import Plug, applied, rows
+from tests.stations.ocpp.conftest import Plug, applied, reads, rows
 from tests.stations.ocpp.test_commands import request, settled
 
 V2 = ["2.0.1", "2.1"]
@@ -37,14 +35,6 @@ TEMPERATURE = {"component": {"name": "EVSE", "evse": {"id": 1}}, "variable": {"n
 HOT: dict[str, Any] = {
     "component": "EVSE", "evse": 1, "name": "Temperature", "kind": "upper", "value": 80, "severity": 3,
 }  # fmt: skip
-
-
-async def eventually(tenant: Tenant, read: Callable[[], Any], wanted: Any) -> None:
-    for _try in range(100):
-        if await rows(tenant, read) == wanted:
-            return
-        await asyncio.sleep(0.1)
-    assert await rows(tenant, read) == wanted
 
 
 async def watch(
@@ -61,7 +51,7 @@ async def watch(
     await wire.answer(
         call, {"setMonitoringResult": [result | ({"id": number} if word == "Accepted" else {})]}
     )
-    await eventually(
+    await reads(
         tenant, lambda: Monitor.objects.filter(station=station, state=MonitorState.ASKED).exists(), False
     )
     return call
@@ -378,10 +368,10 @@ async def test_a_customer_is_forgotten_on_request(
         assert (call[3]["report"], call[3]["clear"]) == (False, True)
         await wire.answer(call, {"status": "Accepted"})
         read = lambda: CustomerQuery.objects.get(pk=query.pk).state  # noqa: E731
-        await eventually(tenant, read, CustomerQueryState.CLEARED)
+        await reads(tenant, read, CustomerQueryState.CLEARED)
         query = await ask_customer(tenant, station, owner_actor)
         await wire.answer(await wire.next_call(), {"status": "Invalid"})
-        await eventually(tenant, read, CustomerQueryState.REFUSED)
+        await reads(tenant, read, CustomerQueryState.REFUSED)
 
 
 async def test_what_nobody_asked_for_is_not_kept_and_the_rest_not_for_long(
@@ -448,7 +438,7 @@ async def test_a_network_profile_is_set_and_its_secrets_kept_nowhere(
         assert (data["apn"]["simPin"], data["vpn"]["key"]) == (4711, "shared-key-1")
         await wire.answer(call, {"status": word})
         read = lambda: NetworkProfile.objects.get(station=station).state  # noqa: E731
-        await eventually(tenant, read, state)
+        await reads(tenant, read, state)
         await wire.ok("Heartbeat", {})
     frames = await rows(
         tenant, lambda: " ".join(f.payload for f in Frame.objects.filter(tenant=tenant, station=station))

@@ -16,9 +16,8 @@ from tenants.errors import Conflict
 from tenants.models import Tenant
 from tests.servers import Role
 from tests.stations.ocpp.charger import VERSIONS, charger
-from tests.stations.ocpp.conftest import Plug, rows
+from tests.stations.ocpp.conftest import Plug, eventually, rows
 from tests.stations.ocpp.proxies import Papers
-from tests.stations.ocpp.test_access import eventually
 from tests.stations.ocpp.test_profiles_at_the_door import gateway, papers, secret, tls_port, told  # noqa: F401
 
 PASSWORD_SETTING = {

@@ -22,9 +22,8 @@ from tests.objects import create_site, create_station
 from tests.servers import Role, Roles
 from tests.stations import pki
 from tests.stations.ocpp.charger import VERSIONS, Charger, charger
-from tests.stations.ocpp.conftest import rows
+from tests.stations.ocpp.conftest import eventually, rows
 from tests.stations.ocpp.proxies import PROXY, Papers, SmallProxy, nginx, nginx_program
-from tests.stations.ocpp.test_access import eventually
 
 REFUSALS = (websockets.InvalidStatus, websockets.InvalidMessage, ssl.SSLError, ConnectionError, EOFError)
 

@@ -14,8 +14,7 @@ from tenants.models import Tenant
 from tenants.permissions import Permission
 from tenants.services import keys
 from tests.servers import Role, Roles
-from tests.stations.ocpp.conftest import Plug, rows
-from tests.stations.ocpp.test_access import eventually
+from tests.stations.ocpp.conftest import Plug, eventually, rows
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,7 @@ from tests.people import ApiClient
 from tests.portal.conftest import Visitor, visitor  # noqa: F401
 from tests.stations import pki
 from tests.stations.ocpp.charger import VERSIONS
-from tests.stations.ocpp.conftest import Plug, applied, rows
-from tests.stations.ocpp.test_access import eventually
+from tests.stations.ocpp.conftest import Plug, applied, eventually, rows
 
 NOW = "2026-11-23T03:00:00Z"
 

@@ -28,8 +28,7 @@ from tenants.errors import Conflict, Invalid
 from tenants.models import Tenant
 from tests.stations import pki
 from tests.stations.ocpp.charger import VERSIONS, Charger
-from tests.stations.ocpp.conftest import Plug, rows
-from tests.stations.ocpp.test_access import eventually
+from tests.stations.ocpp.conftest import Plug, eventually, rows
 
 
 @pytest.fixture

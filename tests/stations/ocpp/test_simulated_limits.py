@@ -22,8 +22,7 @@ from stations.services import commands, der, profiles
 from tenants.models import Tenant
 from tests.servers import Role
 from tests.stations.ocpp.charger import VERSIONS
-from tests.stations.ocpp.conftest import applied, rows
-from tests.stations.ocpp.test_access import eventually
+from tests.stations.ocpp.conftest import applied, eventually, rows
 from tests.stations.ocpp.test_smart import all_settled
 
 
