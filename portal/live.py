@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 
-from stations.live import group
+from stations import live
 from tenants import queries
 from tenants.context import tenant_scope
 from tenants.permissions import Actor, Permission
 from tenants.services import actors
 
+log = logging.getLogger("voltyard.live")
+
 SIGNED_OUT, NOT_HERE = 4401, 4404
 BEAT_SECONDS = 20
 RECHECK_BEATS = 6  # a role taken away closes the page's socket within two minutes
 MAX_TOPICS = 500
+MARGIN_SECONDS = 5  # for clocks that differ, and for pages that were drawn before the browser saw a byte
 
 
 def find(slug: str, user_id: int) -> tuple[int, Actor] | None:
@@ -35,7 +39,10 @@ def find(slug: str, user_id: int) -> tuple[int, Actor] | None:
 
 
 class LiveConsumer(AsyncJsonWebsocketConsumer):
-    """/live/<tenant>/. In: {"watch": ["station:3", "session"]}. Out: {"kind", "id", "station_id", "site_id", ...}."""
+    """/live/<tenant>/. In: {"watch": ["station:3", "session"], "age": 1.5}. Out: {"kind", "id", "station_id", ...}.
+
+    `age`: for how many seconds the page may have missed what happened to topics that it had not watched before.
+    """
 
     tenant_id: int | None = None
     site_ids: frozenset[int] | None = None
@@ -51,7 +58,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
         if not await self._enter():
             await self.close(NOT_HERE)
             return
-        await self.channel_layer.group_add(group(self.tenant_id), self.channel_name)  # type: ignore[arg-type]
+        await self.channel_layer.group_add(live.group(self.tenant_id), self.channel_name)  # type: ignore[arg-type]
         self.beat = asyncio.create_task(self._keep_beating())
 
     async def _enter(self) -> bool:
@@ -68,12 +75,26 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
             self.beat.cancel()
         if self.tenant_id is not None:
             with contextlib.suppress(OSError):
-                await self.channel_layer.group_discard(group(self.tenant_id), self.channel_name)
+                await self.channel_layer.group_discard(live.group(self.tenant_id), self.channel_name)
 
     async def receive_json(self, content: Any, **kwargs: Any) -> None:
         watch = content.get("watch") if isinstance(content, dict) else None
-        if isinstance(watch, list):
-            self.topics = frozenset(str(topic)[:60] for topic in watch[:MAX_TOPICS])
+        if isinstance(watch, list) and self.tenant_id is not None:
+            before, self.topics = self.topics, frozenset(str(topic)[:60] for topic in watch[:MAX_TOPICS])
+            age = content.get("age")
+            await self._catch_up(self.topics - before, age if isinstance(age, int | float) else 0)
+
+    async def _catch_up(self, topics: frozenset[str], age: float) -> None:
+        """Tell what happened between the drawing of the page and now."""
+        if not topics:
+            return
+        try:
+            missed = await live.recent(self.tenant_id, max(age, 0) + MARGIN_SECONDS)  # type: ignore[arg-type]
+        except Exception as error:  # Redis away: what comes next is told all the same
+            log.warning("live memory not read", extra={"error": str(error)[:200]})
+            return
+        for event in missed:
+            await self._pass(event, topics)
 
     @classmethod
     async def decode_json(cls, text_data: str) -> Any:
@@ -87,6 +108,9 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
             await self.live_event(event)
 
     async def live_event(self, event: dict[str, Any]) -> None:
+        await self._pass(event, self.topics)
+
+    async def _pass(self, event: dict[str, Any], topics: frozenset[str]) -> None:
         if self.site_ids is not None and event["site_id"] not in self.site_ids:
             return
         data = event.get("data") or {}
@@ -97,7 +121,7 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
             "site_id": event["site_id"],
             "session_id": data.get("session_id"),
         }
-        if self.topics & _topics_of(message):
+        if topics & _topics_of(message):
             await self.send_json(message)
 
     async def _keep_beating(self) -> None:

@@ -1,4 +1,7 @@
-"""Live updates for open pages: small messages to the tenant's group, after the commit. Losing one is harmless."""
+"""Live updates for open pages: small messages to the tenant's group, after the commit. Losing one is harmless.
+
+What was sent lately is remembered in a stream of the tenant, for pages that were drawn before it and listen since.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,16 @@ import asyncio
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from channels.layers import get_channel_layer
+from django.conf import settings
 from django.db import transaction
+from redis.asyncio import Redis
 
 from tenants.context import current_alias
 
@@ -20,6 +27,7 @@ log = logging.getLogger("voltyard.live")
 Event = dict[str, Any]
 GATHER_SECONDS = 0.05  # what happens within it goes out together
 MOST_WAITING = 10_000
+REMEMBERED_SECONDS = 60
 
 
 def group(tenant_id: int) -> str:
@@ -42,6 +50,18 @@ def publish_many(tenant_id: int, events: Sequence[Event]) -> None:
         transaction.on_commit(lambda: _sender().put(tenant_id, events), using=current_alias(), robust=True)
 
 
+async def recent(tenant_id: int, seconds: float) -> list[Event]:
+    """What was sent within so many seconds, at most REMEMBERED_SECONDS, oldest first."""
+    since = int((time.time() - min(seconds, REMEMBERED_SECONDS)) * 1000)
+    async with Redis.from_url(settings.REDIS_URL) as redis:
+        batches = await redis.xrange(_memory(tenant_id), min=since)
+    return _newest([one for _id, fields in batches for one in orjson.loads(fields[b"events"])])
+
+
+def _memory(tenant_id: int) -> str:
+    return f"voltyard.{group(tenant_id)}"
+
+
 class _Sender(threading.Thread):
     """Sends from one event loop of its own: a loop for each message would open a Redis connection for each (700 us)."""
 
@@ -51,6 +71,7 @@ class _Sender(threading.Thread):
         self.waiting: deque[tuple[int, Sequence[Event]]] = deque(maxlen=MOST_WAITING)
         self.loop = asyncio.new_event_loop()
         self.wake = asyncio.Event()
+        self.redis: Redis | None = None
         self.start()
 
     def put(self, tenant_id: int, events: Sequence[Event]) -> None:
@@ -74,15 +95,26 @@ class _Sender(threading.Thread):
         while self.waiting:
             tenant_id, events = self.waiting.popleft()
             gathered.setdefault(tenant_id, []).extend(events)
-        layer = get_channel_layer()
         for tenant_id, events in gathered.items():
             try:
-                if layer is not None:
-                    await layer.group_send(
-                        group(tenant_id), {"type": "live.events", "events": _newest(events)}
-                    )
+                await self._send(tenant_id, _newest(events))
             except Exception as error:  # Redis away in any of its ways: pages catch up when they load again
                 log.warning("live update not sent", extra={"error": str(error)[:200]})
+
+    async def _send(self, tenant_id: int, events: list[Event]) -> None:
+        layer = get_channel_layer()
+        if layer is None or not settings.REDIS_URL:
+            return
+        if self.redis is None:
+            self.redis = Redis.from_url(settings.REDIS_URL)
+        key = _memory(tenant_id)
+        since = int((time.time() - REMEMBERED_SECONDS) * 1000)
+        # Remembered first: a page that begins to listen in between hears of it twice, not never.
+        async with self.redis.pipeline(transaction=False) as pipe:
+            pipe.xadd(key, {"events": orjson.dumps(events)}, minid=since)
+            pipe.expire(key, REMEMBERED_SECONDS)
+            await pipe.execute()
+        await layer.group_send(group(tenant_id), {"type": "live.events", "events": events})
 
 
 def _newest(events: list[Event]) -> list[Event]:

@@ -19,6 +19,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 pytest_plugins = ("tests.servers", "tests.chromium")
 _LOCK_KEY = 5_370_001
+_IN_A_LOOP = "DJANGO_ALLOW_ASYNC_UNSAFE"
 
 
 def _url_of(database: str) -> str:
@@ -45,6 +46,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = [item for item in items if not item.get_closest_marker("long")]
     config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
     items[:] = kept
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Any:
+    """A test with a loop of its own asks the database through a thread that gives its connection back; one taken
+    inside the loop would be lost with it. (With Playwright, whose loop runs in the thread of the test, it is not.)"""
+    if pyfuncitem.get_closest_marker("asyncio") is None:
+        return (yield)
+    allowed = os.environ.pop(_IN_A_LOOP)
+    try:
+        return (yield)
+    finally:
+        os.environ[_IN_A_LOOP] = allowed
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
+from psycopg.errors import DeadlockDetected
 
 from stations.neutral import EventReport
 from stations.ocpp import recording
@@ -119,6 +120,8 @@ def _apply(tenant_id: int, taken: Sequence[Any]) -> None:
         with transaction.atomic():
             _record(tenant_id, taken)
     except DatabaseError as error:
+        if isinstance(error.__cause__, DeadlockDetected):
+            raise  # others wait for the same rows: all of it again, and in vain for none
         if connection.closed_in_transaction or not connection.is_usable():
             raise
         _divide(tenant_id, taken, error)

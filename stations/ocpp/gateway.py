@@ -208,6 +208,8 @@ class Gateway:
             log.exception(
                 "answer not stored", extra={"command": sending.command.pk, "station": link.station_id}
             )
+        finally:
+            link.concluded.set()
 
     def _judged(self, link: Link, say: Say, answer: frames.Incoming) -> Outcome:
         try:

@@ -42,7 +42,7 @@ class Closed(Exception):
 class Link:
     __slots__ = (
         "allowance", "allowance_at", "answer", "answer_id", "answered", "bad_frames",
-        "bad_since", "beside", "closing", "epoch", "gateway", "identity",
+        "bad_since", "beside", "closing", "concluded", "epoch", "gateway", "identity",
         "last_seen", "pump", "registration", "send", "site_id", "station_id", "strict", "task", "tenant_id", "version",
         "wake_again",
     )  # fmt: skip
@@ -69,6 +69,7 @@ class Link:
         self.answered: dict[str, str] = {}  # ids of CALLs that we answered last, with their actions (2.1)
         self.answer: asyncio.Future[frames.Incoming] | None = None  # to the one CALL that is under way
         self.answer_id = ""
+        self.concluded = asyncio.Event()  # what the station answered last is stored
         self.beside: set[asyncio.Task[None]] | None = None  # CALLs that wait for somebody outside
 
     # --- in ---
@@ -88,7 +89,7 @@ class Link:
         elif frame.kind == frames.SEND and self.version.sends:
             await self._on_send(frame, now)
         elif frame.kind in (frames.RESULT, frames.ERROR):
-            self._on_answer(frame, now)
+            await self._on_answer(frame, now)
         elif frame.kind == frames.RESULT_ERROR and self.version.sends:
             self._on_result_error(frame, now)
         else:
@@ -268,9 +269,11 @@ class Link:
         self.gateway.writer.note_frame(self._row(frame, now, frames.ERROR, reply, False))
         await self._text(frames.error(frame.message_id, code, detail))
 
-    def _on_answer(self, frame: frames.Incoming, now: float) -> None:
+    async def _on_answer(self, frame: frames.Incoming, now: float) -> None:
         if self.answer is not None and not self.answer.done() and frame.message_id == self.answer_id:
             self.answer.set_result(frame)
+            # What it tells next may be about what it has just accepted ("Uploading"), and must find that.
+            await self.concluded.wait()
             return
         kept = frames.shortened(orjson.dumps(masked(frame.payload)), MOST_KEPT)
         self._note(frame.kind, frame.message_id, "", kept, now)
@@ -282,6 +285,7 @@ class Link:
         """Send a CALL and wait for its answer. TimeoutError when none comes; ConnectionError when the socket ends."""
         self.answer = asyncio.get_running_loop().create_future()
         self.answer_id = message_id
+        self.concluded.clear()
         self._note(frames.CALL, message_id, action, orjson.dumps(masked(payload)), time.time(), outbound=True)
         try:
             async with asyncio.timeout(settings.OCPP_CALL_TIMEOUT_SECONDS):

@@ -48,7 +48,7 @@ def take(*, tenant_id: int, requests: Sequence[NeedsTold]) -> list[NeedsAnswer]:
 
 
 def _take(tenant_id: int, told: NeedsTold) -> NeedsAnswer:
-    station = Station.objects.select_related("site").filter(tenant_id=tenant_id, pk=told.station_id).first()
+    station = _held(tenant_id, told.station_id)
     if station is None or not 1 <= told.evse <= places.HIGHEST_NUMBER:
         return NeedsAnswer("rejected")
     row = of_place(tenant_id, told.station_id, told.evse)
@@ -70,6 +70,12 @@ def _take(tenant_id: int, told: NeedsTold) -> NeedsAnswer:
     row.save()
     _tell(station, row, told.received_at, _words(row))
     return NeedsAnswer(row.needs_answer)
+
+
+def _held(tenant_id: int, station_id: int) -> Station | None:
+    """The station, held to the end of the transaction: priority and ways of transfer are written to the same row."""
+    found = Station.objects.select_for_update(of=("self",), no_key=True).select_related("site")
+    return found.filter(tenant_id=tenant_id, pk=station_id).first()
 
 
 def _forbidden(row: SessionPower, told: NeedsTold) -> bool:
@@ -215,7 +221,7 @@ def take_plan(*, tenant_id: int, requests: Sequence[PlanTold]) -> list[PlanAnswe
 
 
 def _take_plan(tenant_id: int, told: PlanTold) -> PlanAnswer:
-    station = Station.objects.select_related("site").filter(tenant_id=tenant_id, pk=told.station_id).first()
+    station = _held(tenant_id, told.station_id)
     if station is None or not 1 <= told.evse <= places.HIGHEST_NUMBER:
         return PlanAnswer(accepted=False)
     row = of_place(tenant_id, told.station_id, told.evse)

@@ -66,6 +66,8 @@ def _row(tenant_id: int, station_id: int, transaction_id: str) -> SessionPower |
     )
     if session is None:
         return None
+    # The car's needs are written to the same row, which must not be made twice.
+    Station.objects.select_for_update(no_key=True).get(tenant_id=tenant_id, pk=station_id)
     found = SessionPower.objects.filter(tenant_id=tenant_id, session=session).first()
     return found or SessionPower(
         tenant_id=tenant_id, station_id=station_id, evse_number=session.evse.number, session=session

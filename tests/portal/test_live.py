@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser
 
 from portal.live import LiveConsumer
+from stations import live
 from stations.live import group
 from tenants.models import Site, Tenant
 
@@ -84,11 +87,49 @@ def test_others_are_turned_away(
     assert async_to_sync(knock)() == code
 
 
+async def test_a_page_hears_what_it_missed_between_its_drawing_and_its_socket(
+    tenant: Tenant, other_tenant: Tenant, make_member: Make, make_site: Make
+) -> None:
+    own: Site = await sync_to_async(make_site)(name="Own")
+    user, _password = await sync_to_async(make_member)("facility_manager", [own])
+    for company, site_id, station_id in (
+        (tenant, own.pk, 3),
+        (tenant, own.pk + 1, 4),
+        (other_tenant, own.pk, 3),
+    ):
+        data = {"id": station_id}
+        tell = partial(
+            live.publish, company.pk, kind="station", station_id=station_id, site_id=site_id, data=data
+        )
+        await sync_to_async(tell)()
+    for _try in range(100):
+        if len(await live.recent(tenant.pk, 30)) == 2 and await live.recent(other_tenant.pk, 30):
+            break
+        await asyncio.sleep(0.05)
+    page = _socket(user, tenant.slug)
+    await page.connect()
+    await page.send_json_to({"watch": ["station:4"], "age": 10})
+    assert await page.receive_nothing(0.1)
+    await page.send_json_to({"watch": ["station:3", "station:4"], "age": 10})
+    assert (await page.receive_json_from(5))["site_id"] == own.pk
+    await page.send_json_to({"watch": ["station:3"], "age": 10})  # not twice
+    assert await page.receive_nothing(0.2)
+    await page.disconnect()
+
+
 async def test_nonsense_from_the_browser_is_ignored(tenant: Tenant, make_member: Make) -> None:
     user, _password = await sync_to_async(make_member)("owner")
     page = _socket(user, tenant.slug)
     await page.connect()
-    for text in ("{", "[]", '{"watch": 7}', '{"watch": [{"a": 1}]}'):
+    ages = ('{"watch": ["a"], "age": "b"}', '{"watch": ["b"], "age": -1e400}', '{"watch": ["c"], "age": NaN}')
+    for text in ("{", "[]", '{"watch": 7}', '{"watch": [{"a": 1}]}', *ages):
+        "{",
+        "[]",
+        '{"watch": 7}',
+        '{"watch": ["a"], "age": "b"}',
+        '{"watch": ["b"], "age": -1e400}',
+        '{"watch": [{"a": 1}]}',
+    ):
         await page.send_to(text_data=text)
     await page.send_json_to({"watch": ["*"]})
     assert await page.receive_nothing(0.1)

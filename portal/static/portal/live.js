@@ -16,6 +16,7 @@
   window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.tagName === "DETAILS");
 
   const GAP = 400; // ms between two fetches of one fragment; the last change is never dropped
+  const MEMORY = 50; // s that the server remembers what changed, and a little less
   const waiting = new WeakMap();
   let socket = null;
   let tries = 0;
@@ -74,8 +75,9 @@
     const scheme = location.protocol === "https:" ? "wss://" : "ws://";
     socket = new WebSocket(scheme + location.host + path);
     socket.addEventListener("open", function () {
-      socket.send(JSON.stringify({ watch: topics() }));
-      const again = lostAt !== null;
+      const age = performance.now() / 1000; // what changed since the page was asked for, is told now
+      const again = lostAt !== null || age > MEMORY;
+      socket.send(JSON.stringify({ watch: topics(), age }));
       show("open");
       tries = 0;
       lostAt = null;

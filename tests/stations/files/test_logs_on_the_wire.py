@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from stations.models import Frame, LogFile, LogRequest, LogState, Station, StationEvent
+from stations.models import Command, Frame, LogFile, LogRequest, LogState, Station, StationEvent
 from stations.services.files import logs, store
 from tenants.models import Tenant
 from tests.servers import Role
@@ -257,3 +259,28 @@ async def test_notices_of_nobodys_request_stay_events(plug: Plug, tenant: Tenant
             await wire.ok("LogStatusNotification", payload)
         await applied(tenant)
     assert await rows(tenant, StationEvent.objects.filter(station=station, kind="log").count) == 3
+
+
+async def test_what_a_station_tells_after_its_answer_finds_the_answer_stored(
+    plug: Plug, tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    """1.6 names no request in its notices: one that came first would find nothing that waits for it."""
+    held, release = threading.Event(), threading.Event()
+
+    def hold(command_id: int) -> None:
+        list(Command.objects.select_for_update().filter(pk=command_id))
+        held.set()
+        release.wait(10)
+
+    async with plug(station) as wire:
+        asked = await ask(tenant, station, owner_actor)
+        call = await wire.next_call()
+        storing = asyncio.create_task(rows(tenant, lambda: hold(asked.command_id)))
+        assert await asyncio.to_thread(held.wait, 10)
+        await accept(wire, call, "1.6")
+        telling = asyncio.create_task(tell(wire, "1.6", call, "Uploading"))
+        await asyncio.sleep(0.5)
+        assert not telling.done()
+        release.set()
+        await asyncio.gather(storing, telling)
+        assert (await until(tenant, asked, "uploading")).station_file == "cp.log"

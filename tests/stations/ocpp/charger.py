@@ -6,6 +6,7 @@ import asyncio
 import base64
 import itertools
 import json
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -117,6 +118,11 @@ class Charger:
         return self.socket.close_code or 0, self.socket.close_reason or ""
 
 
+def elsewhere() -> str:
+    """An address of this machine that nobody else uses: who is refused is made to wait at the next try from there."""
+    return f"127.{1 + secrets.randbelow(250)}.{secrets.randbelow(250)}.{1 + secrets.randbelow(250)}"
+
+
 @asynccontextmanager
 async def charger(
     ws_url: str,
@@ -132,14 +138,14 @@ async def charger(
     source: str = "",
 ) -> AsyncIterator[Charger]:
     """A connected charger. InvalidStatus (of `websockets`) where the upgrade is refused.
-    `version` may name several, best first. `tls` is its SSLContext, `source` the address it comes from."""
+    `version` may name several, best first. `tls` is its SSLContext, `source` the address it comes from:
+    each from its own, as a rule."""
     path = path or f"/ocpp/{tenant}/{quote(identity, safe='')}"
     sent = dict(headers or {})
     if password is not None:
         sent["Authorization"] = basic(user or identity, password)
     offered = version.split(", ") if version else []
     protocols: Any = [SUBPROTOCOL.get(one, one) for one in offered] or None
-    more: dict[str, Any] = {"local_addr": (source, 0)} if source else {}
     async with connect(
         ws_url + path,
         subprotocols=protocols,
@@ -148,6 +154,6 @@ async def charger(
         max_size=None,
         ssl=tls,
         proxy=None,
-        **more,
+        local_addr=(source or elsewhere(), 0),
     ) as socket:
         yield Charger(socket)

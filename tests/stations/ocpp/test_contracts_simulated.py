@@ -11,12 +11,11 @@ from simulator.car import Car, Contract
 from simulator.pki import Pki
 from stations.models import ContractCheck, Session, Station
 from stations.services import trust
-from tenants.context import tenant_scope
 from tenants.models import Tenant
 from tenants.permissions import system
 from tests.servers import Role
 from tests.stations.ocpp.charger import VERSIONS
-from tests.stations.ocpp.conftest import rows
+from tests.stations.ocpp.conftest import in_thread, rows
 from tests.stations.ocpp.test_access_simulated import simulated
 from tests.stations.responder import Responder, responder
 
@@ -38,12 +37,10 @@ async def test_a_car_is_plugged_in_and_charges_on_its_contract(
     make_token: Callable[..., Any],
     version: str,
 ) -> None:
-    make_token(uid=EMAID, kind="emaid")
+    await in_thread(lambda: make_token(uid=EMAID, kind="emaid"))
     pki = ocsp.serve(Pki(ocsp_url=ocsp.url))
-    with tenant_scope(tenant.pk):
-        trust.add_anchor(
-            tenant_id=tenant.pk, actor=system("tests"), use="mo_root", certificate=pki.mo_root.pem
-        )
+    anchor = {"actor": system("tests"), "use": "mo_root", "certificate": pki.mo_root.pem}
+    await rows(tenant, lambda: trust.add_anchor(tenant_id=tenant.pk, **anchor))
     good, revoked = pki.contract(EMAID), pki.contract(EMAID)
     pki.mo_sub2.revoke(revoked.serial)
     async with simulated(gateway, tenant, station, version) as own:

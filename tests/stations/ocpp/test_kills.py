@@ -9,7 +9,6 @@ import asyncio
 import json
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -150,29 +149,28 @@ async def test_a_killed_gateway_loses_nothing_acknowledged(
     "rounds", [pytest.param(2, id="slice"), pytest.param(30, id="many", marks=pytest.mark.long)]
 )
 async def test_a_database_that_stops_immediately_loses_nothing_acknowledged(
-    roles: Roles, cluster: Cluster, rounds: int
+    roles: Roles, here: Cluster, rounds: int
 ) -> None:
-    with speaking_to(cluster):
-        tenant = await in_thread(make_tenant)
-        running = await in_thread(lambda: roles.start("gateway", env=cluster.env))
-        site = await in_thread(lambda: create_site(tenant))
-        chargers = await _prepare(
-            tenant,
-            lambda: create_station(tenant, site),
-            lambda **values: create_token(tenant, **values),
-            running.ws_url,
-        )
+    tenant = await in_thread(make_tenant)
+    running = await in_thread(lambda: roles.start("gateway", env=here.env))
+    site = await in_thread(lambda: create_site(tenant))
+    chargers = await _prepare(
+        tenant,
+        lambda: create_station(tenant, site),
+        lambda **values: create_token(tenant, **values),
+        running.ws_url,
+    )
 
-        def kill() -> None:
-            cluster.stop_immediately()
-            cluster.start()
+    def kill() -> None:
+        here.stop_immediately()
+        here.start()
 
-        await _rounds(rounds, tenant, chargers, kill, seed=2)
+    await _rounds(rounds, tenant, chargers, kill, seed=2)
 
 
-@contextmanager
-def speaking_to(cluster: Cluster) -> Iterator[None]:
-    """Points this process's own database connections at another server for a while."""
+@pytest.fixture
+def here(cluster: Cluster) -> Iterator[Cluster]:
+    """The server of the test's own, which this process's own connections go to as well."""
     there = urlsplit(cluster.url)
     before = {alias: dict(values) for alias, values in connections.settings.items()}
 
@@ -189,7 +187,5 @@ def speaking_to(cluster: Cluster) -> Iterator[None]:
     moved = {"HOST": there.hostname, "PORT": str(there.port), "NAME": there.path.strip("/")}
     owner = {"USER": there.username, "PASSWORD": there.password}
     move({alias: moved | (owner if alias == "owner" else {}) for alias in before})
-    try:
-        yield
-    finally:
-        move(before)
+    yield cluster
+    move(before)

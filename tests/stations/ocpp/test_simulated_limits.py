@@ -22,7 +22,7 @@ from stations.services import commands, der, profiles
 from tenants.models import Tenant
 from tests.servers import Role
 from tests.stations.ocpp.charger import VERSIONS
-from tests.stations.ocpp.conftest import applied, eventually, rows
+from tests.stations.ocpp.conftest import applied, eventually, in_thread, rows
 from tests.stations.ocpp.test_smart import all_settled
 
 
@@ -47,7 +47,7 @@ async def test_a_limit_is_obeyed_until_it_is_cleared(
     gateway: Role, tenant: Tenant, station: Station, make_token: Any, owner_actor: Any, version: str
 ) -> None:
     own = {"tenant_id": tenant.pk, "station_id": station.pk, "actor": owner_actor}
-    token = make_token()
+    token = await in_thread(make_token)
     async with simulated(gateway, tenant, station, version) as wire:
         await wire.plug_in(1, Car(battery_wh=80_000, soc=0.2, ac_max_amps=16.0))
         assert await wire.start(1, token.uid) is not None
@@ -86,7 +86,7 @@ async def test_a_limit_is_obeyed_until_it_is_cleared(
 async def test_needs_and_limits_from_outside_of_a_simulated_station(
     gateway: Role, tenant: Tenant, station: Station, make_token: Any, owner_actor: Any, version: str
 ) -> None:
-    token = make_token()
+    token = await in_thread(make_token)
     async with simulated(gateway, tenant, station, version) as wire:
         await wire.plug_in(1, Car(battery_wh=80_000, soc=0.2, ac_max_amps=16.0))
         await wire.start(1, token.uid)
