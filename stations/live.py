@@ -54,7 +54,7 @@ async def recent(tenant_id: int, seconds: float) -> list[Event]:
     """What was sent within so many seconds, at most REMEMBERED_SECONDS, oldest first."""
     since = int((time.time() - min(seconds, REMEMBERED_SECONDS)) * 1000)
     async with Redis.from_url(settings.REDIS_URL) as redis:
-        batches = await redis.xrange(_memory(tenant_id), min=since)
+        batches: Any = await redis.xrange(_memory(tenant_id), min=since)
     return _newest([one for _id, fields in batches for one in orjson.loads(fields[b"events"])])
 
 

@@ -123,13 +123,6 @@ async def test_nonsense_from_the_browser_is_ignored(tenant: Tenant, make_member:
     await page.connect()
     ages = ('{"watch": ["a"], "age": "b"}', '{"watch": ["b"], "age": -1e400}', '{"watch": ["c"], "age": NaN}')
     for text in ("{", "[]", '{"watch": 7}', '{"watch": [{"a": 1}]}', *ages):
-        "{",
-        "[]",
-        '{"watch": 7}',
-        '{"watch": ["a"], "age": "b"}',
-        '{"watch": ["b"], "age": -1e400}',
-        '{"watch": [{"a": 1}]}',
-    ):
         await page.send_to(text_data=text)
     await page.send_json_to({"watch": ["*"]})
     assert await page.receive_nothing(0.1)

@@ -267,8 +267,8 @@ async def test_what_a_station_tells_after_its_answer_finds_the_answer_stored(
     """1.6 names no request in its notices: one that came first would find nothing that waits for it."""
     held, release = threading.Event(), threading.Event()
 
-    def hold(command_id: int) -> None:
-        list(Command.objects.select_for_update().filter(pk=command_id))
+    def hold(command_id: int | None) -> None:
+        Command.objects.select_for_update().get(pk=command_id or 0)
         held.set()
         release.wait(10)
 

@@ -39,7 +39,7 @@ async def test_a_car_is_plugged_in_and_charges_on_its_contract(
 ) -> None:
     await in_thread(lambda: make_token(uid=EMAID, kind="emaid"))
     pki = ocsp.serve(Pki(ocsp_url=ocsp.url))
-    anchor = {"actor": system("tests"), "use": "mo_root", "certificate": pki.mo_root.pem}
+    anchor: dict[str, Any] = {"actor": system("tests"), "use": "mo_root", "certificate": pki.mo_root.pem}
     await rows(tenant, lambda: trust.add_anchor(tenant_id=tenant.pk, **anchor))
     good, revoked = pki.contract(EMAID), pki.contract(EMAID)
     pki.mo_sub2.revoke(revoked.serial)
