@@ -140,6 +140,8 @@ TABLE: tuple[Setting, ...] = (
     S("CustomDisplayCostAndPrice", "TariffCostCtrlr.Enabled[Cost]", "true", READ_WRITE, "boolean"),
     S("", "TariffCostCtrlr.Enabled[Tariff]", "true", READ_WRITE, "boolean"),
     S("", "TariffCostCtrlr.Currency", "EUR", READ_WRITE),
+    S("", "TariffCostCtrlr.TariffFallbackMessage", "", READ_WRITE, high=255),
+    S("", "TariffCostCtrlr.TotalCostFallbackMessage", "", READ_WRITE, high=255),
     S("", "DisplayMessageCtrlr.Enabled", "true", READ_WRITE, "boolean"),
     S("", "DisplayMessageCtrlr.DisplayMessages", "0", kind="integer", high=10),
     S("", "DisplayMessageCtrlr.SupportedFormats", "ASCII,UTF8,QRCODE", kind="MemberList"),

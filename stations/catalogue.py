@@ -165,6 +165,8 @@ TABLE: tuple[Entry, ...] = (
     E("", "SmartChargingCtrlr.Enabled", "boolean", _("Charging profiles are followed.")),
     E("", "SmartChargingCtrlr.LimitChangeSignificance", "decimal", _("A limit that changes by less than this is not told."), "Percent", 0, most=100),
     E("", "TariffCostCtrlr.Enabled", "boolean", _("Prices and costs are shown at the station.")),
+    E("", "TariffCostCtrlr.TariffFallbackMessage", "string", _("Shown to drivers when the station knows no price.")),
+    E("", "TariffCostCtrlr.TotalCostFallbackMessage", "string", _("Shown to drivers when the station knows no total.")),
     E("", "DisplayMessageCtrlr.Enabled", "boolean", _("Messages can be shown at the station.")),
     E("", "SecurityCtrlr.Identity", "string", _("Name under which the station connects."), reset=True),
 )  # fmt: skip

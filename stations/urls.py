@@ -246,6 +246,7 @@ urlpatterns = [
     path("stations/<int:station_id>/driver/ask/", driver.ask_display, name="station-display-ask"),
     path("stations/<int:station_id>/driver/tariff/", driver.install_tariff, name="station-tariff-install"),
     path("stations/<int:station_id>/driver/tariff/read/", driver.read_tariff, name="station-tariff-read"),
+    path("stations/<int:station_id>/driver/words/", driver.set_fallbacks, name="station-fallbacks"),
     path("stations/<int:station_id>/driver/qr/", driver.set_up_qr, name="station-qr"),
     path("stations/<int:station_id>/batteries/", driver.batteries, name="station-batteries"),
     path(

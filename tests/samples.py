@@ -431,6 +431,7 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
         "y_unit": "pct_max_var",
         "priority": "0",
     },
+    "stations/<int:station_id>/driver/words/": lambda world: {"price": "0.45 EUR/kWh"},
     "sites/<int:site_id>/limits/": lambda world: {"source": "grid_operator", "power_kw": "4.2"},
     "sessions/<int:running_id>/priority/": lambda world: {"active": "yes"},
     "sessions/<int:running_id>/transfer/": lambda world: {"transfers": "AC_BPT"},
@@ -945,6 +946,14 @@ def _history(tenant: Tenant, station: Station, session: Session, tariff: Tariff,
     own = {"tenant": tenant, "station": station}
     StationEvent.objects.create(**own, kind="boot", text=marker, occurred_at=now, received_at=now)
     Variable.objects.create(**own, name=marker, value="60", read_at=now, source="get_configuration")
+    Variable.objects.create(
+        **own,
+        component="TariffCostCtrlr",
+        name="TariffFallbackMessage",
+        value="",
+        read_at=now,
+        source="report",
+    )
     Connection.objects.create(
         **own, epoch=1, gateway="g", ocpp_version="1.6", opened_at=now, close_reason=marker
     )

@@ -154,7 +154,10 @@ class Gateway:
                 if link.wake_again:
                     continue
                 return
-            await self._deliver(link, ready)
+            try:
+                await self._deliver(link, ready)
+            finally:
+                link.concluded.set()
 
     def _claim(self, link: Link) -> Sending | None:
         """The next command that can be encoded."""
@@ -208,8 +211,6 @@ class Gateway:
             log.exception(
                 "answer not stored", extra={"command": sending.command.pk, "station": link.station_id}
             )
-        finally:
-            link.concluded.set()
 
     def _judged(self, link: Link, say: Say, answer: frames.Incoming) -> Outcome:
         try:

@@ -27,24 +27,39 @@ from stations.models import (
     VatCheck,
     WebPaymentAccess,
 )
-from stations.services import displays, showing, station_tariffs, swaps, web_payments
+from stations.services import displays, fallbacks, showing, station_tariffs, swaps, web_payments
 from stations.views import money_words
 from stations.views.common import get_station
 from tenants import rows
-from tenants.errors import DomainError
+from tenants.errors import DomainError, Invalid
 from tenants.pages import PageRequest, PortalForm, go, listing, page
 from tenants.permissions import Permission
 
 _GONE = (DisplayStanding.CLEARED, DisplayStanding.EXPIRED)
 
 
+class FallbackForm(PortalForm):
+    price = forms.CharField(
+        label=_("When it knows no price"), required=False, max_length=fallbacks.LONGEST,
+        help_text=_("Shown when a card is held to it while it is offline."),
+    )  # fmt: skip
+    total = forms.CharField(
+        label=_("When it knows no total"), required=False, max_length=fallbacks.LONGEST,
+        help_text=_("Shown at the end of a session that ended while it was offline."),
+    )  # fmt: skip
+
+
 @page(Permission.STATION_VIEW)
 def driver(request: PageRequest, station_id: int) -> HttpResponse:
-    station = get_station(request, station_id)
+    return _driver(request, get_station(request, station_id))
+
+
+def _driver(request: PageRequest, station: Station, form: FallbackForm | None = None) -> HttpResponse:
     own: dict[str, Any] = {"tenant_id": station.tenant_id, "station": station}
     able = showing.of(station.tenant_id, [station.pk]).get(station.pk, showing.Shows())
     terms = rows.alone(station.tenant_id, tariffs.snapshot_for([(station.site_id, station.tariff_id)]))[0]
     installed = station_tariffs.of_station(station)
+    words = fallbacks.of_station(station)
     settlements = list(Settlement.objects.filter(**own).select_related("session")[:8])
     context = {
         "station": station,
@@ -66,9 +81,12 @@ def driver(request: PageRequest, station_id: int) -> HttpResponse:
         "access": WebPaymentAccess.objects.filter(**own).first(),
         "swaps": BatterySwap.objects.filter(**own).exists() or BatterySlot.objects.filter(**own).exists(),
         "tariffs": prices.tariffs(station.tenant_id, request.actor),
+        "fallbacks": words,
+        "fallback_form": form or FallbackForm(initial={"price": words.price, "total": words.total}),
     }
+    status = 422 if form else 200
     with timezone.override(ZoneInfo(station.site.time_zone)):
-        return render(request, "stations/station_driver.html", context)
+        return render(request, "stations/station_driver.html", context, status=status)
 
 
 @require_POST
@@ -109,6 +127,22 @@ def set_up_qr(request: PageRequest, station_id: int) -> HttpResponse:
         station,
         lambda: web_payments.install(station=station, tenant_slug=slug, actor=request.actor),
     )
+
+
+@require_POST
+@page(Permission.STATION_CONFIGURE)
+def set_fallbacks(request: PageRequest, station_id: int) -> HttpResponse:
+    station = get_station(request, station_id)
+    form = FallbackForm(request.POST)
+    if form.is_valid():
+        try:
+            fallbacks.set_words(station=station, actor=request.actor, **form.cleaned_data)
+        except Invalid as error:
+            form.refused(error)
+        else:
+            messages.success(request, _t("Asked. The words are changed as soon as the station has answered."))
+            return go(request, "station-driver", station.pk)
+    return _driver(request, station, form)
 
 
 def _try(request: PageRequest, station: Station, act: Any) -> HttpResponse:

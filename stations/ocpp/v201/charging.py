@@ -164,7 +164,7 @@ ANSWERS: dict[str, Journal | Ask] = {
         pricing.record_events,
         event,
         event_recorded,
-        cases="C02 C05 C13 C15 H03 E01 E02 E03 E04 E05 E06 E07 E08 E09 E10 E11 E12 E13 E15 I03 J02",
+        cases="C02 C05 C13 C15 H03 E01 E02 E03 E04 E05 E06 E07 E08 E09 E10 E11 E12 E13 E15 I03 J02 J03",
     ),
 }
 

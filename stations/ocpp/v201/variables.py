@@ -250,6 +250,6 @@ SAYS: dict[str, Say] = {
         frozenset({"Accepted", "RebootRequired"}),
         status=_write_status,
         reports=_written,
-        cases="A01 A05 B05",
+        cases="A01 A05 B05 I04 I05",
     ),
 }
