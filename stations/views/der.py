@@ -56,6 +56,17 @@ _TRIPS = {
     DerType.LV_MAY_TRIP: ("50, 1\n88, 20", _VOLTAGE),
 }
 CURVES |= {kind: (points, axis, _TRIP_S, "none") for kind, (points, axis) in _TRIPS.items()}
+_D = DerType
+# In the order in which operators are asked for them by their grid.
+GROUPS: tuple[tuple[Any, tuple[DerType, ...]], ...] = (
+    (_("Power"), (_D.LIMIT_MAX_DISCHARGE, _D.VOLT_WATT, _D.FREQ_DROOP, _D.FREQ_WATT)),
+    (
+        _("Reactive power"),
+        (_D.VOLT_VAR, _D.FIXED_VAR, _D.FIXED_PF_INJECT, _D.FIXED_PF_ABSORB, _D.WATT_PF, _D.WATT_VAR),
+    ),
+    (_("Coming back"), (_D.ENTER_SERVICE, _D.GRADIENTS)),
+    (_("Leaving the grid, and staying on it"), (*_TRIPS, _D.POWER_MONITORING_MUST_TRIP)),
+)
 LABELS: dict[str, Any] = {
     "high_voltage": _("Highest voltage (per unit)"),
     "low_voltage": _("Lowest voltage (per unit)"),
@@ -200,7 +211,7 @@ def station_der(request: PageRequest, station_id: int) -> HttpResponse:
             "part": "grid",
             "held": [_shown(row) for row in held],
             "earlier": [_shown(row) for row in rows.exclude(state__in=HELD)[:30]],
-            "kinds": DerType.choices,
+            "groups": GROUPS,
             "alarms": open_alarms(station),
             "happened": StationEvent.objects.filter(
                 tenant_id=station.tenant_id, station=station, kind__in=("der", "der_alarm")

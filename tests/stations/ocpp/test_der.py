@@ -11,6 +11,7 @@ from stations.models import Command, DerControl, DerType, Station, StationEvent
 from stations.ocpp import schemas
 from stations.ocpp.versions import BY_NAME
 from stations.services import commands, der
+from stations.views.der import GROUPS
 from tenants.context import tenant_scope
 from tenants.errors import Invalid
 from tenants.models import Tenant
@@ -239,3 +240,8 @@ def test_what_the_standard_does_not_allow_is_refused_by_name(
             **({"settings": SETTINGS.get(kind, {})} | values),
         )  # fmt: skip
     assert field in refused.value.fields
+
+
+@pytest.mark.nodb
+def test_each_control_is_offered_in_one_group() -> None:
+    assert sorted(kind for _title, kinds in GROUPS for kind in kinds) == sorted(DerType)
