@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from django.db import transaction
+from django.db import connections, transaction
 from django.utils import timezone
 
 from stations import limits, live, schedules
@@ -18,6 +18,7 @@ from stations.neutral_power import NeedsAnswer, NeedsTold, PlanAnswer, PlanTold
 from stations.schedules import Period, Profile
 from stations.services import access, clock, events, places, profiles
 from tenants import rows
+from tenants.context import current_alias
 from tenants.errors import DomainError
 from tenants.permissions import system
 
@@ -48,7 +49,8 @@ def take(*, tenant_id: int, requests: Sequence[NeedsTold]) -> list[NeedsAnswer]:
 
 
 def _take(tenant_id: int, told: NeedsTold) -> NeedsAnswer:
-    station = _held(tenant_id, told.station_id)
+    hold(told.station_id)
+    station = Station.objects.select_related("site").filter(tenant_id=tenant_id, pk=told.station_id).first()
     if station is None or not 1 <= told.evse <= places.HIGHEST_NUMBER:
         return NeedsAnswer("rejected")
     row = of_place(tenant_id, told.station_id, told.evse)
@@ -72,10 +74,13 @@ def _take(tenant_id: int, told: NeedsTold) -> NeedsAnswer:
     return NeedsAnswer(row.needs_answer)
 
 
-def _held(tenant_id: int, station_id: int) -> Station | None:
-    """The station, held to the end of the transaction: priority and ways of transfer are written to the same row."""
-    found = Station.objects.select_for_update(of=("self",), no_key=True).select_related("site")
-    return found.filter(tenant_id=tenant_id, pk=station_id).first()
+def hold(station_id: int) -> None:
+    """Hold what is known of this station's sessions to the end of the transaction, rows that are not there yet too:
+    needs, plans, priority and ways of transfer are told by different messages and kept in one row."""
+    with connections[current_alias()].cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('voltyard session power', %s))", [station_id]
+        )
 
 
 def _forbidden(row: SessionPower, told: NeedsTold) -> bool:
@@ -221,7 +226,8 @@ def take_plan(*, tenant_id: int, requests: Sequence[PlanTold]) -> list[PlanAnswe
 
 
 def _take_plan(tenant_id: int, told: PlanTold) -> PlanAnswer:
-    station = _held(tenant_id, told.station_id)
+    hold(told.station_id)
+    station = Station.objects.select_related("site").filter(tenant_id=tenant_id, pk=told.station_id).first()
     if station is None or not 1 <= told.evse <= places.HIGHEST_NUMBER:
         return PlanAnswer(accepted=False)
     row = of_place(tenant_id, told.station_id, told.evse)

@@ -8,7 +8,7 @@ from stations import live
 from stations.models import Command, CommandKind, Session, SessionPower, SessionState, Station
 from stations.neutral import EventReport
 from stations.neutral_power import PriorityTold, TransfersAllowed
-from stations.services import commands, events
+from stations.services import commands, events, needs
 from tenants.errors import Conflict, Invalid, NotFound
 from tenants.permissions import Actor
 
@@ -66,8 +66,7 @@ def _row(tenant_id: int, station_id: int, transaction_id: str) -> SessionPower |
     )
     if session is None:
         return None
-    # The car's needs are written to the same row, which must not be made twice.
-    Station.objects.select_for_update(no_key=True).get(tenant_id=tenant_id, pk=station_id)
+    needs.hold(station_id)
     found = SessionPower.objects.filter(tenant_id=tenant_id, session=session).first()
     return found or SessionPower(
         tenant_id=tenant_id, station_id=station_id, evse_number=session.evse.number, session=session

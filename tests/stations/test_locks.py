@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
 from django.db import connections as databases
 
-from stations.models import SessionState
+from stations.models import SessionPower, SessionState
 from stations.neutral import MeterReport, StatusReport
-from stations.services import connectors, readings, sheets
+from stations.neutral_power import NeedsTold, TransfersAllowed
+from stations.services import connectors, needs, priority, readings, sheets
 from tenants.context import tenant_scope
 from tests.stations.telling import Speaker, now, sample, value, wire
 
@@ -88,3 +90,35 @@ def test_the_applier_locks_sessions_in_the_order_in_which_stops_do(speaker: Spea
         thread.join()
     assert errors == []
     assert [session.meter_last_wh for session in speaker.sessions()] == [3000, 3000]
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["a known row", "a new row"])
+def test_what_a_car_needs_and_what_it_may_are_both_kept(speaker: Speaker, known: bool) -> None:
+    """Needs are taken by the gateway, what a station agreed to by whoever concludes the command: into one row."""
+    speaker.start()
+    session = speaker.session()
+    told = NeedsTold(speaker.station.pk, now(), 1, energy_wh=22_000, transfer="AC_BPT")
+    allowed = TransfersAllowed(speaker.station.pk, now(), session.transaction_id, ("AC_BPT", "DC_BPT"))
+    errors: list[BaseException] = []
+    holding = threading.Event()
+
+    def conclude() -> None:
+        with tenant_scope(speaker.tenant_id):
+            priority.record_transfers(tenant_id=speaker.tenant_id, reports=[allowed])
+            holding.set()
+            time.sleep(0.5)  # in which the other has read what is not committed yet, if nothing holds it
+
+    def take() -> None:
+        holding.wait(5)
+        with tenant_scope(speaker.tenant_id):
+            needs.take(tenant_id=speaker.tenant_id, requests=[told])
+
+    if known:
+        with tenant_scope(speaker.tenant_id):
+            needs.take(tenant_id=speaker.tenant_id, requests=[told])
+    for thread in [in_thread(conclude, errors), in_thread(take, errors)]:
+        thread.join()
+    assert errors == []
+    with tenant_scope(speaker.tenant_id):
+        row = SessionPower.objects.get(session=session)
+    assert (row.energy_wh, row.allowed_transfers) == (22_000, ["AC_BPT", "DC_BPT"])
