@@ -67,12 +67,14 @@ SCHEMES = (
     (UptimeScheme.UK.value, _("UK, 99 %")),
     (UptimeScheme.EFFECTIVE.value, _("Effective")),
 )
+OF_COUNTRY = {"US": UptimeScheme.US.value, "GB": UptimeScheme.UK.value}  # elsewhere none prescribes a sum
 
 
 @page(Permission.STATION_VIEW)
 def uptime_page(request: PageRequest) -> HttpResponse:
     scheme = request.GET.get("scheme", "")
-    scheme = scheme if scheme in UptimeScheme.values else UptimeScheme.US.value
+    if scheme not in UptimeScheme.values:
+        scheme = OF_COUNTRY.get(request.tenant.country, UptimeScheme.EFFECTIVE.value)
     sites = tenants.sites(request.tenant.pk, request.actor)
     site = _chosen(request, "site", sites)
     station = _chosen(

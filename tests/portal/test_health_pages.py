@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -21,7 +22,7 @@ from stations.models import (
     UptimeReport,
 )
 from stations.services import issue_rules, uptime, uptime_reports, watch
-from tenants.context import tenant_scope
+from tenants.context import as_platform, tenant_scope
 from tenants.models import AuditRecord, Tenant
 from tests.portal.conftest import Visitor
 from tests.stations.telling import Speaker
@@ -196,6 +197,19 @@ def test_a_report_is_made_kept_and_downloaded(
     for level in ("", f"&site={ill.site_id}", f"&station={ill.pk}"):
         query = dict(part.split("=") for part in f"scheme={scheme}{level}".split("&"))
         olga.text("uptime/", **query)
+
+
+@pytest.mark.parametrize(("country", "scheme"), [("US", "us"), ("GB", "uk"), ("DE", "effective")])
+def test_uptime_opens_with_the_sum_of_the_country(
+    visitor: Visit, tenant: Tenant, ill: Station, country: str, scheme: str
+) -> None:
+    tenant.country = country
+    with as_platform():
+        tenant.save()
+    chosen = re.search(
+        r'href="\?scheme=(\w+)[^"]*" aria-current', visitor("operator").get("uptime/").content.decode()
+    )
+    assert chosen and chosen[1] == scheme
 
 
 def test_the_monthly_report_comes_once_late_news_are_in(tenant: Tenant, ill: Station) -> None:
