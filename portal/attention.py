@@ -112,7 +112,7 @@ def _faults(tenant: Tenant, actor: Actor, noticed: set[tuple[str, int]]) -> Iter
         visible.connectors(tenant.pk, actor)
         .filter(effective="faulted")
         .select_related("evse__station__site")
-        .order_by("-status_at")
+        .order_by("-status_since")
     )
     for connector in broken[:20]:
         station = connector.evse.station
@@ -126,7 +126,7 @@ def _faults(tenant: Tenant, actor: Actor, noticed: set[tuple[str, int]]) -> Iter
             % {"fault": fault_text(connector), "site": station.site},
             action=_("Look into it"),
             url=reverse("station", args=[tenant.slug, station.pk]),
-            since=connector.status_at,
+            since=connector.status_since,
         )
 
 

@@ -51,8 +51,9 @@ def _connectors(company: Company, now: datetime) -> None:
     """Free until the stations report themselves; the own charger has never been heard."""
     rows = [one for one in connectors(company) if one.evse.station.identity != OWN_CHARGER]
     for row in rows:
-        row.status, row.status_at, row.status_received_at = ConnectorStatus.AVAILABLE, now, now
-    Connector.objects.bulk_update(rows, ["status", "status_at", "status_received_at"])
+        row.status = ConnectorStatus.AVAILABLE
+        row.status_at = row.status_received_at = row.status_since = now
+    Connector.objects.bulk_update(rows, ["status", "status_at", "status_received_at", "status_since"])
 
 
 def _uptime(company: Company, now: datetime) -> None:

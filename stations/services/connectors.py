@@ -124,6 +124,8 @@ WITH told AS (
     SELECT DISTINCT ON (connector) * FROM counting WHERE connector IS NOT NULL ORDER BY connector, n DESC
 )
 UPDATE stations_connector c SET status = w.status, status_at = w.at, status_received_at = w.received,
+    status_since = CASE WHEN c.status = w.status AND c.error_code = w.error
+                        THEN coalesce(c.status_since, c.status_received_at) ELSE w.received END,
     error_code = w.error, vendor_error_code = w.vendor_error, info = w.info,
     power_w = CASE WHEN w.status NOT IN ('charging', 'occupied') THEN 0
                    WHEN c.status IN ('charging', 'occupied') THEN c.power_w END

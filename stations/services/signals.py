@@ -61,6 +61,9 @@ class Detector:
     of_events: bool = False
     sticky: bool = False
     needs_socket: bool = True  # whether a command can reach the station while it is there
+    waits: bool = (
+        False  # the threshold is for how long it must last; back for less than that, it is not over either
+    )
 
 
 def _stations(tenant_id: int) -> Any:
@@ -128,12 +131,12 @@ def faulted(tenant_id: int, now: datetime, minutes: float) -> Iterator[Finding]:
     rows = list(
         _connectors(tenant_id)
         .filter(status=ConnectorStatus.FAULTED)
-        .exclude(status_received_at__gt=now - timedelta(minutes=minutes))
+        .exclude(status_since__gt=now - timedelta(minutes=minutes))
     )
     causes = _causes(tenant_id, {row.evse.station_id for row in rows if not row.vendor_error_code})
     for row in rows:
         cause = {} if row.vendor_error_code else causes.get((row.evse.station_id, row.evse.number), {})
-        yield _at_connector(row, row.status_at, now, **cause)
+        yield _at_connector(row, row.status_since or row.status_at, now, **cause)
     yield from _station_faults(tenant_id, now, minutes)
 
 
@@ -166,8 +169,8 @@ def _station_faults(tenant_id: int, now: datetime, minutes: float) -> Iterator[F
 
 def out_of_service(tenant_id: int, now: datetime, hours: float) -> Iterator[Finding]:
     rows = _connectors(tenant_id).filter(status=ConnectorStatus.UNAVAILABLE)
-    for row in rows.filter(status_at__lt=now - timedelta(hours=hours)):
-        yield _at_connector(row, row.status_at, now)
+    for row in rows.filter(status_since__lt=now - timedelta(hours=hours)):
+        yield _at_connector(row, row.status_since or row.status_at, now)
 
 
 def _free_of_session(rows: Any) -> Any:
@@ -181,10 +184,10 @@ def plugged_idle(tenant_id: int, now: datetime, minutes: float) -> Iterator[Find
     """A cable is in, and no session begins: a stuck lock, a reader that does not read, a driver who gave up."""
     plugged = (ConnectorStatus.PREPARING, ConnectorStatus.OCCUPIED)
     rows = _connectors(tenant_id).filter(
-        status__in=plugged, status_received_at__lt=now - timedelta(minutes=minutes)
+        status__in=plugged, status_since__lt=now - timedelta(minutes=minutes)
     )
     for row in _free_of_session(rows):
-        yield _at_connector(row, row.status_at, now)
+        yield _at_connector(row, row.status_since or row.status_at, now)
 
 
 PAUSED = (ConnectorStatus.SUSPENDED_EV.value, ConnectorStatus.SUSPENDED_EVSE.value)
@@ -255,9 +258,9 @@ def _first_connector(tenant_id: int, evse_id: int) -> int | None:
 def suspended(tenant_id: int, now: datetime, minutes: float) -> Iterator[Finding]:
     """The station, not the car, holds back the power for so long."""
     limit = now - timedelta(minutes=minutes)
-    rows = _connectors(tenant_id).filter(status=ConnectorStatus.SUSPENDED_EVSE, status_at__lt=limit)
+    rows = _connectors(tenant_id).filter(status=ConnectorStatus.SUSPENDED_EVSE, status_since__lt=limit)
     for row in rows:
-        yield _at_connector(row, row.status_at, now)
+        yield _at_connector(row, row.status_since or row.status_at, now)
     told = _running(tenant_id).filter(charging_state=ConnectorStatus.SUSPENDED_EVSE)
     for session in told.exclude(connector__status=ConnectorStatus.SUSPENDED_EVSE).exclude(
         last_progress_at__gte=limit
@@ -391,9 +394,11 @@ DETECTORS: dict[str, Detector] = {
     Signal.NOT_ACCEPTED: Detector(
         not_accepted, _("Its registration here is pending or rejected, so it serves nobody."), "minutes", 30
     ),
-    Signal.FAULTED: Detector(faulted, _("Nobody can charge here until it is cleared."), "minutes", 1),
+    Signal.FAULTED: Detector(
+        faulted, _("Nobody can charge here until it is cleared."), "minutes", 1, waits=True
+    ),
     Signal.OUT_OF_SERVICE: Detector(
-        out_of_service, _("Taken out of service long ago. It may have been forgotten."), "hours", 24
+        out_of_service, _("Taken out of service long ago. It may have been forgotten."), "hours", 24, waits=True
     ),
     Signal.PLUGGED_IDLE: Detector(
         plugged_idle, _("A cable is plugged in, but no session begins."), "minutes", 30, 2

@@ -149,11 +149,12 @@ def _follow(
 ) -> dict[Key, Issue]:  # fmt: skip
     """Bring the open issues up to date; those whose cause is gone end. Returns the ones that stay open."""
     kept: dict[Key, Issue] = {}
-    rows = (
+    rows = list(
         Issue.objects.select_for_update(of=("self",))
         .filter(~Q(state=IssueState.RESOLVED), tenant_id=tenant_id)
         .select_related("station__site", "connector__evse", "rule", "assignee__user")
     )
+    back = _back(tenant_id, {issue.signal for issue in rows} - blind, now)
     for issue in rows:
         hit = hits.get(_key(issue))
         if hit is not None:
@@ -161,9 +162,32 @@ def _follow(
             issue.rule, issue.severity = hit.rule, hit.rule.severity
             issue.save(update_fields=["seen_at", "evidence", "gone_at", "rule", "severity"])
             kept[_key(issue)] = issue
+        elif _key(issue) in back and _is_meant(
+            issue, stations, rule_ids
+        ):  # after a reset, say; too short to be found, and yet it was not mended
+            if issue.gone_at is not None:
+                issue.gone_at = None
+                issue.save(update_fields=["gone_at"])
+            kept[_key(issue)] = issue
         elif not _ends(issue, blind, stations, rule_ids, calm, now):
             kept[_key(issue)] = issue
     return kept
+
+
+def _is_meant(issue: Issue, stations: dict[int, Station], rule_ids: set[int]) -> bool:
+    """Whether its rule still speaks of its station."""
+    station = stations.get(issue.station_id)
+    return station is not None and issue.rule_id in rule_ids and issue_rules.fits(issue.rule, station)
+
+
+def _back(tenant_id: int, signals_open: set[str], now: datetime) -> set[Key]:
+    """Where what an open issue is about is there, for however short a time."""
+    found: set[Key] = set()
+    for signal in signals_open:
+        if DETECTORS[signal].waits:
+            for one in DETECTORS[signal].find(tenant_id, now, 0):
+                found.add((signal, one.station_id, one.connector_id))
+    return found
 
 
 def _ends(

@@ -163,6 +163,36 @@ def test_what_comes_back_at_once_is_the_same_issue(scene: Scene) -> None:
     assert scene.facts().count("issue.opened") == 1
 
 
+def test_a_fault_that_is_told_again_is_the_same_fault(scene: Scene) -> None:
+    """Many stations repeat a status when they are asked for it, or after a boot."""
+    scene.fault(minutes=5)
+    (issue,) = scene.later()
+    since = issue.since
+    for _ in range(4):
+        scene.fault(minutes=0)
+        (issue,) = scene.later(seconds=50)
+        assert (issue.since, issue.gone_at) == (since, None)
+    with tenant_scope(scene.tenant_id):
+        connector = issue.connector
+        assert connector is not None and connector.status_since is not None
+        assert connector.status_received_at is not None
+        assert connector.status_received_at - connector.status_since > timedelta(minutes=5)
+
+
+def test_a_reset_after_which_it_is_faulted_again_did_not_help(scene: Scene) -> None:
+    scene.rule("faulted", steps=steps("soft_reset"))
+    scene.fault()
+    scene.later()
+    scene.later(minutes=2)
+    scene.mend()
+    scene.later(seconds=5)
+    scene.fault(minutes=0)
+    for _ in range(3):  # too short for the rule's minutes, and far longer than what is gone takes to be over
+        (issue,) = scene.later(seconds=40)
+        assert issue.gone_at is None
+    assert "issue.resolved" not in scene.facts()
+
+
 # --- the end
 
 
