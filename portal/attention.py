@@ -15,7 +15,6 @@ from django.utils.translation import ngettext
 from portal.templatetags.drawings import security_event
 from stations import visible, visible_security
 from stations.models import (
-    Connector,
     Issue,
     IssueState,
     ListState,
@@ -26,7 +25,7 @@ from stations.models import (
     Signal,
     SigningState,
 )
-from stations.services import security_events
+from stations.services import security_events, signals
 from stations.views.issues import SEVERITY_ORDER, of_actor, shown
 from tenants.models import Tenant
 from tenants.permissions import Actor, Permission
@@ -108,13 +107,14 @@ def _issues(tenant: Tenant, actor: Actor, issues: list[Issue]) -> Iterator[Need]
 
 def _faults(tenant: Tenant, actor: Actor, noticed: set[tuple[str, int]]) -> Iterator[Need]:
     """Faults that no issue speaks of yet."""
-    broken = (
+    broken = list(
         visible.connectors(tenant.pk, actor)
         .filter(effective="faulted")
         .select_related("evse__station__site")
-        .order_by("-status_since")
+        .order_by("-status_since")[:20]
     )
-    for connector in broken[:20]:
+    words = signals.fault_words(broken)
+    for connector in broken:
         station = connector.evse.station
         if ("faulted", station.pk) in noticed:
             continue
@@ -123,7 +123,7 @@ def _faults(tenant: Tenant, actor: Actor, noticed: set[tuple[str, int]]) -> Iter
             title=_("%(station)s, connector %(number)s is faulted")
             % {"station": station, "number": connector.evse.number},
             detail=_("%(fault)s at %(site)s. Nobody can charge here until it is cleared.")
-            % {"fault": fault_text(connector), "site": station.site},
+            % {"fault": words[connector.pk] or _("The station gave no reason"), "site": station.site},
             action=_("Look into it"),
             url=reverse("station", args=[tenant.slug, station.pk]),
             since=connector.status_since,
@@ -166,12 +166,6 @@ def _security(tenant: Tenant, actor: Actor, noticed: set[tuple[str, int]]) -> It
             action=_("Decide"),
             url=reverse("security", args=[tenant.slug]),
         )
-
-
-def fault_text(connector: Connector) -> str:
-    """What the station said of its fault, its words first."""
-    parts = [part for part in (connector.info, connector.error_code, connector.vendor_error_code) if part]
-    return ", ".join(parts) or _("The station gave no reason")
 
 
 def _offline(tenant: Tenant, actor: Actor, noticed: set[tuple[str, int]]) -> Iterator[Need]:

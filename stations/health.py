@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from stations import attempts, lanes
-from stations.models import Command, Connector, ConnectorStatus, Station, StationEvent
+from stations.models import Command, Connector, ConnectorStatus, Session, Station, StationEvent
 from stations.spans import difference
 
 SPANS = {"1": 1, "7": 7, "30": 30}  # days
@@ -80,9 +80,10 @@ def picture(station: Station, span: str, until: datetime) -> Picture:
     since = until - timedelta(days=SPANS[span])
     now = min(until, timezone.now())
     online = lanes.online_spans(station, since, now)
+    sessions = _sessions(station, since, now)
     rows = [_connection(online, since, until, now)]
     for lane in lanes.of_station(station, since, now):
-        rows.append(_row(lane, station, online, since, until, now))
+        rows.append(_row(lane, station, online, sessions.get(lane.evse_number, []), since, until, now))
     return Picture(since, until, rows, _marks(station, since, until), _ticks(since, until, SPANS[span]), span)
 
 
@@ -100,8 +101,8 @@ def _connection(
 
 
 def _row(
-    lane: lanes.Lane, station: Station, online: list[tuple[datetime, datetime]], since: datetime, until: datetime,
-    now: datetime,
+    lane: lanes.Lane, station: Station, online: list[tuple[datetime, datetime]],
+    sessions: list[tuple[datetime, datetime]], since: datetime, until: datetime, now: datetime,
 ) -> Row:  # fmt: skip
     """A connector's lane. Where the station could not be heard, that is what counts: what it told last is no news."""
     parts: list[lanes.Part] = []
@@ -109,9 +110,33 @@ def _row(
         for start, end in difference([(part.start, part.end)], online):
             parts.append(lanes.Part(start, end, "offline"))
         for start, end in difference([(part.start, part.end)], difference([(since, now)], online)):
-            parts.append(lanes.Part(start, end, part.status, part.error))
+            parts += _told(lanes.Part(start, end, part.status, part.error), sessions)
     drawn = list(lanes.merged(sorted(parts, key=lambda part: part.start)))
     return Row(_name(lane, station), [_stretch(part, since, until) for part in _thinned(drawn)], drawn)
+
+
+def _told(part: lanes.Part, sessions: list[tuple[datetime, datetime]]) -> list[lanes.Part]:
+    """2.x has one word for a place with a car, "Occupied"; while a session runs there, it is charging."""
+    if part.status != ConnectorStatus.OCCUPIED:
+        return [part]
+    apart = difference([(part.start, part.end)], sessions)
+    running = difference([(part.start, part.end)], apart)
+    found = [lanes.Part(start, end, ConnectorStatus.CHARGING.value) for start, end in running]
+    return found + [lanes.Part(start, end, part.status, part.error) for start, end in apart]
+
+
+def _sessions(
+    station: Station, since: datetime, until: datetime
+) -> dict[int, list[tuple[datetime, datetime]]]:
+    """When sessions ran at each EVSE."""
+    found: dict[int, list[tuple[datetime, datetime]]] = {}
+    rows = Session.objects.filter(tenant_id=station.tenant_id, station=station, started_at__lt=until)
+    for number, start, end in (
+        rows.exclude(ended_at__lt=since).order_by("started_at")
+        .values_list("evse__number", "started_at", "ended_at")[:5000]
+    ):  # fmt: skip
+        found.setdefault(number, []).append((start, end or until))
+    return found
 
 
 def _thinned(parts: list[lanes.Part]) -> list[lanes.Part]:

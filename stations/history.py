@@ -43,6 +43,7 @@ class Happening:
     raw: Any = None
     icon: str = ""
     routine: bool = False  # nothing that anybody must read
+    card: bool = False  # one was shown
     folded: tuple[Happening, ...] = ()  # a line that stands for these, in the same order
 
 
@@ -70,7 +71,7 @@ def _folded(happenings: list[Happening]) -> Iterator[Happening]:
         if not routine or len(group) < LEAST_FOLDED:
             yield from group
             continue
-        cards = sum(one.state == "accepted" for one in group)
+        cards = sum(one.card for one in group)
         since = timezone.localtime(group[-1].at).strftime("%H:%M")
         text = _("%(count)s everyday events since %(time)s") % {"count": len(group), "time": since}
         told = ngettext("%(count)s card accepted", "%(count)s cards accepted", cards) % {"count": cards}
@@ -131,8 +132,9 @@ def _shown(card: Authorization) -> Happening:
     }
     why = str(Reason(card.reason).label) if card.reason else ""
     return Happening(
-        card.at, state, text, why, icon=_CARDS.get(card.kind, "nfc"), routine=state == "accepted" and not why
-    )
+        card.at, state, text, why, icon=_CARDS.get(card.kind, "nfc"), routine=state == "accepted" and not why,
+        card=True,
+    )  # fmt: skip
 
 
 _CARDS: dict[str, str] = {TokenKind.EMAID: "certificate", TokenKind.MAC_ADDRESS: "car", TokenKind.VIN: "car"}

@@ -72,11 +72,11 @@ def _online_spans(station: Station, since: datetime, now: datetime) -> list[tupl
 
 
 def _known_since(station: Station) -> datetime:
-    """Since when there is anything to count: its first connection may be older than its entry here."""
+    """Since when there is anything to count: its first connection, which may be older than its entry here."""
     first = (
         Connection.objects.filter(tenant_id=station.tenant_id, station=station).order_by("opened_at").first()
     )
-    return min(station.created_at, first.opened_at) if first else station.created_at
+    return first.opened_at if first else station.created_at
 
 
 def uptime(station: Station, days: int = 30) -> dict[str, Any]:

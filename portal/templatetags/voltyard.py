@@ -218,12 +218,12 @@ def span(length: timedelta | float | None) -> str:
         return f"{max(0, round(seconds * 1000))}\u00a0ms"
     if seconds < 60:
         return f"{number_format(round(seconds, 1))}\u00a0s"
-    minutes = int(seconds // 60)
+    minutes = int((seconds + 1) // 60)  # half an hour that lacks milliseconds is half an hour
     if minutes < 60:
         return f"{minutes}\u00a0min"
     if minutes < 48 * 60:
         return f"{minutes // 60}\u00a0h {minutes % 60:02d}\u00a0min"
-    return _("%(count)s days") % {"count": minutes // 1440}
+    return _("%(days)s days %(hours)s h") % {"days": minutes // 1440, "hours": minutes % 1440 // 60}
 
 
 @register.filter

@@ -7,7 +7,7 @@ template was changed. What it refuses is marked and not asked again until somebo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -97,20 +97,24 @@ def wanted_of(station: Station, templates: Sequence[ConfigurationTemplate]) -> d
     wanted: dict[Key, Wanted] = {}
     if not station.ocpp_version:
         return wanted
-    v2 = configuration.is_v2(station)
-    unsupported = quirks.of(station).unsupported
     for template in templates:
-        if not matches(template, station):
-            continue
-        for told in template.settings:
-            setting = read_setting(told)
-            named = catalogue.translated(setting.component, setting.name, setting.instance, v2=v2)
-            if named is None or (named[1].lower() in unsupported and not named[0]):
-                continue
-            component, name, instance = named
-            setting = replace(setting, component=component, name=name, instance=instance)
-            wanted.setdefault(setting.key, Wanted(template, setting))
+        if matches(template, station):
+            for setting in filter(None, _in_its_names(template, station)):
+                wanted.setdefault(setting.key, Wanted(template, setting))
     return wanted
+
+
+def _in_its_names(template: ConfigurationTemplate, station: Station) -> Iterator[Setting | None]:
+    """The template's settings as the station's version names them; None where it has no such setting."""
+    v2, unsupported = configuration.is_v2(station), quirks.of(station).unsupported
+    for told in template.settings:
+        setting = read_setting(told)
+        named = catalogue.translated(setting.component, setting.name, setting.instance, v2=v2)
+        if named is None or (named[1].lower() in unsupported and not named[0]):
+            yield None
+            continue
+        component, name, instance = named
+        yield replace(setting, component=component, name=name, instance=instance)
 
 
 def compare(
@@ -382,10 +386,7 @@ def delete_template(*, template: ConfigurationTemplate, actor: Actor) -> None:
 def preview(*, template: ConfigurationTemplate, stations: Iterable[Station]) -> list[Diff]:
     """What the template, as it stands, would change at each station that it holds for. Where another one of higher
     priority says otherwise, that one counts."""
-    templates = in_use(template.tenant_id)
-    if not template.enabled:
-        templates.append(template)
-        templates.sort(key=lambda one: (-one.priority, one.pk))
+    templates = _beside(template)
     diffs = []
     for station in stations:
         if not matches(template, station):
@@ -399,6 +400,33 @@ def preview(*, template: ConfigurationTemplate, stations: Iterable[Station]) -> 
         items = compare(station, wanted, _variables(station, wanted), _changes(station), before)
         diffs.append(Diff(station, sorted(items, key=lambda item: item.title)))
     return diffs
+
+
+def _beside(template: ConfigurationTemplate) -> list[ConfigurationTemplate]:
+    """The templates in use, and this one, the one that wins first."""
+    templates = in_use(template.tenant_id)
+    if not template.enabled:
+        templates.append(template)
+        templates.sort(key=lambda one: (-one.priority, one.pk))
+    return templates
+
+
+def left_out(
+    *, template: ConfigurationTemplate, stations: Iterable[Station]
+) -> list[tuple[str, ConfigurationTemplate | None, int]]:
+    """(setting, the template that counts instead, at how many stations); without a template: unknown to them."""
+    templates, found = _beside(template), Counter[tuple[str, ConfigurationTemplate | None]]()
+    for station in stations:
+        if not matches(template, station):
+            continue
+        wanted = wanted_of(station, templates)
+        for told, setting in zip(template.settings, _in_its_names(template, station), strict=True):
+            name = read_setting(told)
+            if setting is None:
+                found[title(*name.key), None] += 1
+            elif wanted[setting.key].template.pk != template.pk:
+                found[title(*name.key), wanted[setting.key].template] += 1
+    return [(name, by, count) for (name, by), count in found.items()]
 
 
 def apply(*, template: ConfigurationTemplate, station_ids: Sequence[int], actor: Actor) -> ConfigurationRun:

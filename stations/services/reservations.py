@@ -52,6 +52,7 @@ LEAD = timedelta(minutes=1)  # the station is asked so long before the start
 GRACE = timedelta(minutes=1)  # clocks differ, and the start may be on its way
 UNHEARD = timedelta(hours=1)  # an offline station may bring the session along when it is back
 SHORTEST = timedelta(minutes=1)
+PAST = timedelta(minutes=2)  # a start that was "now" when the form was filled in
 LONGEST = timedelta(hours=24)
 FARTHEST = timedelta(days=30)
 TRIES = 3
@@ -148,6 +149,8 @@ def _create(
 ) -> Reservation:  # fmt: skip
     now = timezone.now()
     begin = max(starts_at or now, now)
+    if starts_at is not None and starts_at < now - PAST:
+        raise Invalid(fields={"starts_at": "That time has passed."})
     _check_times(begin, expires_at, now)
     uid = normal_uid(token_uid)
     token = fleets.token_by_uid(station.tenant_id, uid)

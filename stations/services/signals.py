@@ -7,7 +7,7 @@ after a step of recovery only what is newer speaks against it. A `sticky` one go
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
@@ -133,14 +133,14 @@ def faulted(tenant_id: int, now: datetime, minutes: float) -> Iterator[Finding]:
         .filter(status=ConnectorStatus.FAULTED)
         .exclude(status_since__gt=now - timedelta(minutes=minutes))
     )
-    causes = _causes(tenant_id, {row.evse.station_id for row in rows if not row.vendor_error_code})
+    told = causes(tenant_id, {row.evse.station_id for row in rows if not row.vendor_error_code})
     for row in rows:
-        cause = {} if row.vendor_error_code else causes.get((row.evse.station_id, row.evse.number), {})
+        cause = {} if row.vendor_error_code else told.get((row.evse.station_id, row.evse.number), {})
         yield _at_connector(row, row.status_since or row.status_at, now, **cause)
     yield from _station_faults(tenant_id, now, minutes)
 
 
-def _causes(tenant_id: int, station_ids: set[int]) -> dict[tuple[int, int], dict[str, str]]:
+def causes(tenant_id: int, station_ids: set[int]) -> dict[tuple[int, int], dict[str, str]]:
     """2.x: a status has no words for a fault; what the station's own monitors told of the EVSE meanwhile has (N07)."""
     if not station_ids:
         return {}
@@ -150,6 +150,20 @@ def _causes(tenant_id: int, station_ids: set[int]) -> dict[tuple[int, int], dict
         for row in told.order_by("opened_at", "id")
         if row.tech_code or row.tech_info
     }
+
+
+def fault_words(connectors: Sequence[Connector]) -> dict[int, str]:
+    """What stations said of these connectors' faults, their own words first; none for who gave no reason."""
+    silent = [one for one in connectors if not (one.info or one.vendor_error_code)]
+    told = causes(silent[0].tenant_id, {one.evse.station_id for one in silent}) if silent else {}
+    words = {}
+    for one in connectors:
+        cause = told.get((one.evse.station_id, one.evse.number), {})
+        parts = (
+            one.info or cause.get("info"), one.error_code, one.vendor_error_code or cause.get("vendor_error")
+        )  # fmt: skip
+        words[one.pk] = ", ".join(part for part in parts if part)
+    return words
 
 
 def _station_faults(tenant_id: int, now: datetime, minutes: float) -> Iterator[Finding]:

@@ -177,7 +177,9 @@ def _follow(
 def _is_meant(issue: Issue, stations: dict[int, Station], rule_ids: set[int]) -> bool:
     """Whether its rule still speaks of its station."""
     station = stations.get(issue.station_id)
-    return station is not None and issue.rule_id in rule_ids and issue_rules.fits(issue.rule, station)
+    if station is None or issue.rule is None or issue.rule_id not in rule_ids:
+        return False
+    return issue_rules.fits(issue.rule, station)
 
 
 def _back(tenant_id: int, signals_open: set[str], now: datetime) -> set[Key]:

@@ -234,7 +234,8 @@ def overview(request: PageRequest) -> HttpResponse:
 def station_access(request: PageRequest, station_id: int) -> HttpResponse:
     """One station: its local list, its reservations, its rules."""
     station = get_station(request, station_id)
-    return render_station(request, station, ReserveForm(station=station))
+    asked = {name: request.GET[name] for name in ("place", "token_uid", "minutes") if name in request.GET}
+    return render_station(request, station, ReserveForm(station=station, initial=asked))
 
 
 def render_station(
@@ -306,8 +307,9 @@ def reserve(request: PageRequest, station_id: int) -> HttpResponse:
     station = get_station(request, station_id)
     with timezone.override(ZoneInfo(station.site.time_zone)):
         form = ReserveForm(request.POST, station=station)
-        valid = form.is_valid()
-    if valid:
+        if form.is_valid():
+            form.ask_about_unknown(station.tenant_id)
+    if form.is_valid():
         try:
             made = reservations.reserve(station=station, actor=request.actor, **form.values())
         except DomainError as error:

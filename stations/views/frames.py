@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -85,7 +85,7 @@ def _filtered(request: PageRequest, station: Station) -> QuerySet[Frame]:
     if direction in ("in", "out"):
         rows = rows.filter(outbound=direction == "out")
     if text := request.GET.get("q", "").strip()[:200]:
-        rows = rows.filter(payload__icontains=text) | rows.filter(message_id=text)
+        rows = rows.filter(Q(payload__icontains=text) | Q(action__icontains=text) | Q(message_id=text))
     if request.GET.get("errors"):
         rows = rows.filter(message_type__in=(0, 4, 5))
     if span := SPANS.get(request.GET.get("span", "")):

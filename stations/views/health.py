@@ -11,8 +11,9 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from stations import health, history, uptime
-from stations.models import Issue, IssueState, PortMonth, Station, UptimeScheme
+from stations import health, history, uptime, visible
+from stations.models import Connector, Issue, IssueState, PortMonth, Station, UptimeScheme
+from stations.services import signals
 from stations.services import uptime as regulated
 from stations.views.common import get_station
 from stations.views.issues import shown
@@ -40,6 +41,7 @@ def _context(request: PageRequest, station: Station, zone: ZoneInfo) -> dict[str
         "station": station,
         "tab": "health",
         "needs": [shown(issue, request.actor) for issue in found.exclude(state=IssueState.RESOLVED)[:20]],
+        "broken": _broken(request, station),
         "past": found.filter(state=IssueState.RESOLVED)[:5],
         "picture": drawn,
         "table": health.table(drawn.rows),
@@ -53,6 +55,14 @@ def _context(request: PageRequest, station: Station, zone: ZoneInfo) -> dict[str
         "happenings": history.of_station(station, limit=150),
         "orphans": station.orphans.filter(tenant_id=station.tenant_id, resolved_at=None)[:20],
     }
+
+
+def _broken(request: PageRequest, station: Station) -> list[tuple[Connector, str]]:
+    """Faulted connectors, with what the station said: an issue is opened only once a fault has lasted."""
+    rows = visible.connectors(request.tenant.pk, request.actor).filter(evse__station=station)
+    found = list(rows.filter(effective="faulted").select_related("evse"))
+    words = signals.fault_words(found)
+    return [(one, words[one.pk]) for one in found]
 
 
 def _until(asked: str, now: datetime) -> datetime:

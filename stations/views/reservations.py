@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django import forms
@@ -16,6 +17,8 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
+from fleets import queries as tokens
+from fleets.uid import normal_uid
 from stations import visible
 from stations.models import (
     LIVE_RESERVATIONS,
@@ -81,6 +84,7 @@ class ReserveForm(PortalForm):
         help_text=_("Empty: now."),
     )
     minutes = forms.IntegerField(label=_("For how long (min)"), min_value=1, max_value=1440, initial=30)
+    sure = forms.CharField(required=False, widget=forms.HiddenInput)  # the unknown UID that was asked about
 
     def __init__(self, *args: Any, station: Station, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -96,6 +100,15 @@ class ReserveForm(PortalForm):
                 for plug in sorted(set(plugs))
             ]
         self.fields["place"].choices = choices  # type: ignore[attr-defined]
+
+    def ask_about_unknown(self, tenant_id: int) -> None:
+        """A UID that no token here has is a partner's, or a typing error that keeps the place for nobody."""
+        uid = normal_uid(self.cleaned_data["token_uid"])
+        if self.cleaned_data["sure"] == uid or tokens.token_by_uid(tenant_id, uid) is not None:
+            return
+        self.data = dict(self.data.items()) | {"sure": uid}
+        text = _t("No token here has this UID. If it is a partner's card, press Reserve once more.")
+        self.add_error("token_uid", text)
 
     def values(self) -> dict[str, Any]:
         given = self.cleaned_data
@@ -126,12 +139,14 @@ def reservations(request: PageRequest) -> HttpResponse:
     base = visible.reservations(own, request.actor)
     rows = base.select_related("station__site", "evse", "token", "driver")
     if text := request.GET.get("q", "").strip()[:100]:
-        rows = rows.filter(
+        found = (
             Q(token_uid__icontains=text)
-            | Q(driver__name__icontains=text)
             | Q(station__identity__icontains=text)
             | Q(station__name__icontains=text)
         )
+        if request.actor.may(Permission.DRIVER_VIEW):
+            found |= Q(driver__name__icontains=text)
+        rows = rows.filter(found)
     state = request.GET.get("state", "")
     searched = rows
     if state in CHIPS:
@@ -167,7 +182,14 @@ def reservation(request: PageRequest, reservation_id: int) -> HttpResponse:
         tenant_id=found.tenant_id, station=found.station, arguments__reservation_id=found.number,
         created_at__gte=found.created_at - timedelta(seconds=5),
     )  # fmt: skip
-    context = {"reservation": found, "station": found.station, "commands": about.order_by("-id")[:10]}
+    minutes = max(1, round((found.expires_at - found.starts_at).total_seconds() / 60))
+    again = {"token_uid": found.token_uid, "minutes": minutes}
+    if found.evse is not None:
+        again["place"] = f"evse:{found.evse.number}"
+    context = {
+        "reservation": found, "station": found.station, "commands": about.order_by("-id")[:10],
+        "again": urlencode(again),
+    }  # fmt: skip
     with timezone.override(ZoneInfo(found.station.site.time_zone)):
         return render(request, "stations/reservation.html", context)
 

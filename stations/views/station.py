@@ -13,7 +13,20 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from stations import visible
-from stations.models import LIVE_RESERVATIONS, Connector, Reading, Reservation, Session, SessionState, Station
+from stations.models import (
+    LIVE_RESERVATIONS,
+    Connector,
+    ConnectorStatus,
+    Issue,
+    IssueState,
+    Reading,
+    Reservation,
+    Session,
+    SessionState,
+    Signal,
+    Station,
+)
+from stations.services import signals
 from stations.views.common import get_station
 from stations.views.offer import quick_commands
 from tenants.pages import PageRequest, listing, page
@@ -76,6 +89,13 @@ def _tiles(request: PageRequest, station: Station, connectors: Sequence[Connecto
         ).select_related("driver", "token")
     }
     kept = _reservations(station)
+    faults = signals.fault_words([one for one in connectors if one.status == ConnectorStatus.FAULTED])
+    issues = {
+        issue.connector_id: issue.pk
+        for issue in Issue.objects.filter(
+            tenant_id=station.tenant_id, station=station, signal=Signal.FAULTED
+        ).exclude(state=IssueState.RESOLVED)
+    }
     tiles = []
     for connector in connectors:
         session = running.get(connector.evse_id)
@@ -86,6 +106,8 @@ def _tiles(request: PageRequest, station: Station, connectors: Sequence[Connecto
                 "connector": connector,
                 "session": session,
                 "reservation": kept.get(connector.evse_id),
+                "fault": faults.get(connector.pk, ""),
+                "issue": issues.get(connector.pk),
                 "curve": _recent_power(station, session) if session else [],
                 "may_stop": request.actor.may(Permission.STATION_COMMAND, site_id=station.site_id),
             }

@@ -232,11 +232,13 @@ def preview(request: PageRequest, template_id: int) -> HttpResponse:
         .exclude(ocpp_version="")
         .order_by("name", "identity")
     )
-    diffs = desired.preview(template=found, stations=stations.select_related("site")[: 4 * MOST_PREVIEWED])
+    seen = list(stations.select_related("site")[: 4 * MOST_PREVIEWED])
+    diffs = desired.preview(template=found, stations=seen)
     differing = [diff for diff in diffs if diff.differing]
     context = {
         "template": found,
         "diffs": differing[:MOST_PREVIEWED],
+        "left_out": desired.left_out(template=found, stations=seen),
         "in_line": len(diffs) - len(differing),
         "matched": len(diffs),
         "changes": sum(len(diff.differing) for diff in differing),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -84,6 +87,51 @@ def test_what_cannot_be_reserved_is_said_beside_the_field(
     assert answer.status_code == 422
     assert "may not charge there then: blocked" in answer.content.decode()
     assert not reservations_of(tenant)
+
+
+def test_an_unknown_card_is_asked_about_and_a_past_start_refused(
+    visitor: Callable[..., Visitor], tenant: Tenant, online: Station
+) -> None:
+    operator, url = visitor("operator"), f"stations/{online.pk}/access/reserve/"
+    given = {"place": "evse:1", "token_uid": "typo card", "minutes": "45"}
+    first = operator.post(url, **given)
+    assert first.status_code == 422 and "No token here has this UID" in first.content.decode()
+    sure = re.search(r'name="sure" value="([^"]+)"', first.content.decode())
+    assert sure and not reservations_of(tenant)
+    past = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
+    late = operator.post(url, **given, sure=sure[1], starts_at=past)
+    assert late.status_code == 422 and "That time has passed." in late.content.decode()
+    assert operator.post(url, **given, sure=sure[1]).status_code == 302
+    (made,) = reservations_of(tenant)
+    page = operator.text(f"reservations/{made.pk}/")
+    assert "45\u00a0min" in page
+    with tenant_scope(tenant.pk):
+        Reservation.objects.filter(pk=made.pk).update(state=S.REFUSED, reason="The connector is occupied.")
+    again = re.search(r'href="[^"]*/access/\?([^"#]+)#reserve"', operator.text(f"reservations/{made.pk}/"))
+    assert again
+    form = operator.text(f"stations/{online.pk}/access/", **dict(parse_qsl(unescape(again[1]))))
+    assert f'value="{made.token_uid}"' in form and 'value="45"' in form
+
+
+def test_drivers_are_named_to_who_may_see_them(
+    visitor: Callable[..., Visitor], tenant: Tenant, online: Station, make_token: Make, make_driver: Make
+) -> None:
+    make_token(uid="04AB", visual_number="Card 7", driver=make_driver(name="Tilda Nissen"))
+    olga, facility = visitor("operator"), visitor("facility_manager", [online.site])
+    olga.post(f"stations/{online.pk}/access/reserve/", place="evse:1", token_uid="04AB", minutes="45")
+    (made,) = reservations_of(tenant)
+    pages = (
+        f"reservations/{made.pk}/",
+        "reservations/",
+        f"stations/{online.pk}/",
+        f"stations/{online.pk}/access/",
+    )
+    for page in pages:
+        assert "Tilda" in olga.text(page)
+        text = facility.text(page)
+        assert "Tilda" not in text and "Card 7" in text
+    assert '<tr class="link-row">' in olga.text("reservations/", q="Tilda")
+    assert '<tr class="link-row">' not in facility.text("reservations/", q="Tilda")
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ import pytest
 from django.utils import timezone
 
 from stations.models import (
+    Alert,
     Connection,
+    Connector,
     Exclusion,
     HealthPolicy,
     Issue,
@@ -23,7 +25,7 @@ from stations.models import (
 )
 from stations.services import issue_rules, uptime, uptime_reports, watch
 from tenants.context import as_platform, tenant_scope
-from tenants.models import AuditRecord, Tenant
+from tenants.models import AuditRecord, Site, Tenant
 from tests.portal.conftest import Visitor
 from tests.stations.telling import Speaker
 
@@ -197,6 +199,25 @@ def test_a_report_is_made_kept_and_downloaded(
     for level in ("", f"&site={ill.site_id}", f"&station={ill.pk}"):
         query = dict(part.split("=") for part in f"scheme={scheme}{level}".split("&"))
         olga.text("uptime/", **query)
+
+
+def test_a_fault_without_an_issue_is_not_all_well(
+    visitor: Visit, tenant: Tenant, site: Site, make_station: Callable[..., Station]
+) -> None:
+    station = make_station(site=site, online=True, last_seen_at=timezone.now())
+    page = f"stations/{station.pk}/health/"
+    olga = visitor("operator")
+    assert "All is well" in olga.text(page)
+    with tenant_scope(tenant.pk):
+        Connector.objects.filter(tenant=tenant).update(status="faulted")
+        Alert.objects.create(
+            tenant=tenant, station=station, evse_number=1, tech_code="VY-0211", tech_info="Residual current 34 mA",
+            component="EVSE", name="Problem", event_number=1, opened_at=timezone.now(), last_at=timezone.now(),
+        )  # fmt: skip
+    text = olga.text(page)
+    assert "All is well" not in text and "Connector 1 is faulted" in text
+    assert "Residual current 34 mA, VY-0211" in text
+    assert "Residual current 34 mA, VY-0211" in olga.text(f"stations/{station.pk}/")
 
 
 @pytest.mark.parametrize(("country", "scheme"), [("US", "us"), ("GB", "uk"), ("DE", "effective")])

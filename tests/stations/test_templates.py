@@ -237,6 +237,21 @@ def test_an_offline_station_is_compared_and_left_alone(tenant: Tenant, make: Mak
     assert not sent(station, "write_configuration") and not sent(station, "read_configuration")
 
 
+def test_a_preview_says_what_it_leaves_out(tenant: Tenant, make: Make, owner_actor: Any) -> None:
+    make(ocpp_version="2.0.1")
+    make()
+    above = template(tenant, owner_actor, name="Above", priority=900)
+    strange = {"name": "NoSuchKey", "value": "1"}
+    below = template(tenant, owner_actor, name="Below", settings=[HEARTBEAT, strange])
+    with tenant_scope(tenant.pk):
+        stations = Station.objects.filter(tenant=tenant)
+        assert desired.left_out(template=above, stations=stations) == []
+        assert desired.left_out(template=below, stations=stations) == [
+            ("HeartbeatInterval", above, 2),
+            ("NoSuchKey", None, 1),  # 1.6 may have keys that nobody has heard of
+        ]
+
+
 def test_a_preview_sends_nothing_and_apply_does(tenant: Tenant, make: Make, owner_actor: Any) -> None:
     one, two, right = make(), make(ocpp_version="2.0.1", online=False), make()
     wanted = template(tenant, owner_actor)

@@ -30,7 +30,6 @@ def _status(asked: Asked) -> list[StatusReport]:
             status=status,
             raw_timestamp=told["timestamp"],
             received_at=asked.received_at,
-            error_code="Faulted" if status == ConnectorStatus.FAULTED else "",
         )
     ]
 
