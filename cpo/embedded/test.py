@@ -157,7 +157,8 @@ def _pytest(args: list[str], env: Mapping[str, str], failed: list[str]) -> int:
     """pytest's exit code. Its closing line is the last one of the whole command."""
     command = [sys.executable, "-m", "pytest", *args]
     if not any(arg.startswith(("-n", "--numprocesses", "-p", "--pdb", "--trace")) for arg in args):
-        command += ["-n", "2", "--dist", "loadfile"]  # so that what a file shares is made once
+        workers = max(3, os.cpu_count() or 1)  # they wait more than they work
+        command += ["-n", str(workers), "--dist", "loadfile"]  # so that what a file shares is made once
     if failed:
         print(f"The command will end with 1, whatever the tests say: {', '.join(failed)} failed.", flush=True)
     tie = processes.tied_to_parent(signal.SIGTERM)
