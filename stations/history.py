@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from typing import Any
 from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from fleets.models import Reason, TokenKind
 from stations import flags
@@ -87,7 +88,7 @@ def _connections(rows: Any) -> list[Happening]:
         }
         found.append(Happening(row.opened_at, "online", _("Connected"), where, icon="plug-connected"))
         if row.closed_at:
-            why = row.close_reason or _("no reason given")
+            why = _(row.close_reason) if row.close_reason else _("no reason given")
             code = f"{why} ({row.close_code})" if row.close_code else why
             found.append(
                 Happening(row.closed_at, "offline", _("Connection ended"), code, icon="plug-connected-x")
@@ -111,11 +112,27 @@ _ICONS = {
 }
 
 
+# Kept as they are told, in English; said in the reader's language.
+_BOOTED = re.compile(r"Booted with firmware (.+)", re.DOTALL)
+_CLOSED = (
+    gettext_noop("The end of this connection was missed."),
+    gettext_noop("Replaced by a newer connection."),
+    gettext_noop("The gateway process ended."),
+    gettext_noop("The gateway restarts; please connect again."),
+    gettext_noop("This station is not served here."),
+    gettext_noop("the line was lost"),
+)
+
+
 def _station_event(event: StationEvent) -> Happening:
     where = ""
     if event.evse_number:
         where = _("Connector %(number)s") % {"number": event.evse_number}
     state, text, routine = _SEVERITIES.get(Severity(event.severity), "info"), event.text, False
+    if event.kind == "boot" and (told := _BOOTED.match(text)):
+        text = _("Booted with firmware %(version)s") % {"version": told[1]}
+    elif event.kind == "boot" and text == "Booted":
+        text = _("Booted")
     if event.kind == "status" and text in ConnectorStatus.values:
         state, text = text, str(ConnectorStatus(text).label)
         routine = state not in (ConnectorStatus.FAULTED, ConnectorStatus.UNAVAILABLE)

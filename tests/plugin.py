@@ -40,7 +40,16 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("Run the tests by `python3 manage.py test`: it starts the servers they need.")
 
 
+# A worker takes file after file: those that take minutes come first, lest one begin when all else is over.
+_FIRST = (
+    "portal/test_browser.py", "walks/test_strangers.py", "walks/test_roles.py", "cpo/test_up.py",
+    "stations/ocpp/test_fuzz.py", "oca/test_orders.py", "stations/ocpp/test_kills.py",
+)  # fmt: skip
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    place = {str(CHECKOUT / "tests" / name): number for number, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: place.get(str(item.path), len(place)))
     if config.getoption("--long"):
         return
     kept = [item for item in items if not item.get_closest_marker("long")]
