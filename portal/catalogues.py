@@ -24,6 +24,7 @@ from django.utils.translation.template import templatize
 APPS = ("cpo", "portal", "roaming", "energy", "stations", "billing", "fleets", "tenants")
 KEYWORDS = DEFAULT_KEYWORDS | {
     "gettext_lazy": None,
+    "gettext_noop": None,
     "_t": None,
     "ngettext_lazy": (1, 2),
     "pgettext_lazy": ((1, "c"), 2),
