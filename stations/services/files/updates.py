@@ -463,7 +463,7 @@ def begin_download(*, tenant_id: int, ticket_id: int, address: str) -> Download:
 
 def progress(*, download: Download, reached: int, moved: int) -> None:
     """Up to which byte the station has it. Called now and then while it is sent."""
-    update = locked(download.tenant_id).filter(pk=download.update_id).first()  # before its ticket
+    update = locked(download.tenant_id).filter(pk=download.update_id or 0).first()  # before its ticket
     tickets.moved(tenant_id=download.tenant_id, ticket_id=download.ticket_id, size=moved)
     if update is None or update.state not in UNDER_WAY:
         return

@@ -102,7 +102,7 @@ def test_a_download_passes_an_order(rollout: Rollout, six: list[Station], begins
 
     def order() -> None:
         with tenant_scope(tenant_id):
-            updates.locked(tenant_id).get(pk=ticket.update_id)
+            updates.locked(tenant_id).get(pk=ticket.update_id or 0)
             holding.set()
             time.sleep(0.3)  # the door has come to its locks
             tickets.expire(tenant_id=tenant_id, minutes=5, update_id=ticket.update_id or 0)
