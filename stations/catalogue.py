@@ -260,7 +260,7 @@ def _number_refusal(name: str, value: str, kind: str, least: float | None, most:
         number = float(text)
     except ValueError:
         return _t("%(name)s is a number.") % {"name": name}
-    if kind == "integer" and not text.lstrip("-").isdigit():
+    if kind == "integer" and not (text.isascii() and text.lstrip("-").isdecimal()):
         return _t("%(name)s is a whole number.") % {"name": name}
     if least is not None and number < least:
         return _t("%(name)s is %(least)s or more.") % {"name": name, "least": f"{least:g}"}

@@ -142,7 +142,7 @@ def make_default(request: PageRequest, tariff_id: int) -> HttpResponse:
 def sites(request: PageRequest, tariff_id: int) -> HttpResponse:
     """The sites that have this tariff: those ticked get it, those unticked lose it."""
     found = _tariff(request, tariff_id)
-    wanted = {int(text) for text in request.POST.getlist("site") if text.isdigit()}
+    wanted = {int(text) for text in request.POST.getlist("site") if text.isdecimal()}
     has = set(queries.sites_of(found).values_list("site_id", flat=True))
     for site in tenants.sites(request.tenant.pk, request.actor).filter(pk__in=wanted ^ has):
         service.set_site_tariff(site=site, tariff=found if site.pk in wanted else None, actor=request.actor)

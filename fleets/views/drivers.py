@@ -63,7 +63,7 @@ def drivers(request: PageRequest) -> HttpResponse:
         rows = rows.filter(
             Q(name__icontains=text) | Q(email__icontains=text) | Q(fleet__name__icontains=text)
         )
-    if (fleet := request.GET.get("fleet", "")).isdigit():
+    if (fleet := request.GET.get("fleet", "")).isdecimal():
         rows = rows.filter(fleet_id=int(fleet))
     if request.GET.get("format") == "csv":
         header = ("name", "email", "phone", "fleet", "blocked")

@@ -48,7 +48,9 @@ class CommandOut(Out):
 
     def to_representation(self, command: Command) -> Any:
         shown = super().to_representation(command)
-        return {**shown, "arguments": commands.masked(command.arguments)}
+        told = {name: getattr(command, name) for name in ("arguments", "request", "response")}
+        actor = self.context.get("actor")
+        return shown | {name: commands.for_reader(command, value, actor) for name, value in told.items()}
 
 
 class CommandIn(In):

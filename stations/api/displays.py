@@ -152,7 +152,7 @@ class NoticeOne(NoticeView):
 
 
 class NoticeWithdraw(NoticeView):
-    """Take a message off all displays."""
+    """Take a message off all displays at the caller's sites."""
 
     verbs = {
         "POST": Verb(

@@ -153,7 +153,7 @@ class FileDoor:
 
     async def _upload(self, request: Request, found: tickets.Found, rest: str) -> None:
         length = request.header(b"content-length")
-        expected = int(length) if length.isdigit() and len(length) < 16 else None
+        expected = int(length) if length.isdecimal() and len(length) < 16 else None
         boundary = boundary_of(request.header(b"content-type"))
         upload = await self._threads.within(
             found.tenant_id,

@@ -136,7 +136,7 @@ def say_16(profile: Profile, *, remote_start: bool = False) -> Payload:
     if profile.kind == schedules.DYNAMIC:
         raise Invalid(fields={"kind": "Dynamic limits need OCPP 2.1."})
     text = profile.transaction_id
-    if text and not text.isdigit():
+    if text and not text.isdecimal():
         raise Invalid(fields={"transaction_id": "OCPP 1.6 knows transactions by a whole number."})
     periods = [
         optional(startPeriod=period.start_s, limit=tenth(_needed(period)), numberPhases=period.phases)

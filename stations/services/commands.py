@@ -101,6 +101,18 @@ def brief(arguments: Any) -> Any:
     }
 
 
+def for_reader(command: Command, told: Any, actor: Actor | None) -> Any:
+    """Arguments, request or response as this reader may see them: the cards of a local list are for TOKEN_VIEW."""
+    told = masked(told)
+    if command.kind != CommandKind.SEND_LIST or not isinstance(told, dict):
+        return told
+    if actor is not None and actor.may(Permission.TOKEN_VIEW):
+        return told
+    return {
+        name: f"{len(value)} entries" if isinstance(value, list) else value for name, value in told.items()
+    }
+
+
 def sealed(arguments: Any) -> Any:
     """For the row of a command that waits: a secret is encrypted until it goes out."""
     return _with_secrets(arguments, lambda value: {"sealed": secrets.encrypt(str(value))})

@@ -238,7 +238,7 @@ def limits(station: Station, message: str) -> tuple[int, int]:
 
 
 def _number(text: str | None, otherwise: int) -> int:
-    return int(text) if text and text.isdigit() and len(text) < 9 and int(text) else otherwise
+    return int(text) if text and text.isdecimal() and len(text) < 9 and int(text) else otherwise
 
 
 def read(

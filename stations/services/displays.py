@@ -235,10 +235,14 @@ def take_off(*, message: DisplayMessage, actor: Actor) -> DisplayMessage:
 
 
 def withdraw(*, notice: DisplayNotice, actor: Actor) -> DisplayNotice:
-    """Take a message off all displays."""
-    for message in _copies(notice).filter(standing__in=ON_DISPLAY).select_related("station"):
+    """Take a message off all displays that the actor is responsible for; off all there are, it is withdrawn."""
+    copies, elsewhere = _copies(notice), False
+    if actor.site_ids is not None:
+        elsewhere = copies.exclude(station__site_id__in=actor.site_ids).exists()
+        copies = copies.filter(station__site_id__in=actor.site_ids)
+    for message in copies.filter(standing__in=ON_DISPLAY).select_related("station"):
         take_off(message=message, actor=actor)
-    if notice.withdrawn_at is None:
+    if notice.withdrawn_at is None and not elsewhere:
         notice.withdrawn_at = timezone.now()
         notice.save(update_fields=["withdrawn_at"])
         audit.record(tenant_id=notice.tenant_id, actor=actor, action="display.withdraw", subject=notice)

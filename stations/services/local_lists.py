@@ -100,7 +100,7 @@ def wanted(station: Station, rules: Rules, most: int | None, now: datetime) -> W
     it as good (1.6 section 3.5.3, 2.x C14).
     """
     found = [] if not rules.local_list else _tokens(station, rules, now)
-    room = min(most if most is not None else MOST, MOST)
+    room = max(0, min(most if most is not None else MOST, MOST))
     kept = {entry.uid: entry for entry in found[:room]}
     marks = {uid: entry.mark for uid, entry in kept.items()}
     return Wanted(kept, marks, digest(marks), max(0, len(found) - room))
@@ -136,7 +136,7 @@ def limits(station: Station) -> tuple[int | None, int | None, bool | None]:
     for row in rows:
         told[row.name.lower()] = row.value
         if row.component and row.name == "Entries" and row.max_limit is not None:
-            most = int(row.max_limit)
+            most = int(max(0, min(row.max_limit, MOST)))
     if most is None:
         most = _number(told.get("localauthlistmaxlength"))
     items = _number(told.get("sendlocallistmaxlength")) or _number(told.get("itemspermessage"))
@@ -147,7 +147,7 @@ def limits(station: Station) -> tuple[int | None, int | None, bool | None]:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.strip().isdigit() and len(text.strip()) < 8 else None
+    return int(text) if text and text.strip().isdecimal() and len(text.strip()) < 8 else None
 
 
 # --- the sweep ---
@@ -174,6 +174,8 @@ def sweep(*, tenant_id: int, now: datetime) -> int:
                 advance(one, rules[one.station_id], now)
         except Exception:  # the trouble of one is not the next one's
             log.exception("local list not brought forward", extra={"station": one.station_id})
+            # What is broken must not come first each time, or enough of it leaves the others no place.
+            LocalList.objects.filter(tenant_id=tenant_id, pk=one.pk).update(due_at=now + LOOK)
     return len(lists)
 
 

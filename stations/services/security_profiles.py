@@ -186,7 +186,7 @@ def _slots(change: ProfileChange) -> list[str]:
 
 def _free_slot(change: ProfileChange) -> int:
     """The slot that was chosen, unless the station uses it now: then one that it does not."""
-    used = {int(slot) for slot in _slots(change) if slot.isdigit()}
+    used = {int(slot) for slot in _slots(change) if slot.isdecimal()}
     wanted = change.slot or SLOT
     return wanted if wanted not in used else max(used) + 1
 

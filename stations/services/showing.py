@@ -96,7 +96,7 @@ def display(tenant_id: int, station_id: int) -> Display:
         formats=words("SupportedFormats"),
         priorities=words("SupportedPriorities"),
         states=words("SupportedStates"),
-        count=int(count.value) if count and count.value and count.value.isdigit() else None,
+        count=int(count.value) if count and count.value and count.value.isdecimal() else None,
         most=int(count.max_limit) if count and count.max_limit is not None else None,
         languages=tuple(
             word.strip() for word in (language.values_list if language else "").split(",") if word.strip()

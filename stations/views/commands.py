@@ -120,7 +120,10 @@ def command(request: PageRequest, station_id: int, command_id: int) -> HttpRespo
         "command": found,
         "steps": steps(found),
         "advice": next_step(found),
-        "arguments": service.masked(found.arguments),
+        "sent": service.for_reader(
+            found, found.arguments if found.request is None else found.request, request.actor
+        ),
+        "answered": service.for_reader(found, found.response, request.actor),
         "again": urlencode({"open": found.kind, **_plain(found.arguments)}),
         "may_see_frames": request.actor.may(Permission.FRAME_VIEW),
     }

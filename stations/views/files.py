@@ -288,9 +288,9 @@ def log_file(request: PageRequest, station_id: int, log_file_id: int) -> HttpRes
         member=member,
         query=query,
         only=only if only in ("error", "warning") else "",
-        page=max(1, min(int(number), 100_000)) if number.isdigit() and len(number) < 7 else 1,
+        page=max(1, min(int(number), 100_000)) if number.isdecimal() and len(number) < 7 else 1,
     )
-    current = int(number) if number.isdigit() and len(number) < 7 else 1
+    current = int(number) if number.isdecimal() and len(number) < 7 else 1
     context = {
         "station": station,
         "tab": "files",

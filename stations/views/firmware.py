@@ -401,7 +401,7 @@ def publish(request: PageRequest, image_id: int) -> HttpResponse:
     """Publish the image at a local controller, or withdraw it there."""
     found = _image(request, image_id)
     number = request.POST.get("station", "")
-    if not number.isdigit() or len(number) > 18:
+    if not number.isdecimal() or len(number) > 18:
         messages.error(request, _t("Choose a local controller."))
         return go(request, "firmware-image", found.pk)
     try:
@@ -460,7 +460,7 @@ def _initial(request: PageRequest) -> dict[str, Any]:
     """From ?image=, or of a rollback from ?rollback=: the image from before, for those that have the new one."""
     chosen: dict[str, Any] = {"image_id": request.GET.get("image", "")}
     number = request.GET.get("rollback", "")
-    if not number.isdigit() or len(number) > 18:
+    if not number.isdecimal() or len(number) > 18:
         return chosen
     campaign = campaigns.visible_to(request.tenant.pk, request.actor).filter(pk=int(number)).first()
     if campaign is None:

@@ -25,7 +25,7 @@ SPANS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(d
 def frames(request: PageRequest, station_id: int) -> HttpResponse:
     station = get_station(request, station_id)
     rows = _filtered(request, station)
-    if (before := request.GET.get("before", "")).isdigit():
+    if (before := request.GET.get("before", "")).isdecimal():
         rows = rows.filter(id__lt=int(before))
     found = list(rows[: SIZE + 1])
     context = {

@@ -177,9 +177,9 @@ def _filtered(request: PageRequest, rows: QuerySet[Issue]) -> QuerySet[Issue]:
         rows = rows.filter(signal=given["signal"])
     if given.get("severity") in IssueSeverity.values:
         rows = rows.filter(severity=given["severity"])
-    if (site := given.get("site", "")).isdigit() and len(site) < 18:
+    if (site := given.get("site", "")).isdecimal() and len(site) < 18:
         rows = rows.filter(site_id=int(site))
-    if (station := given.get("station", "")).isdigit() and len(station) < 18:
+    if (station := given.get("station", "")).isdecimal() and len(station) < 18:
         rows = rows.filter(station_id=int(station))
     if given.get("mine") and request.actor.user_id:
         rows = rows.filter(assignee__user_id=request.actor.user_id)
@@ -312,7 +312,9 @@ def act(request: PageRequest, issue_id: int) -> HttpResponse:
 @page(Permission.STATION_COMMAND)
 def bulk(request: PageRequest) -> HttpResponse:
     """Assign, snooze or close what was ticked."""
-    numbers = [int(text) for text in request.POST.getlist("issue") if text.isdigit() and len(text) < 18][:500]
+    numbers = [int(text) for text in request.POST.getlist("issue") if text.isdecimal() and len(text) < 18][
+        :500
+    ]
     chosen = list(of_actor(request.tenant.pk, request.actor).filter(pk__in=numbers))
     action = request.POST.get("action", "")
     try:

@@ -89,7 +89,7 @@ def stations(request: PageRequest) -> HttpResponse:
 def _station_search(request: PageRequest, rows: QuerySet[Station]) -> QuerySet[Station]:
     if text := request.GET.get("q", "").strip()[:100]:
         rows = rows.filter(visible.matching(text))
-    if (site := request.GET.get("site", "")).isdigit():
+    if (site := request.GET.get("site", "")).isdecimal():
         rows = rows.filter(site_id=int(site))
     if (profile := request.GET.get("security", "")) in ("0", "1", "2", "3"):
         rows = rows.filter(effective_profile=int(profile))
@@ -181,10 +181,10 @@ def _session_filters(request: PageRequest, rows: QuerySet[Session]) -> QuerySet[
     if text := request.GET.get("q", "").strip()[:100]:
         wanted = Q(token_uid__icontains=text) | Q(transaction_id=text) | Q(driver__name__icontains=text)
         wanted |= Q(station__identity__icontains=text) | Q(station__name__icontains=text)
-        if text.lstrip("#").isdigit() and len(text) < 18:
+        if text.lstrip("#").isdecimal() and len(text) < 18:
             wanted |= Q(pk=int(text.lstrip("#")))
         rows = rows.filter(wanted)
-    if (site := request.GET.get("site", "")).isdigit():
+    if (site := request.GET.get("site", "")).isdecimal():
         rows = rows.filter(site_id=int(site))
     return _in_period(request, rows)
 

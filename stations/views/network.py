@@ -76,7 +76,7 @@ class PriorityForm(PortalForm):
 
     def clean_slots(self) -> list[int]:
         parts = [part.strip() for part in self.cleaned_data["slots"].split(",")]
-        if not all(part.isdigit() and len(part) < 5 for part in parts):
+        if not all(part.isdecimal() and len(part) < 5 for part in parts):
             raise forms.ValidationError(_t("Numbers of slots, separated by commas."))
         return [int(part) for part in parts]
 

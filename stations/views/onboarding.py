@@ -154,7 +154,7 @@ def _create(
 
 
 def _waiting(request: PageRequest, row_id: str) -> QuarantinedStation | None:
-    if not row_id.isdigit() or request.actor.site_ids is not None:
+    if not row_id.isdecimal() or request.actor.site_ids is not None:
         return None
     return QuarantinedStation.objects.filter(tenant_id=request.tenant.pk, pk=int(row_id)).first()
 

@@ -216,7 +216,7 @@ def extend(request: PageRequest, reservation_id: int) -> HttpResponse:
     """Another end: so many minutes after the present one."""
     found = _reservation(request, reservation_id)
     text = request.POST.get("minutes", "")
-    minutes = int(text) if text.isdigit() and len(text) < 5 else 0
+    minutes = int(text) if text.isdecimal() and len(text) < 5 else 0
     try:
         service.extend(
             reservation=found,

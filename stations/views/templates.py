@@ -161,7 +161,7 @@ def new(request: PageRequest) -> HttpResponse:
 def _start(request: PageRequest) -> dict[str, Any]:
     """A new template may begin as what a station has now."""
     number = request.GET.get("station", "")
-    if not number.isdigit() or len(number) > 18:
+    if not number.isdecimal() or len(number) > 18:
         return {}
     station = get_station(request, int(number))
     variables = Variable.objects.filter(
@@ -252,7 +252,7 @@ def preview(request: PageRequest, template_id: int) -> HttpResponse:
 def apply(request: PageRequest, template_id: int) -> HttpResponse:
     found = _found(request, template_id)
     chosen = [
-        int(number) for number in request.POST.getlist("station") if number.isdigit() and len(number) < 19
+        int(number) for number in request.POST.getlist("station") if number.isdecimal() and len(number) < 19
     ]
     try:
         run = desired.apply(template=found, station_ids=chosen[: 4 * MOST_PREVIEWED], actor=request.actor)

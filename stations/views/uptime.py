@@ -119,7 +119,7 @@ def _chosen(request: PageRequest, name: str, rows: Any) -> Any:
     text = request.GET.get(name, "")
     if not text:
         return None
-    found = rows.filter(pk=int(text)).first() if text.isdigit() and len(text) < 18 else None
+    found = rows.filter(pk=int(text)).first() if text.isdecimal() and len(text) < 18 else None
     if found is None:
         raise NotFound
     return found
@@ -208,7 +208,7 @@ def report_new(request: PageRequest) -> HttpResponse:
     if number:
         site = (
             tenants.sites(request.tenant.pk, request.actor)
-            .filter(pk=int(number) if number.isdigit() else 0)
+            .filter(pk=int(number) if number.isdecimal() else 0)
             .first()
         )
         if site is None:
@@ -339,7 +339,7 @@ def _place(request: PageRequest, value: str) -> dict[str, Any]:
 def exclusion_new(request: PageRequest) -> HttpResponse:
     start: dict[str, Any] = {}
     for name in ("site", "station", "connector"):
-        if request.GET.get(name, "").isdigit():
+        if request.GET.get(name, "").isdecimal():
             start["place"] = f"{name}:{request.GET[name]}"
     for name in ("from", "until"):
         if text := request.GET.get(name, ""):

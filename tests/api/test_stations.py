@@ -18,6 +18,7 @@ from stations.services import commands
 from stations.services.stations import PASSWORD_ALPHABET, PASSWORD_LENGTH, new_password, password_hash
 from tenants.context import tenant_scope
 from tenants.models import AuditRecord, Site, Tenant
+from tenants.permissions import Actor
 from tests.people import ApiClient
 
 
@@ -194,3 +195,25 @@ def test_a_wait_holds_no_connection(
     body = {"kind": "reset", "wait_seconds": 0.05}
     api.write("POST", f"/stations/{station.pk}/commands", body, status=202)
     assert held and not any(held)
+
+
+@pytest.mark.parametrize("count", [3, 30])
+def test_the_cards_of_a_list_that_was_sent_are_for_who_may_see_cards(
+    api_client: Callable[..., ApiClient], station: Station, tenant: Tenant, owner_actor: Actor, count: int
+) -> None:
+    cards = [f"SECRETCARD{number}" for number in range(count)]
+    with tenant_scope(tenant.pk):
+        command = commands.request_command(
+            tenant_id=tenant.pk, station_id=station.pk, kind="send_local_list", actor=owner_actor,
+            arguments={"version": 1, "full": True, "entries": [{"uid": card} for card in cards]},
+        )  # fmt: skip
+        listed = [{"idTag": card} for card in cards]
+        commands.mark_encoded(
+            command=command, action="SendLocalList", message_id="1",
+            request={"listVersion": 1, "updateType": "Full", "localAuthorizationList": listed},
+        )  # fmt: skip
+    blind, seeing = api_client(["station.view"]), api_client(["station.view", "token.view"])
+    for path in (f"/commands/{command.pk}", "/commands", f"/stations/{station.pk}/commands"):
+        assert "SECRETCARD" not in json.dumps(blind.read(path))
+        assert "SECRETCARD" in json.dumps(seeing.read(path))
+    assert blind.read(f"/commands/{command.pk}")["request"]["localAuthorizationList"] == f"{count} entries"

@@ -102,7 +102,7 @@ def _say_start(arguments: Payload, command_id: int) -> Payload:
 
 def _say_stop(arguments: Payload, command_id: int) -> Payload:
     text = str(wanted(arguments, "transaction_id", (str, int)))
-    if not text.lstrip("-").isdigit():
+    if not text.removeprefix("-").isdecimal():
         raise Invalid(fields={"transaction_id": "OCPP 1.6 knows transactions by a whole number."})
     return {"transactionId": int(text)}
 

@@ -26,7 +26,7 @@ def _transfer(message: str, data: Payload) -> Payload:
 
 def _transaction(arguments: Payload) -> int:
     text = str(wanted(arguments, "transaction_id", (str, int)))
-    if not text.lstrip("-").isdigit():
+    if not text.removeprefix("-").isdecimal():
         raise Invalid(fields={"transaction_id": "OCPP 1.6 knows transactions by a whole number."})
     return int(text)
 

@@ -47,7 +47,7 @@ def _apn(told: Payload) -> Payload:
         apn=told["name"],
         apnUserName=told.get("user"),
         apnPassword=told.get("password"),
-        simPin=int(pin) if pin.isdigit() else None,
+        simPin=int(pin) if pin.isdecimal() else None,
         preferredNetwork=told.get("preferred_network"),
         apnAuthentication=word(_APN, {"authentication": "auto"} | told, "authentication"),
     )

@@ -258,9 +258,9 @@ def cancel(*, campaign: Campaign, actor: Actor) -> Campaign:
     states = (CampaignState.RUNNING, CampaignState.PAUSED, CampaignState.HALTED)
     turned = _turn(campaign, actor, "cancel", states, CampaignState.CANCELLED)
     now = timezone.now()
-    turned.updates.filter(state=UpdateState.WAITING).update(
-        state=UpdateState.CANCELLED, blocked_by="", settled_at=now, changed_at=now
-    )
+    waiting = turned.updates.filter(state=UpdateState.WAITING)
+    list(waiting.select_for_update(of=("self",)).order_by("id"))  # in the order of all who lock several
+    waiting.update(state=UpdateState.CANCELLED, blocked_by="", settled_at=now, changed_at=now)
     return turned
 
 
@@ -268,6 +268,7 @@ def _turn(
     campaign: Campaign, actor: Actor, verb: str, before: Sequence[CampaignState], after: CampaignState
 ) -> Campaign:
     actor.require(Permission.STATION_CONFIGURE)
+    _alone(campaign.tenant_id)
     mine = (
         Campaign.objects.select_for_update(of=("self",))
         .select_related("image")
@@ -290,16 +291,28 @@ def _turn(
 def retry_failed(*, campaign: Campaign, actor: Actor) -> int:
     """Another attempt for all that failed; how many."""
     actor.require(Permission.STATION_CONFIGURE)
+    _alone(campaign.tenant_id)
     mine = Campaign.objects.select_for_update(of=("self",)).get(tenant_id=campaign.tenant_id, pk=campaign.pk)
     if not mine.is_open:
         raise Conflict("The campaign is over. Begin a new one for these stations.")
     count = 0
-    for update in mine.updates.filter(state=UpdateState.FAILED).select_related("station"):
+    for update in mine.updates.filter(state=UpdateState.FAILED).select_related("station").order_by("id"):
         updates.retry(update=update, actor=actor)
         count += 1
     mine.failures_forgiven = 0
     mine.save(update_fields=["failures_forgiven"])
     return count
+
+
+def _alone(tenant_id: int, *, waits: bool = True) -> bool:
+    """Until the end of the transaction nobody else moves this tenant's campaigns. Whether that was to be had.
+
+    A person waits for a look to end: it locks updates before campaigns, and gives orders by the campaign it has read.
+    """
+    lock = "pg_advisory_xact_lock" if waits else "pg_try_advisory_xact_lock"
+    with connections[current_alias()].cursor() as cursor:
+        cursor.execute(f"SELECT {lock}(hashtext('firmware'), %s)", [tenant_id % 2_147_483_647])
+        return waits or bool(cursor.fetchone()[0])
 
 
 # --- by itself ---
@@ -322,12 +335,8 @@ def advance(*, tenant_id: int, now: datetime | None = None) -> int:
     Under a lock of this tenant, so that two workers give no order twice; whoever comes second leaves it.
     """
     now = now or timezone.now()
-    with connections[current_alias()].cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_try_advisory_xact_lock(hashtext('firmware'), %s)", [tenant_id % 2_147_483_647]
-        )
-        if not cursor.fetchone()[0]:
-            return 0
+    if not _alone(tenant_id, waits=False):
+        return 0
     rows = updates.locked(tenant_id).select_related("station__site", "image", "campaign")
     waiting = list(rows.filter(state__in=OPEN_UPDATES).order_by("id"))
     if not waiting and not Campaign.objects.filter(tenant_id=tenant_id, state=CampaignState.RUNNING).exists():

@@ -445,30 +445,27 @@ class Download:
 
 def begin_download(*, tenant_id: int, ticket_id: int, address: str) -> Download:
     """What a ticket gives out. Gone where it gives nothing any more."""
+    # The update before its ticket, as where orders are given and settled: neither waits for the other in a circle.
+    update = locked(tenant_id).filter(tickets__pk=ticket_id).first()
     ticket = tickets.taken(tenant_id=tenant_id, ticket_id=ticket_id, address=address)
     of = ticket.update or ticket.publication
     if of is None:
         raise tickets.Gone("There is nothing to download here.")
     image = of.image
-    update_id = ticket.update_id
-    if update_id is not None:
-        update = locked(tenant_id).get(pk=update_id)
-        if update.state == UpdateState.SENT:
-            update.state = UpdateState.DOWNLOADING
-            update.save(update_fields=["state", "changed_at"])
-            tell(update)
+    if update is not None and update.state == UpdateState.SENT:
+        update.state = UpdateState.DOWNLOADING
+        update.save(update_fields=["state", "changed_at"])
+        tell(update)
     return Download(
-        tenant_id, ticket_id, update_id, image.name, image.storage_name, image.size_bytes, image.sha256
+        tenant_id, ticket_id, ticket.update_id, image.name, image.storage_name, image.size_bytes, image.sha256
     )
 
 
 def progress(*, download: Download, reached: int, moved: int) -> None:
     """Up to which byte the station has it. Called now and then while it is sent."""
+    update = locked(download.tenant_id).filter(pk=download.update_id or 0).first()  # before its ticket
     tickets.moved(tenant_id=download.tenant_id, ticket_id=download.ticket_id, size=moved)
-    if download.update_id is None:
-        return
-    update = locked(download.tenant_id).get(pk=download.update_id)
-    if update.state not in UNDER_WAY:
+    if update is None or update.state not in UNDER_WAY:
         return
     update.bytes_sent = max(update.bytes_sent, reached)
     later = timezone.now() + timedelta(minutes=settings.FIRMWARE_PATIENCE_MINUTES)

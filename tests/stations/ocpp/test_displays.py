@@ -10,6 +10,7 @@ import pytest
 
 from stations.models import DisplayMessage, DisplayStanding, Station, Variable
 from stations.services import displays
+from tenants.context import tenant_scope
 from tenants.errors import Conflict, Invalid
 from tenants.models import Site, Tenant
 from tests.people import ApiClient
@@ -200,3 +201,32 @@ def test_by_rest_it_goes_to_a_whole_site_and_each_outcome_is_told(
     assert sorted(message["standing"] for message in written["messages"]) == ["refused", "waiting"]
     taken = api.write("POST", f"/displays/{written['id']}/withdraw", {})
     assert sorted(message["standing"] for message in taken["messages"]) == ["cleared", "refused"]
+
+
+def test_who_has_some_of_the_sites_takes_it_off_there_alone(
+    tenant: Tenant,
+    make_station: Callable[..., Station],
+    make_site: Callable[..., Site],
+    make_actor: Callable[..., Any],
+    owner_actor: Any,
+) -> None:
+    mine, other = make_site(), make_site()
+    here = make_station(site=mine, ocpp_version="2.1")
+    there = make_station(site=other, ocpp_version="2.1")
+    manager = make_actor("facility_manager", sites=[mine])
+    with tenant_scope(tenant.pk):
+
+        def standings() -> dict[int, str]:
+            return dict(DisplayMessage.objects.values_list("station_id", "standing"))
+
+        notice = displays.write(
+            tenant_id=tenant.pk, actor=owner_actor, stations=[here, there], contents=TEXTS
+        )
+        assert displays.withdraw(notice=notice, actor=manager).withdrawn_at is None
+        assert standings() == {here.pk: DisplayStanding.CLEARED, there.pk: DisplayStanding.WAITING}
+        assert displays.withdraw(notice=notice, actor=owner_actor).withdrawn_at is not None
+        assert standings() == {here.pk: DisplayStanding.CLEARED, there.pk: DisplayStanding.CLEARED}
+        # Nor may the manager end it for the others once theirs is off as well.
+        later = displays.write(tenant_id=tenant.pk, actor=owner_actor, stations=[there], contents=TEXTS)
+        displays.take_off(message=later.copies.get(), actor=owner_actor)
+        assert displays.withdraw(notice=later, actor=manager).withdrawn_at is None

@@ -403,3 +403,39 @@ def test_which_tokens_a_list_holds(
         assert listed(list_scope="group", list_group="STAFF") == ["THERE"]
         station.ocpp_version = "2.1"
         assert "X" * 21 in listed(list_scope="all")
+
+
+def test_limits_that_make_no_sense_do_no_harm(
+    tenant: Tenant, station: Station, make_token: MakeToken
+) -> None:
+    make_token(uid="ONE")
+    now = datetime.now(UTC)
+    with tenant_scope(tenant.pk):
+        Variable.objects.create(
+            tenant_id=tenant.pk, station=station, component="", name="LocalAuthListMaxLength", attribute="actual",
+            value="²", read_at=now,
+        )  # fmt: skip
+        assert local_lists.limits(station) == (None, None, None)
+        Variable.objects.create(
+            tenant_id=tenant.pk, station=station, component="LocalAuthListCtrlr", name="Entries",
+            attribute="actual", max_limit=-1, read_at=now,
+        )  # fmt: skip
+        assert local_lists.limits(station)[0] == 0
+        rules = access.Rules(local_list=True)
+        target = local_lists.wanted(station, rules, -1, now)
+        assert (len(target.entries), target.left_out) == (0, 1)
+
+
+def test_a_list_that_cannot_be_brought_forward_makes_room_for_the_next(
+    tenant: Tenant, station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+
+    def broken(*_: Any) -> None:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(local_lists, "advance", broken)
+    with tenant_scope(tenant.pk):
+        LocalList.objects.create(tenant_id=tenant.pk, station=station, due_at=now - timedelta(hours=1))
+        assert local_lists.sweep(tenant_id=tenant.pk, now=now) == 1
+        assert local_lists.sweep(tenant_id=tenant.pk, now=now) == 0
