@@ -111,6 +111,7 @@ class StationConsumer(AsyncConsumer):
             access.remote_address(scope),
             timezone.now(),
             entry.profile,
+            entry.used_next,
         )
         opened = await here.writer.call(found.tenant_id, connections.open_many, request)
         if opened is None:  # archived since it was found

@@ -36,7 +36,8 @@ from stations.ocpp.link import Link
 from stations.ocpp.version import Answered, Say
 from stations.ocpp.writer import Writer
 from stations.services import commands, connections, events, notes
-from stations.services.connections import TAKEN_CHANNEL, CloseRequest
+from stations.services.connections import CloseRequest
+from stations.services.stations import TAKEN_CHANNEL
 from tenants.context import tenant_scope
 from tenants.errors import Invalid
 

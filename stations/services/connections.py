@@ -15,11 +15,12 @@ from django.utils import timezone
 
 from stations import live
 from stations.models import GatewayProcess, QuarantinedStation, Station
+from stations.services import passwords
+from stations.services.stations import TAKEN_CHANNEL
 from tenants import rows as batches
 from tenants.context import current_alias, tenant_scope
 
 QUARANTINE_LIMIT = 500  # rows a tenant; beyond it only known rows are counted on
-TAKEN_CHANNEL = "station_taken"  # PostgreSQL NOTIFY, payload "<tenant id>:<station id>:<epoch>"
 GATEWAY_SILENT = timedelta(seconds=30)
 
 
@@ -46,6 +47,7 @@ class OpenRequest:
     remote_address: str
     at: datetime
     profile: int | None = None  # the security profile it came by
+    used_next: bool = False  # by the password that is to replace the old one
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,9 @@ def open_many(*, tenant_id: int, requests: Sequence[OpenRequest]) -> list[Opened
         for _n, _epoch, site_id, station_id, *_rest in opened
     ]
     live.publish_many(tenant_id, events)
+    for n, *_rest in opened:
+        if requests[n - 1].used_next:
+            passwords.used(station=Station.objects.get(tenant_id=tenant_id, pk=requests[n - 1].station_id))
     found = {n: Opened(epoch, wait) for n, epoch, _site, _station, wait, _notified in opened}
     return [found.get(n) for n in range(1, len(requests) + 1)]
 

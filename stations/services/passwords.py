@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from stations import live
@@ -26,7 +27,8 @@ from tenants.services import audit
 RULE = system("Password change")
 WAITS_SECONDS = 86_400
 OPEN = (PasswordState.SENT, PasswordState.ACCEPTED)
-UNCLEAR = timedelta(days=7)  # then a station that never answered is believed to keep its old password
+UNCLEAR = timedelta(days=7)  # then a change that was never answered ends, and makes way for another
+BY_PASSWORD = (1, 2)  # security profiles; under the others a station shows none
 
 
 def write_arguments(station: Station, password: str) -> dict[str, Any]:
@@ -97,13 +99,18 @@ def _takes_hex(change: PasswordChange) -> bool:
 
 def _fail(change: PasswordChange, why: str) -> None:
     Station.objects.filter(tenant_id=change.tenant_id, pk=change.station_id).update(next_password_hash="")
+    _end(change, why)
+
+
+def _end(change: PasswordChange, why: str) -> None:
     change.state, change.detail, change.secret = PasswordState.FAILED, why[:300], ""
     change.ended_at = timezone.now()
     change.save()
 
 
 def used(*, station: Station) -> None:
-    """The station came by its new password: the old one opens no more."""
+    """The station came by its new password: the old one opens no more. Called in the transaction that keeps the new
+    socket, so that whoever sees a socket of before knows that the old password opened it."""
     if not station.next_password_hash:
         return
     station.password_hash, station.next_password_hash = station.next_password_hash, ""
@@ -119,20 +126,32 @@ def used(*, station: Station) -> None:
 
 
 def settle(*, tenant_id: int) -> int:
-    """End changes that were never answered: the station came by its old password since, or a week has passed."""
+    """End changes that were never answered: the station came by its old password since, or a week has passed.
+
+    After a week without a word the new password opens on: the station may have it, and nobody else knows it any more.
+    """
+    since = Connection.objects.filter(
+        tenant_id=tenant_id, station_id=OuterRef("station_id"), opened_at__gt=OuterRef("command__settled_at")
+    )
+    # By the new password it would be USED in the same moment, see `used`; hence one statement, which sees one moment.
+    came = Q(Exists(since), station__effective_profile__in=BY_PASSWORD)
+    unclear = (
+        PasswordChange.objects.select_for_update(of=("self", "station"), no_key=True, skip_locked=True)
+        .select_related("station")
+        .annotate(came=came)
+        .filter(
+            Q(came=True) | Q(created_at__lt=timezone.now() - UNCLEAR), tenant_id=tenant_id,
+            state=PasswordState.SENT, command__state=CommandState.TIMED_OUT,
+        )
+    )  # fmt: skip
     ended = 0
-    unclear = PasswordChange.objects.filter(
-        tenant_id=tenant_id, state=PasswordState.SENT, command__state=CommandState.TIMED_OUT
-    ).select_related("station", "command")
     for change in unclear[:500]:
-        asked_at = change.command.settled_at if change.command else change.created_at
-        since = Connection.objects.filter(
-            tenant_id=tenant_id, station=change.station, opened_at__gt=asked_at
-        ).exists()
-        if since or change.created_at < timezone.now() - UNCLEAR:
+        if change.came:
             _fail(change, "The station did not answer and goes on with its old password.")
-            _tell(change.station)
-            ended += 1
+        else:
+            _end(change, "The station did not answer: both passwords open until one of them was used.")
+        _tell(change.station)
+        ended += 1
     return ended
 
 

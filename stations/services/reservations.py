@@ -236,9 +236,10 @@ def _lock(station: Station) -> None:
 def _overlapping(
     station: Station, begin: datetime, end: datetime, but: Reservation | None
 ) -> QuerySet[Reservation]:
+    # Of two ends the later counts: until the station agrees to the new one, it may go on by the old one.
     found = Reservation.objects.filter(
-        tenant_id=station.tenant_id, station=station, state__in=LIVE_RESERVATIONS, starts_at__lt=end,
-        expires_at__gt=begin,
+        Q(expires_at__gt=begin) | Q(extended_from__gt=begin), tenant_id=station.tenant_id, station=station,
+        state__in=LIVE_RESERVATIONS, starts_at__lt=end,
     )  # fmt: skip
     return found.exclude(pk=but.pk) if but else found
 
@@ -426,8 +427,14 @@ def _hold(one: Reservation) -> None:
 
 def _refuse(one: Reservation, why: str) -> None:
     if one.state == S.RESERVED and one.extended_from is not None:  # the old end holds on
+        new = one.expires_at
         one.expires_at, one.extended_from, one.reason, one.attempts = one.extended_from, None, why, 0
-        one.save()
+        try:
+            with transaction.atomic(using=current_alias()):
+                one.save()
+        except IntegrityError:  # somebody else has the time between by now: theirs it stays
+            one.expires_at = new
+            one.save()
         _show(one)
     elif one.state == S.CANCELLING:
         _end(one, S.CANCELLED)
@@ -516,7 +523,8 @@ WITH told AS (
             OR (k.state IN ('requested', 'reserved', 'cancelling')
                 AND (k.token_uid = told.uid OR (k.token_group <> '' AND k.token_group = told.grp))
                 AND (k.evse_id IS NULL OR k.evse_id = told.evse)
-                AND told.at BETWEEN k.starts_at - interval '5 minutes' AND k.expires_at + interval '2 minutes'))
+                AND told.at BETWEEN k.starts_at - interval '5 minutes'
+                    AND greatest(k.expires_at, k.extended_from) + interval '2 minutes'))
         ORDER BY (k.id %% 2147483647 = told.number) IS TRUE DESC, k.id DESC LIMIT 1) r
     ORDER BY r.id, told.at
 ), used AS (
@@ -635,7 +643,10 @@ def free_places(stations: Iterable[Station], now: datetime) -> list[Connector]:
     """Connectors that a driver could reserve now: free, at a station that is online."""
     listed = [station for station in stations if station.online]
     taken = Reservation.objects.filter(
-        station__in=listed, state__in=LIVE_RESERVATIONS, starts_at__lte=now + LEAD, expires_at__gt=now
+        Q(expires_at__gt=now) | Q(extended_from__gt=now),
+        station__in=listed,
+        state__in=LIVE_RESERVATIONS,
+        starts_at__lte=now + LEAD,
     ).exclude(evse=None)
     running = Session.objects.filter(station__in=listed, state=SessionState.ACTIVE)
     found = Connector.objects.filter(evse__station__in=listed, status=ConnectorStatus.AVAILABLE)

@@ -128,6 +128,7 @@ _ORDER = (
 
 def _enter(change: ProfileChange, state: ChangeState) -> None:
     """Begin this step, or the next one that there is something to do in."""
+    _take_back(change)
     for step in _ORDER[_ORDER.index(state) :]:
         change.state, change.stepped_at = step, timezone.now()
         try:
@@ -175,7 +176,7 @@ def _begin(change: ProfileChange, step: ChangeState) -> bool:
         }  # fmt: skip
         return _ask(change, "set_network_profile", arguments)
     if step == ChangeState.SWITCH:
-        change.epoch = station.epoch
+        change.epoch, change.command = station.epoch, None
         return _ask(change, CommandKind.WRITE_CONFIGURATION, _switch(change, v2))
     return True  # RETURN
 
@@ -315,7 +316,6 @@ def _arrived(tenant_id: int, arrival: Arrival) -> None:
         mine.filter(installed_at=None).update(installed_at=now)
         mine.update(last_used_at=now)
     if arrival.used_next:
-        passwords.used(station=station)
         waits = _open(tenant_id, station=station, state=ChangeState.PASSWORD)
         if waits is not None:
             _enter(waits, ChangeState.CERTIFICATE)
@@ -333,6 +333,7 @@ def _done(change: ProfileChange, station: Station, profile: int) -> None:
     station.security_profile = max(station.security_profile, change.to_profile)
     station.allow_unauthenticated = False
     station.save(update_fields=["highest_profile", "security_profile", "allow_unauthenticated"])
+    _take_back(change)
     change.station = station
     change.state, change.detail, change.ended_at = ChangeState.DONE, "", timezone.now()
     change.save()
@@ -342,8 +343,29 @@ def _done(change: ProfileChange, station: Station, profile: int) -> None:
 # --- ends
 
 
+def _take_back(change: ProfileChange) -> None:
+    """What the station was not told yet, it shall not be told any more."""
+    command = change.command
+    if command is None or command.state != CommandState.QUEUED:
+        return
+    change.command = None
+    change.save(update_fields=["command"])  # or its end would be taken for that of the step
+    try:
+        commands.cancel(command=command, actor=RULE)
+    except Conflict:  # it has just gone out
+        command.refresh_from_db()
+        change.command = command
+
+
+def _may_have_switched(change: ProfileChange) -> bool:
+    if change.state == ChangeState.SWITCH:
+        return change.command is not None and change.command.sent_at is not None
+    return change.state == ChangeState.RETURN
+
+
 def _fail(change: ProfileChange, why: str) -> None:
-    if change.state in (ChangeState.SWITCH, ChangeState.RETURN):
+    _take_back(change)
+    if _may_have_switched(change):
         _fall_back(change)
     change.failed_in, change.state = change.state, ChangeState.FAILED
     change.detail, change.ended_at = why[:300], timezone.now()
@@ -385,7 +407,8 @@ def cancel(*, change: ProfileChange, actor: Actor) -> ProfileChange:
     found = _open(change.tenant_id, pk=change.pk)
     if found is None:
         raise Conflict("This change has ended already.")
-    if found.state in (ChangeState.SWITCH, ChangeState.RETURN):
+    _take_back(found)
+    if _may_have_switched(found):
         _fall_back(found)
     found.failed_in, found.state, found.ended_at = found.state, ChangeState.CANCELLED, timezone.now()
     found.detail = f"Given up by {actor.label}."[:300]
@@ -472,9 +495,13 @@ def require(*, station: Station, actor: Actor, profile: int) -> Station:
     actor.require(Permission.STATION_CONFIGURE, site_id=station.site_id)
     if profile not in SecurityProfile.values or profile == 0:
         raise Invalid(fields={"profile": "Choose 1, 2 or 3."})
+    station = _locked(station)
     if profile < current(station):
         raise Conflict("An owner resets the profile of a station that shall come by a lower one.")
-    return _set(station, actor, profile, "station.profile_require")
+    before = current(station)
+    station.security_profile = profile
+    station.save(update_fields=["security_profile"])
+    return _told(station, actor, before, "station.profile_require")
 
 
 def reset(*, station: Station, actor: Actor, profile: int) -> Station:
@@ -482,18 +509,22 @@ def reset(*, station: Station, actor: Actor, profile: int) -> Station:
     actor.require(Permission.TENANT_EDIT)
     if profile not in (1, 2, 3):
         raise Invalid(fields={"profile": "Choose 1, 2 or 3."})
-    return _set(station, actor, profile, "station.profile_reset")
-
-
-def _set(station: Station, actor: Actor, profile: int, action: str) -> Station:
+    station = _locked(station)
     before = current(station)
-    station.security_profile = profile
-    if action == "station.profile_reset":
-        station.highest_profile, station.effective_profile = 0, None
+    station.security_profile, station.highest_profile, station.effective_profile = profile, 0, None
     station.save(update_fields=["security_profile", "highest_profile", "effective_profile"])
+    return _told(station, actor, before, "station.profile_reset")
+
+
+def _locked(station: Station) -> Station:
+    """As it is now: it may have come by another profile since it was read."""
+    return Station.objects.select_for_update(no_key=True).get(tenant_id=station.tenant_id, pk=station.pk)
+
+
+def _told(station: Station, actor: Actor, before: int, action: str) -> Station:
     audit.record(
         tenant_id=station.tenant_id, actor=actor, action=action, subject=station, site_id=station.site_id,
-        detail={"from": before, "to": profile},
+        detail={"from": before, "to": station.security_profile},
     )  # fmt: skip
     _tell(station)
     return station

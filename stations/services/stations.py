@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from stations import live
 from stations.models import Connector, Evse, QuarantinedStation, Station
-from stations.services.connections import TAKEN_CHANNEL
 from tenants import secrets
 from tenants.context import current_alias
 from tenants.errors import Conflict, Invalid
@@ -21,6 +20,7 @@ from tenants.permissions import Actor, Permission
 from tenants.services import audit
 
 PURPOSE = "station"
+TAKEN_CHANNEL = "station_taken"  # PostgreSQL NOTIFY, payload "<tenant id>:<station id>:<epoch>"
 PASSWORD_LENGTH = 20
 PASSWORD_ALPHABET = "23456789abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ"  # none that looks like another
 PASSWORD_HINT = (

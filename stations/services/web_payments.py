@@ -183,7 +183,9 @@ def sweep(*, tenant_id: int, now: datetime) -> int:
         tenant_id=tenant_id, state__in=(WebPaymentState.OPEN, WebPaymentState.AUTHORIZED, WebPaymentState.STARTED),
         session=None, created_at__gt=now - timedelta(days=1),
     )  # fmt: skip
-    for payment in waiting.order_by("id")[:500]:
+    # Held: who pays this moment holds theirs while the provider answers, and is left alone until the next time.
+    held = waiting.select_for_update(of=("self",), skip_locked=True)
+    for payment in held.order_by("id")[:500]:
         done += _go_on(payment, now)
     return done
 

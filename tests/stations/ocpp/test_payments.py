@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from billing.models import Tariff
 from fleets.models import Token
+from stations import payments
 from stations.models import (
     Command,
     Session,
@@ -266,6 +269,38 @@ async def test_a_driver_scans_pays_charges_and_is_stopped_at_what_was_set_aside(
     assert paid.session is not None and paid.session.verdict == "accepted"
     cost = await rows(tenant, lambda: SessionCost.objects.get(session=paid.session))
     assert (cost.limit_cost, cost.limit_origin) == (Decimal(5), "web")
+
+
+async def test_a_payment_whose_provider_is_slow_is_not_given_up(
+    tenant: Tenant, station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time is over while the provider thinks: whoever paid has paid."""
+    now = datetime.now(UTC)
+    asked, swept = threading.Event(), threading.Event()
+
+    class Slow(payments.Trial):
+        def begin(self, **given: Any) -> payments.Taken:
+            asked.set()
+            swept.wait(2)
+            return super().begin(**given)
+
+    monkeypatch.setattr(payments, "provider", Slow)
+    opened = await rows(
+        tenant,
+        lambda: WebPayment.objects.create(
+            tenant=tenant, station=station, evse_number=1, code="abc", key="k" * 43, token_uid="WEB0011223344556677",
+            currency="EUR", expires_at=now,
+        ),
+    )  # fmt: skip
+    amount = Decimal(20)
+    paying = asyncio.create_task(
+        rows(tenant, lambda: web_payments.pay(payment=opened, amount=amount, back="https://x", now=now))
+    )
+    await asyncio.to_thread(asked.wait, 5)
+    await rows(tenant, lambda: web_payments.sweep(tenant_id=tenant.pk, now=now + timedelta(seconds=1)))
+    swept.set()
+    await paying
+    assert (await rows(tenant, lambda: WebPayment.objects.get(tenant=tenant))).state == "authorized"
 
 
 async def test_an_old_code_and_one_that_was_used_lead_nowhere(

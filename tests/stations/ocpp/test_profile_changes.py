@@ -10,8 +10,16 @@ import websockets
 from django.utils import timezone
 
 from simulator import SimulatedStation
-from stations.models import PasswordChange, ProfileChange, Station, StationCertificate
-from stations.services import authority, passwords, security_profiles, trust
+from stations.models import (
+    ChangeState,
+    Command,
+    PasswordChange,
+    ProfileChange,
+    Station,
+    StationCertificate,
+)
+from stations.services import authority, commands, connections, passwords, security_profiles, trust
+from tenants.context import tenant_scope
 from tenants.errors import Conflict
 from tenants.models import Tenant
 from tests.servers import Role
@@ -180,6 +188,68 @@ async def test_a_change_can_be_given_up(
         assert (await newest(tenant, station)).state == "cancelled"
         with pytest.raises(Conflict):
             await rows(tenant, lambda: security_profiles.cancel(change=change, actor=owner_actor))
+
+
+@pytest.mark.parametrize("given_up", [True, False])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_switch_that_was_not_sent_is_taken_back(
+    tenant: Tenant, station: Station, owner_actor: Any, version: str, given_up: bool
+) -> None:
+    """And nothing has to be set back then."""
+    with tenant_scope(tenant.pk):
+        Station.objects.filter(pk=station.pk).update(ocpp_version=version)
+        change = security_profiles.start(
+            station=Station.objects.get(pk=station.pk),
+            actor=owner_actor,
+            profile=2,
+            url="wss://gateway.example",
+        )
+        if version != "1.6":
+            change.old_priority = "1"
+            security_profiles._enter(change, ChangeState.SWITCH)
+        switch = change.command
+        assert switch is not None and switch.kind == "write_configuration"
+        if given_up:
+            security_profiles.cancel(change=change, actor=owner_actor)
+        else:
+            ProfileChange.objects.update(deadline=timezone.now() - timedelta(seconds=1))
+            security_profiles.sweep(tenant_id=tenant.pk)
+        told = Command.objects.filter(station=station).exclude(state="cancelled")
+        assert not told.exists()
+        change.refresh_from_db()
+        assert (change.state, change.failed_in) == ("cancelled" if given_up else "failed", "switch")
+
+
+def test_a_fall_back_follows_a_switch_that_was_sent(
+    tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    with tenant_scope(tenant.pk):
+        Station.objects.filter(pk=station.pk).update(ocpp_version="2.0.1")
+        change = security_profiles.start(
+            station=Station.objects.get(pk=station.pk),
+            actor=owner_actor,
+            profile=2,
+            url="wss://gateway.example",
+        )
+        change.old_priority = "1"
+        security_profiles._enter(change, ChangeState.SWITCH)
+        Command.objects.filter(pk=change.command_id or 0).update(state="sent", sent_at=timezone.now())
+        security_profiles.cancel(change=change, actor=owner_actor)
+        back = Command.objects.get(station=station, state="queued")
+    assert back.arguments["value"] == "1"
+
+
+def test_who_arrived_by_a_higher_profile_in_the_meantime_keeps_it(
+    tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    with tenant_scope(tenant.pk):
+        stale = Station.objects.get(pk=station.pk)
+        arrival = security_profiles.Arrival(station.pk, 1, 3)
+        security_profiles.arrived(tenant_id=tenant.pk, requests=[arrival])
+        with pytest.raises(Conflict):
+            security_profiles.require(station=stale, actor=owner_actor, profile=1)
+        assert security_profiles.require(station=stale, actor=owner_actor, profile=3).highest_profile == 3
+        assert Station.objects.get(pk=station.pk).highest_profile == 3
 
 
 async def test_a_station_that_forgets_to_ask_for_its_certificate_is_told_again(
@@ -360,3 +430,47 @@ async def test_a_refused_password_leaves_the_old_one(
             pass
     async with plug(station, version):
         pass
+
+
+@pytest.mark.parametrize(
+    ("profile", "used_next", "state"),
+    [(1, False, "failed"), (1, True, "used"), (0, False, "sent"), (3, False, "sent")],
+)
+def test_only_who_comes_by_the_old_password_did_not_take_the_new_one(
+    tenant: Tenant, station: Station, owner_actor: Any, profile: int, used_next: bool, state: str
+) -> None:
+    """The sweep comes as soon as the socket is known, before anything else is kept of it."""
+    with tenant_scope(tenant.pk):
+        change, coming = unanswered(station, owner_actor)
+        request = connections.OpenRequest(
+            station.pk, "g", "1.6", "", timezone.now(), profile, used_next=used_next
+        )
+        connections.open_many(tenant_id=tenant.pk, requests=[request])
+        passwords.settle(tenant_id=tenant.pk)
+        change.refresh_from_db()
+        now = Station.objects.get(pk=station.pk)
+    assert change.state == state
+    assert (coming in (now.password_hash, now.next_password_hash)) == (state != "failed")
+    assert now.password_hash == coming or not used_next
+
+
+def test_a_password_that_was_never_answered_opens_on(
+    tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    """The station may have it. Another change can be made."""
+    with tenant_scope(tenant.pk):
+        change, coming = unanswered(station, owner_actor)
+        PasswordChange.objects.update(created_at=timezone.now() - timedelta(days=8))
+        assert passwords.settle(tenant_id=tenant.pk) == 1
+        change.refresh_from_db()
+        assert (change.state, change.secret) == ("failed", "")
+        assert Station.objects.get(pk=station.pk).next_password_hash == coming
+        passwords.rotate(station=station, actor=owner_actor)
+
+
+def unanswered(station: Station, actor: Any) -> tuple[PasswordChange, str]:
+    """A change of the password that the station did not answer, and what it would come by."""
+    change = passwords.rotate(station=station, actor=actor)
+    Command.objects.filter(pk=change.command_id or 0).update(state="sent", sent_at=timezone.now())
+    commands.settle(tenant_id=station.tenant_id, command_id=change.command_id or 0, state="timed_out")
+    return change, Station.objects.get(pk=station.pk).next_password_hash

@@ -12,6 +12,7 @@ import pytest
 from fleets.models import Token
 from stations.models import Command, CommandState, Evse, Reservation, Session, Station
 from stations.models import ReservationState as S
+from stations.neutral import ReservationAnswered
 from stations.services import commands, reservations
 from tenants.context import tenant_scope
 from tenants.errors import Conflict, Invalid
@@ -383,6 +384,38 @@ def test_two_do_not_overlap(tenant: Tenant, station: Station, token: Token, owne
     book(end, end + timedelta(minutes=10))
     with tenant_scope(tenant.pk), pytest.raises(Conflict):
         reservations.extend(reservation=first, actor=owner_actor, expires_at=end + timedelta(minutes=1))
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_time_given_up_is_nobodys_until_the_station_agrees(
+    tenant: Tenant, station: Station, token: Token, owner_actor: Any, earlier: bool
+) -> None:
+    """`earlier`: before this was so, somebody else got the time; then it stays theirs."""
+    wanted: dict[str, Any] = {"station": station, "actor": owner_actor, "token_uid": "CARD", "evse": 1}
+    between: dict[str, Any] = {"starts_at": soon(60), "expires_at": soon(90)}
+    old, new = soon(90), soon(30)
+
+    def answer(one: Reservation, outcome: str) -> Reservation:
+        told = ReservationAnswered(station.pk, one.command_id or 0, outcome)
+        reservations.answered(tenant_id=tenant.pk, reports=[told])
+        return Reservation.objects.select_related("station").get(pk=one.pk)
+
+    with tenant_scope(tenant.pk):
+        Evse.objects.create(tenant=tenant, station=station, number=2)
+        one = answer(reservations.reserve(**wanted, expires_at=old), "held")
+        one = reservations.extend(reservation=one, actor=owner_actor, expires_at=new)
+        with pytest.raises(Conflict, match="reserved this"):
+            reservations.reserve(**wanted, **between)
+        if earlier:
+            Reservation.objects.create(
+                tenant=tenant, station=station, site_id=station.site_id, evse=one.evse, token_uid="CARD",
+                asked_by="tests", **between,
+            )  # fmt: skip
+        one = answer(one, "refused")
+        assert (one.state, one.expires_at, one.extended_from) == (S.RESERVED, new if earlier else old, None)
+        if not earlier:
+            answer(reservations.extend(reservation=one, actor=owner_actor, expires_at=new), "held")
+            reservations.reserve(**wanted, **between)
 
 
 def test_the_database_keeps_them_apart(tenant: Tenant, station: Station, token: Token) -> None:
