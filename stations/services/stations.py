@@ -151,8 +151,8 @@ def renew_password(*, station: Station, actor: Actor, password: str = "", end_so
     """
     actor.require(Permission.STATION_EDIT, site_id=station.site_id)
     password = checked_password(password) if password else new_password()
-    station.password_hash = password_hash(password)
-    station.save(update_fields=["password_hash"])
+    station.password_hash, station.next_password_hash = password_hash(password), ""
+    station.save(update_fields=["password_hash", "next_password_hash"])
     if end_socket:
         close_socket(station)
     audit.record(
