@@ -343,6 +343,7 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
         "station_id": world.station.pk,
         "evse": 1,
         "token_uid": "04AB12CD",
+        "sure": "04AB12CD",
         "minutes": 15,
     },
     ("PATCH", "reservations/<int:reservation_id>"): lambda world: {
