@@ -343,7 +343,6 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
         "station_id": world.station.pk,
         "evse": 1,
         "token_uid": "04AB12CD",
-        "sure": "04AB12CD",
         "minutes": 15,
     },
     ("PATCH", "reservations/<int:reservation_id>"): lambda world: {
@@ -454,6 +453,7 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
     "stations/<int:station_id>/access/reserve/": lambda world: {
         "place": "evse:1",
         "token_uid": "04AB12CD",
+        "sure": "04AB12CD",
         "minutes": 15,
     },
     "me/reserve/new/": lambda world: {"station": world.station.pk, "evse": 1, "minutes": 15},
