@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 
 from portal.assets import FILES, PACKAGES
-from portal.templatetags.voltyard import ICONS
+from portal.templatetags.voltyard import ICONS, span
 from portal.vocabulary import _TABLE
 
 pytestmark = pytest.mark.nodb
@@ -89,3 +90,17 @@ def test_texts_that_people_read_are_marked_for_translation() -> None:
         for chunk in re.findall(r">([^<]+)<", text):
             words = [word for word in re.findall(r"[A-Za-z]{3,}", chunk) if word not in allowed]
             assert not words, f"{path.name}: {words}"
+
+
+@pytest.mark.parametrize(
+    ("length", "told"),
+    [
+        (timedelta(milliseconds=40), "40 ms"),
+        (timedelta(seconds=90), "1 min"),
+        (timedelta(minutes=45, milliseconds=-3), "45 min"),
+        (timedelta(hours=47, minutes=5), "47 h 05 min"),
+        (timedelta(hours=61), "2 days 13 h"),
+    ],
+)
+def test_a_length_is_said_as_exactly_as_it_matters(length: timedelta, told: str) -> None:
+    assert span(length).replace("\u00a0", " ") == told

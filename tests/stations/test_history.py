@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from django.utils import timezone
 
 from fleets.models import Token
-from stations import history
-from stations.models import Authorization, Session
+from stations import health, history
+from stations.models import Authorization, Command, Connection, Session, Station
 from tenants.context import tenant_scope
 from tests.stations.telling import Speaker
 
@@ -62,3 +62,42 @@ def test_everyday_events_of_a_day_are_one_line_and_trouble_stands_alone(
     assert (folded.at, folded.folded[-1].at) == (noon + timedelta(minutes=4), noon)
     assert "since 12:00" in folded.text
     assert "5 cards" in folded.detail
+
+
+def test_accepted_commands_are_no_cards(speaker: Speaker) -> None:
+    with tenant_scope(speaker.tenant_id), timezone.override(UTC):
+        for number in range(4):
+            Command.objects.create(
+                tenant_id=speaker.tenant_id, station=speaker.station, kind="read_configuration", state="accepted",
+                origin_kind="task", origin_label="Configuration", expires_at=timezone.now(), arguments={"n": number},
+            )  # fmt: skip
+        (line,) = (one for one in history.of_station(speaker.station) if one.folded)
+    assert (len(line.folded), line.detail) == (4, "")
+
+
+def test_a_place_of_2x_charges_while_its_session_runs(speaker: Speaker) -> None:
+    """OCPP 2.x tells no more of a connector than that it is occupied."""
+    ago = {minutes: timezone.now() - timedelta(minutes=minutes) for minutes in (120, 90, 80, 30, 20)}
+    with tenant_scope(speaker.tenant_id):
+        Connection.objects.create(
+            tenant_id=speaker.tenant_id, station=speaker.station, epoch=1, gateway="g", ocpp_version="2.0.1",
+            opened_at=ago[120],
+        )  # fmt: skip
+    for minutes, status in ((120, "available"), (90, "occupied"), (20, "available")):
+        speaker.status(status, at=ago[minutes], received_at=ago[minutes])
+    number = speaker.start(at=ago[80])[0].transaction_number
+    speaker.stop(number=number, at=ago[30], received_at=ago[30])
+    with tenant_scope(speaker.tenant_id):
+        Station.objects.filter(pk=speaker.station.pk).update(
+            online=True, last_seen_at=timezone.now(), epoch=1
+        )
+        station = Station.objects.select_related("site").get(pk=speaker.station.pk)
+        lane = health.picture(station, "1", timezone.now()).rows[1]
+    told = [(part.status, round(part.length.total_seconds() / 60)) for part in lane.parts[-5:]]
+    assert told == [
+        ("available", 30),
+        ("occupied", 10),
+        ("charging", 50),
+        ("occupied", 10),
+        ("available", 20),
+    ]

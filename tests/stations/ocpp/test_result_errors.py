@@ -88,7 +88,7 @@ async def test_what_a_station_cannot_take_of_ours_stands_at_the_station(
         await wire.ok("Heartbeat", {})
         notes = StationEvent.objects.filter(tenant=tenant, station=station, kind="note")
         for _try in range(100):
-            found = await rows(tenant, lambda: list(notes))
+            found = await rows(tenant, lambda: list(notes.all()))  # each time anew
             if found:
                 break
             await asyncio.sleep(0.1)
