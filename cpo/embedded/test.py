@@ -158,13 +158,8 @@ def _pytest(args: list[str], env: Mapping[str, str], failed: list[str]) -> int:
     command = [sys.executable, "-m", "pytest", *args]
     if not any(arg.startswith(("-n", "--numprocesses", "-p", "--pdb", "--trace")) for arg in args):
         workers = max(3, os.cpu_count() or 1)  # they wait more than they work
-        command += [
-            "-n",
-            str(workers),
-            "--dist",
-            "loadfile",
-            "--no-loadscope-reorder",
-        ]  # so that what a file shares is made once
+        # By files, so that what a file shares is made once; in the order of tests/plugin.py.
+        command += ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
     if failed:
         print(f"The command will end with 1, whatever the tests say: {', '.join(failed)} failed.", flush=True)
     tie = processes.tied_to_parent(signal.SIGTERM)

@@ -134,9 +134,8 @@ class Connector(TenantModel):
     status = models.CharField(max_length=16, choices=ConnectorStatus.choices, default=ConnectorStatus.UNKNOWN)
     status_at = models.DateTimeField(null=True, blank=True)  # when the station says it changed (sanitised)
     status_received_at = models.DateTimeField(null=True, blank=True)
-    status_since = models.DateTimeField(
-        null=True, blank=True
-    )  # told first; a repetition does not begin it anew
+    # When it was told first: a repetition does not begin it anew.
+    status_since = models.DateTimeField(null=True, blank=True)
     error_code = models.CharField(max_length=60, blank=True)  # empty: no error
     vendor_error_code = models.CharField(max_length=60, blank=True)
     info = models.CharField(max_length=200, blank=True)

@@ -22,6 +22,7 @@ from stations.models import (
     TrustAnchor,
 )
 from stations.services import trust
+from tenants import locks
 from tenants.context import current_alias
 from tenants.errors import Conflict, Invalid
 from tenants.models import Tenant
@@ -110,8 +111,7 @@ def ensure(tenant_id: int) -> Authority:
 
 def _lock(tenant_id: int) -> None:
     """One at a time makes or changes a company's authority."""
-    with connections[current_alias()].cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('voltyard authority'), %s)", [tenant_id])
+    locks.hold("authority", tenant_id)
 
 
 def _create(tenant_id: int, actor: Actor) -> Authority:

@@ -91,12 +91,12 @@ def masked(arguments: Any) -> Any:
     return _with_secrets(arguments, lambda value: "***", partly)
 
 
-def brief(arguments: Any) -> Any:
-    """For what is kept beside the frame, which holds it all: of a long list its length."""
+def brief(arguments: Any, least: int = MOST_SHOWN + 1) -> Any:
+    """For what is kept beside the frame, which holds it all: of a list of so many entries its length."""
     if not isinstance(arguments, dict):
         return arguments
     return {
-        name: f"{len(value)} entries" if isinstance(value, list) and len(value) > MOST_SHOWN else value
+        name: f"{len(value)} entries" if isinstance(value, list) and len(value) >= least else value
         for name, value in arguments.items()
     }
 
@@ -108,9 +108,7 @@ def for_reader(command: Command, told: Any, actor: Actor | None) -> Any:
         return told
     if actor is not None and actor.may(Permission.TOKEN_VIEW):
         return told
-    return {
-        name: f"{len(value)} entries" if isinstance(value, list) else value for name, value in told.items()
-    }
+    return brief(told, least=0)
 
 
 def sealed(arguments: Any) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from django.db import connections, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from stations import limits, live, schedules
@@ -17,8 +17,7 @@ from stations.neutral import EventReport
 from stations.neutral_power import NeedsAnswer, NeedsTold, PlanAnswer, PlanTold
 from stations.schedules import Period, Profile
 from stations.services import access, clock, events, places, profiles
-from tenants import rows
-from tenants.context import current_alias
+from tenants import locks, rows
 from tenants.errors import DomainError
 from tenants.permissions import system
 
@@ -77,10 +76,7 @@ def _take(tenant_id: int, told: NeedsTold) -> NeedsAnswer:
 def hold(station_id: int) -> None:
     """Hold what is known of this station's sessions to the end of the transaction, rows that are not there yet too:
     needs, plans, priority and ways of transfer are told by different messages and kept in one row."""
-    with connections[current_alias()].cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended('voltyard session power', %s))", [station_id]
-        )
+    locks.hold("session power", station_id)
 
 
 def _forbidden(row: SessionPower, told: NeedsTold) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connections, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from stations.models import (
@@ -24,7 +24,7 @@ from stations.models import (
 )
 from stations.services import escalation, issue_rules, issues, recovery, signals
 from stations.services.signals import DETECTORS, Finding
-from tenants.context import current_alias
+from tenants import locks
 
 log = logging.getLogger("voltyard.health")
 
@@ -54,7 +54,7 @@ class Hit:
 
 def sweep(*, tenant_id: int, now: datetime) -> int:
     """One look at everything of a tenant. Returns how many issues are open after it. One at a time a tenant."""
-    if not _alone(tenant_id):
+    if not locks.hold("health", tenant_id, waits=False):
         return 0
     signals.measure_clocks(tenant_id=tenant_id, now=now)
     policy = issue_rules.policy(tenant_id=tenant_id)
@@ -79,12 +79,6 @@ def sweep(*, tenant_id: int, now: datetime) -> int:
             )  # fmt: skip
         escalation.consider(issue=issue, rule=hit.rule, policy=policy, now=now)
     return len(still_open)
-
-
-def _alone(tenant_id: int) -> bool:
-    with connections[current_alias()].cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('health'), %s::int)", [tenant_id % 2**31])
-        return bool(cursor.fetchone()[0])
 
 
 def _safely(issue: Issue, step: object) -> None:
@@ -162,9 +156,8 @@ def _follow(
             issue.rule, issue.severity = hit.rule, hit.rule.severity
             issue.save(update_fields=["seen_at", "evidence", "gone_at", "rule", "severity"])
             kept[_key(issue)] = issue
-        elif _key(issue) in back and _is_meant(
-            issue, stations, rule_ids
-        ):  # after a reset, say; too short to be found, and yet it was not mended
+        elif _key(issue) in back and _is_meant(issue, stations, rule_ids):
+            # After a reset, say: there for too short a time to be found, and yet it was not mended.
             if issue.gone_at is not None:
                 issue.gone_at = None
                 issue.save(update_fields=["gone_at"])

@@ -31,7 +31,7 @@ from stations.services import displays, fallbacks, showing, station_tariffs, swa
 from stations.views import money_words
 from stations.views.common import get_station
 from tenants import rows
-from tenants.errors import DomainError, Invalid
+from tenants.errors import DomainError
 from tenants.pages import PageRequest, PortalForm, go, listing, page
 from tenants.permissions import Permission
 
@@ -137,7 +137,7 @@ def set_fallbacks(request: PageRequest, station_id: int) -> HttpResponse:
     if form.is_valid():
         try:
             fallbacks.set_words(station=station, actor=request.actor, **form.cleaned_data)
-        except Invalid as error:
+        except DomainError as error:
             form.refused(error)
         else:
             messages.success(request, _t("Asked. The words are changed as soon as the station has answered."))

@@ -100,11 +100,16 @@ def _say_start(arguments: Payload, command_id: int) -> Payload:
     )
 
 
-def _say_stop(arguments: Payload, command_id: int) -> Payload:
+def transaction_number(arguments: Payload) -> int:
+    """The `transaction_id` of a command as 1.6 knows it. Invalid where it is no whole number."""
     text = str(wanted(arguments, "transaction_id", (str, int)))
     if not text.removeprefix("-").isdecimal():
         raise Invalid(fields={"transaction_id": "OCPP 1.6 knows transactions by a whole number."})
-    return {"transactionId": int(text)}
+    return int(text)
+
+
+def _say_stop(arguments: Payload, command_id: int) -> Payload:
+    return {"transactionId": transaction_number(arguments)}
 
 
 def _say_unlock(arguments: Payload, command_id: int) -> Payload:

@@ -11,10 +11,10 @@ from typing import Any
 
 from stations.models import CommandKind
 from stations.ocpp import wire
+from stations.ocpp.v16.charging import transaction_number
 from stations.ocpp.v201.cost import amount, plain
 from stations.ocpp.version import Payload, Say
 from stations.ocpp.wire import optional, wanted
-from tenants.errors import Invalid
 
 VENDOR = "org.openchargealliance.costmsg"
 _PRICES = {"energy_price": "kWhPrice", "hour_price": "hourPrice", "flat_fee": "flatFee"}
@@ -24,13 +24,6 @@ def _transfer(message: str, data: Payload) -> Payload:
     return {"vendorId": VENDOR, "messageId": message, "data": json.dumps(data, ensure_ascii=False)}
 
 
-def _transaction(arguments: Payload) -> int:
-    text = str(wanted(arguments, "transaction_id", (str, int)))
-    if not text.removeprefix("-").isdecimal():
-        raise Invalid(fields={"transaction_id": "OCPP 1.6 knows transactions by a whole number."})
-    return int(text)
-
-
 def _price(arguments: Payload, name: str) -> Any:
     value = wire.number(arguments.get(name)) if arguments.get(name) is not None else None
     return None if value is None else plain(value)
@@ -38,7 +31,7 @@ def _price(arguments: Payload, name: str) -> Any:
 
 def _say_cost(arguments: Payload, command_id: int) -> Payload:
     """RunningCost, or FinalCost where `final` is true."""
-    number, total = _transaction(arguments), amount(arguments, "total")
+    number, total = transaction_number(arguments), amount(arguments, "total")
     if arguments.get("final"):
         words = str(arguments.get("text") or f"{arguments.get('total')} {arguments.get('currency', '')}")
         return _transfer(

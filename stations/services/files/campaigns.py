@@ -13,7 +13,6 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db import connections
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -31,7 +30,7 @@ from stations.models import (
     UpdateState,
 )
 from stations.services.files import images, tickets, updates
-from tenants.context import current_alias
+from tenants import locks
 from tenants.errors import Conflict, Invalid
 from tenants.permissions import Actor, Permission
 from tenants.services import audit, facts
@@ -309,10 +308,7 @@ def _alone(tenant_id: int, *, waits: bool = True) -> bool:
 
     A person waits for a look to end: it locks updates before campaigns, and gives orders by the campaign it has read.
     """
-    lock = "pg_advisory_xact_lock" if waits else "pg_try_advisory_xact_lock"
-    with connections[current_alias()].cursor() as cursor:
-        cursor.execute(f"SELECT {lock}(hashtext('firmware'), %s)", [tenant_id % 2_147_483_647])
-        return waits or bool(cursor.fetchone()[0])
+    return locks.hold("firmware", tenant_id, waits=waits)
 
 
 # --- by itself ---
