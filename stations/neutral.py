@@ -6,6 +6,7 @@ the raw one (`stations.services.clock`). Energies are Wh, powers W, currents A. 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -230,6 +231,7 @@ class TransactionEvent:
     remote_start_id: int | None = None
     reservation: int | None = None  # the number we gave
     samples: tuple[Sample, ...] = ()
+    circumstances: Mapping[str, Any] = field(default_factory=dict)  # see `stations.circumstances`
     # 2.1: what the station reckons, by which tariff, and what bounds the session
     cost: CostReckoned | None = None
     tariff_id: str = ""

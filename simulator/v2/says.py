@@ -124,11 +124,11 @@ class Says2:
         seq_no = 0 if station.quirks.seq_no_always_zero else transaction.next_seq_no()
         token = transaction.token if with_token else None
         at = readings.at if readings else station.clock.now()
-        more = (
-            {"cable_max_current": int(connector.max_amps)}
-            if event == "Started" and connector.kind == "ac"
-            else {}
-        )
+        more: dict[str, Any] = {}
+        if connector.kind == "ac" and event == "Started":
+            more["cable_max_current"] = int(connector.max_amps)
+        if connector.kind == "ac" and connector.flow.power_w:
+            more["number_of_phases_used"] = connector.flow.phases
         return self.call.TransactionEvent(
             event_type=event,
             timestamp=station.clock.stamp(at),

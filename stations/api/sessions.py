@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from billing.models import Charge
 from fleets.models import Verdict
-from stations import history, visible
+from stations import circumstances, history, visible
 from stations.models import Reading, Session, SessionEvent, SessionState
 from stations.services import review
 from tenants.permissions import Permission
@@ -72,14 +72,20 @@ class PriceLines(Out):
 
 class SessionDetail(SessionOut):
     charge = serializers.SerializerMethodField()
+    circumstances = serializers.SerializerMethodField(
+        help_text="As the station tells: phases, cable_a (A), charging_s (s), mode, battery, asleep"
+    )
 
     class Meta(SessionOut.Meta):
-        fields = [*SessionOut.Meta.fields, "charge"]
+        fields = [*SessionOut.Meta.fields, "charge", "circumstances"]
 
     @extend_schema_field(PriceLines(allow_null=True))
     def get_charge(self, session: Session) -> Any:
         charge = Charge.objects.filter(tenant_id=session.tenant_id, subject=f"session:{session.pk}").first()
         return PriceLines(charge).data if charge else None
+
+    def get_circumstances(self, session: Session) -> dict[str, Any]:
+        return circumstances.of_session(session)
 
 
 class ReadingOut(Out):

@@ -67,6 +67,8 @@ class Evidence:
     token: list[Any] | None = None  # [rank, milliseconds, uid]: a start's token before a later one's
     states: list[list[Any]] = field(default_factory=list)  # [milliseconds, charging state], in order of time
     reason: list[Any] | None = None  # [milliseconds, why it stopped]
+    # circumstance: [milliseconds, its latest value]
+    around: dict[str, list[Any]] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> Evidence:
@@ -124,6 +126,11 @@ class Evidence:
         if len(self.states) > MOST_STATES:  # a chatty station: what only repeats its predecessor goes first
             changes = [one for n, one in enumerate(self.states) if n == 0 or one[1] != self.states[n - 1][1]]
             self.states = changes[: MOST_STATES // 2] + changes[MOST_STATES // 2 :][-MOST_STATES // 2 :]
+
+    def circumstance(self, at: int, name: str, value: Any) -> None:
+        before = self.around.get(name)
+        if before is None or (at, str(value)) > (before[0], str(before[1])):
+            self.around[name] = [at, value]
 
     def note(self, *flags: str) -> None:
         for flag in flags:

@@ -132,9 +132,10 @@ SELECT x.* FROM json_array_elements(%(rows)s::json) r CROSS JOIN LATERAL (
 
 
 def record_events(*, tenant_id: int, requests: Sequence[TransactionEvent]) -> list[TransactionAnswer]:
-    """Bring events into their sessions; the answer to an end carries the cost, where it is certain (I03)."""
+    """Bring events into their sessions. The answer to an end carries the cost, where it is certain (I03); that to a
+    token its price, where the station shows prices (I06): a station that knows the token asks for no authorisation."""
     answers = transactions.record(tenant_id=tenant_id, events=requests)
-    if all(event.kind != "ended" for event in requests):
+    if not any(event.kind == "ended" or event.token for event in requests):
         return answers
     return _or_without(tenant_id, answers, lambda: _with_money(tenant_id, requests, answers, limits=False))
 
@@ -165,14 +166,25 @@ def _with_money(
         remote = {_key(event) for event in events if event.remote_start_id is not None}
         bounds = _bounds(tenant_id, starting, {_key(event) for event in events if event.token is not None})
         bounds |= _ordered(tenant_id, starting, remote - set(bounds))
+    accepted = [
+        event.station_id
+        for event, answer in zip(events, answers, strict=True)
+        if event.kind != "ended" and answer.verdict == Verdict.ACCEPTED
+    ]
+    shows = showing.of(tenant_id, accepted) if accepted else {}
     told = []
     for event, answer in zip(events, answers, strict=True):
         one = found.get(_key(event))
         if one is None:
             told.append(answer)
-        elif event.kind == "ended":
+            continue
+        if event.kind == "ended":
             told.append(_ended(tenant_id, one, answer))
-        elif limits and _key(event) in bounds and (event.token is not None or event.kind == "started"):
+            continue
+        able = shows.get(event.station_id)
+        if able is not None and able.price and one.tariff and answer.verdict == Verdict.ACCEPTED:
+            answer = replace(answer, text=", ".join(price_words(one.tariff)))
+        if limits and _key(event) in bounds and (event.token is not None or event.kind == "started"):
             told.append(_bounded(answer, bounds[_key(event)]))
         else:
             told.append(answer)

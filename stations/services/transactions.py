@@ -185,6 +185,8 @@ def _take(
     _set_place(sheet, event, place)
     if event.charging_state:
         known.state(at, event.charging_state)
+    for name, value in event.circumstances.items():
+        known.circumstance(at, name, value)
     if event.kind == "started":
         known.start(at, received)
     elif event.kind == "ended":

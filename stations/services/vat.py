@@ -1,4 +1,4 @@
-"""VAT numbers typed in at stations (OCPP 2.1, C23): form and check digits for every country of the EU, then a register.
+"""VAT numbers typed in at stations (OCPP 2.1): form and check digits for every country of the EU, then a register.
 
 The register (VIES, for instance) is asked through `CompanyRegister`; `cpo` may plug one in. Without one, a number of
 the right form counts as valid, and the answer names no company.

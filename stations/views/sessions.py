@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from billing.models import Charge
-from stations import flags, history
+from stations import circumstances, flags, history
 from stations.models import Reading, Session, SessionCost, SessionState, Settlement
 from stations.services import costs
 from stations.services import curve as curves
@@ -53,6 +53,7 @@ def _render(request: PageRequest, session_id: int, template: str) -> HttpRespons
         "readings": readings[:: max(1, len(readings) // TABLE_ROWS)],
         "average_w": _average(found),
         "so_far": costs.so_far(found, timezone.now()) if found.state == SessionState.ACTIVE else None,
+        "circumstances": circumstances.rows(found),
         "stop_reason": history.trigger_text(found.stop_reason),
         "held_reason": held,
         "wish": wish.card(found, request.actor),

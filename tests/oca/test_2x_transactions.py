@@ -7,11 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from fleets.models import Token
+from tenants.models import Role, Tenant, User
 from tests.oca.cases import oca
 from tests.oca.scene import V2, Stage
 from tests.oca.visit import START_WH, STOP_WH, Visit, energy, token
+from tests.people import MakeMember
 from tests.stations.ocpp.conftest import in_thread
 
 CARD, OTHER = "04A2B3C4", "04D5E6F7"
@@ -285,3 +289,37 @@ async def test_signed_readings(stage: Stage, version: str, card: Token) -> None:
         frames = await scene.seen(f"/stations/{scene.station.pk}/frames", action="TransactionEvent")
         assert any(signed["signedMeterData"] in str(frame["payload"]) for frame in frames)
         assert session["flags"] == []
+
+
+# --- what the station tells beside
+
+
+async def test_why_a_car_is_slow_is_told(
+    stage: Stage, version: str, card: Token, tenant: Tenant, make_member: MakeMember,
+    portal_client: Callable[[User], Client],
+) -> None:  # fmt: skip
+    """Phases, cable and the time with energy; 2.1 tells the mode, the battery and whether the electronics sleep. The
+    latest word of each counts, in whatever order they come; what cannot be is left out."""
+    async with stage(version) as scene:
+        visit = Visit(scene)
+        await visit.charging(CARD)
+        late: dict[str, Any] = {"info": {"timeSpentCharging": 900}, "numberOfPhasesUsed": 1}
+        if version == "2.1":
+            late["info"]["operationMode"] = "LocalFrequency"
+            late |= {"preconditioningStatus": "Preconditioning", "evseSleep": True}
+        await visit.event("Updated", "ChargingStateChanged", "SuspendedEV", **late)
+        visit.at -= timedelta(minutes=5)
+        before = {"timeSpentCharging": 60} | ({"operationMode": "Idle"} if version == "2.1" else {})
+        await visit.event(
+            "Updated", "MeterValuePeriodic", info=before, numberOfPhasesUsed=3, cableMaxCurrent=32
+        )
+        await visit.event("Updated", "MeterValuePeriodic", cableMaxCurrent=-7)
+        session = await scene.session()
+        told = (await scene.rest("GET", f"/sessions/{session['id']}"))["circumstances"]
+        assert (told["phases"], told["cable_a"], told["charging_s"]) == (1, 32, 900)
+        more = ("local_frequency", "preconditioning", True) if version == "2.1" else (None, None, None)
+        assert (told.get("mode"), told.get("battery"), told.get("asleep")) == more
+        user, _password = await in_thread(lambda: make_member(Role.OPERATOR))
+        address = reverse("session", args=[tenant.slug, session["id"]])
+        page = await in_thread(lambda: portal_client(user).get(address).content.decode())
+        assert "32 A" in page and ("Frequency support by the station" in page) == (version == "2.1")

@@ -93,6 +93,24 @@ async def test_the_final_cost_is_told(stage: Stage, version: str, prices: None) 
         assert float((await rated(scene))["cost_incl_tax"]) == 2.65
 
 
+@on_2x
+@pytest.mark.parametrize("shows", [True, False])
+async def test_who_is_known_to_the_station_reads_the_price_too(
+    stage: Stage, version: str, prices: None, shows: bool
+) -> None:
+    """I06: the station found the card in its own list or cache, so no Authorize has told the price."""
+    async with stage(version) as scene:
+        if shows:
+            await shows_cost(scene.tenant, scene.station, version)
+        visit = Visit(scene)
+        await visit.plugged_in()
+        answer = await visit.authorized(CARD)
+        said = answer.get("updatedPersonalMessage", {}).get("content", "")
+        assert ("0.58" in said or "0.49" in said) == shows
+        stranger = await visit.event("Updated", "Authorized", "EVConnected", token=token("04FFFFFF"))
+        assert "updatedPersonalMessage" not in stranger
+
+
 # --- tariffs on the station
 
 
@@ -279,6 +297,18 @@ async def test_a_limit_chosen_at_the_station(
         answer = await visit.ends(trigger, "Local", **more)
         assert answer["totalCost"] == 2.65
         assert scene.wire.calls.empty(), "the station keeps its own limit"
+
+
+async def test_the_terminal_is_allowed_more_on_the_way(stage: Stage, prices: None) -> None:
+    """C23: the driver's bank lets the station's terminal reserve a larger amount; later a smaller word counts too."""
+    async with stage("2.1") as scene:
+        visit = Visit(scene)
+        await visit.charging(CARD)
+        for most in (10, 25.5, 20):
+            info = {"transactionLimit": {"maxCost": most}}
+            await visit.event("Updated", "LimitSet", "Charging", info=info)
+            cost = await cost_of(scene)
+            assert (cost["limit_origin"], float(cost["limit_cost"])) == ("station", most)
 
 
 GIVEN: list[Any] = [

@@ -136,6 +136,7 @@ said = st.one_of(
     st.tuples(st.just("sequence"), st.integers(0, 20)),
     st.tuples(st.just("power"), st.floats(0, 10**6)),
     st.tuples(st.just("heard"), moments),
+    st.tuples(st.just("circumstance"), moments, st.sampled_from(["phases", "asleep"]), st.integers(0, 3)),
 )
 
 marks = st.tuples(st.sampled_from(["begin", "end", "register", "start"]), moments, moments)

@@ -108,11 +108,24 @@ def event(asked: Asked) -> TransactionEvent:
         remote_start_id=info.get("remoteStartId"),
         reservation=told.get("reservationId"),
         samples=wire.samples_2x(told.get("meterValue", ())),
+        circumstances=_circumstances(told),
     )
 
 
+def _circumstances(told: Payload) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value, most in (
+            ("phases", told.get("numberOfPhasesUsed"), 3),
+            ("cable_a", told.get("cableMaxCurrent"), 10_000),
+            ("charging_s", told["transactionInfo"].get("timeSpentCharging"), 10**9),
+        )
+        if value is not None and 0 <= value <= most
+    }
+
+
 def event_recorded(answer: TransactionAnswer, asked: Asked) -> Payload:
-    """With the cost of a session that has ended, where it is certain already (I03)."""
+    """With the cost of a session that has ended, where it is certain already (I03), or its price in words (I06)."""
     return optional(
         idTokenInfo=token_info(answer) if answer.verdict is not None else None,
         totalCost=None if answer.total is None else cost.plain(answer.total),
@@ -164,7 +177,7 @@ ANSWERS: dict[str, Journal | Ask] = {
         pricing.record_events,
         event,
         event_recorded,
-        cases="C02 C05 C13 C15 H03 E01 E02 E03 E04 E05 E06 E07 E08 E09 E10 E11 E12 E13 E15 I03 J02 J03",
+        cases="C02 C05 C13 C15 H03 E01 E02 E03 E04 E05 E06 E07 E08 E09 E10 E11 E12 E13 E15 I03 I06 J02 J03",
     ),
 }
 

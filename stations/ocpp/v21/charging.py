@@ -8,21 +8,38 @@ from typing import Any
 from fleets.models import TokenKind
 from stations.models import CommandKind
 from stations.neutral import TransactionAnswer, TransactionEvent
-from stations.ocpp import v201
+from stations.ocpp import profiles, v201
 from stations.ocpp.v21 import tariffs
 from stations.ocpp.v201 import charging, display
 from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
+from stations.ocpp.wire import optional
 from stations.services import pricing, priority
 from tenants.errors import Invalid
 
+_BATTERY = {
+    "Ready": "ready",
+    "NotReady": "not_ready",
+    "Preconditioning": "preconditioning",
+    "Unknown": "unknown",
+}
+
 
 def _event(asked: Asked) -> TransactionEvent:
-    told = asked.payload
+    told, event = asked.payload, charging.event(asked)
     return replace(
-        charging.event(asked),
+        event,
+        circumstances={**event.circumstances, **_circumstances(told)},
         cost=tariffs.reckoned(told.get("costDetails")),
         tariff_id=told["transactionInfo"].get("tariffId", ""),
         limit=tariffs.limit(told["transactionInfo"].get("transactionLimit")),
+    )
+
+
+def _circumstances(told: Payload) -> Payload:
+    return optional(
+        mode=profiles.MODE_TOLD.get(told["transactionInfo"].get("operationMode", "")),
+        battery=_BATTERY.get(told.get("preconditioningStatus", "")),
+        asleep=told.get("evseSleep"),
     )
 
 
@@ -65,13 +82,13 @@ ANSWERS: dict[str, Journal | Ask] = {
         pricing.record_events_with_limits,
         _event,
         _event_recorded,
-        cases=f"{v201.ANSWERS['TransactionEvent'].cases} E16 E17 I12 C17 C18",
+        cases=f"{v201.ANSWERS['TransactionEvent'].cases} C17 C18 C23 E16 E17 I12 Q11 Q12",
     ),
 }
 
 SAYS: dict[str, Say] = {
     CommandKind.START: replace(
-        v201.SAYS[CommandKind.START], encode=_say_start, cases=f"{v201.SAYS[CommandKind.START].cases} C25"
+        v201.SAYS[CommandKind.START], encode=_say_start, cases=f"{v201.SAYS[CommandKind.START].cases} C24 C25"
     ),
     CommandKind.SHOW_MESSAGE: Say(
         "SetDisplayMessage",

@@ -5,6 +5,7 @@ K18 to K20 (needs of ISO 15118-20, scheduled and dynamic control) come by the me
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from stations.models import CommandKind
@@ -17,6 +18,7 @@ from stations.neutral_power import (
 )
 from stations.ocpp import profiles, shared, wire
 from stations.ocpp.profiles import tenth
+from stations.ocpp.v201 import smart
 from stations.ocpp.v201.smart import needs_told
 from stations.ocpp.version import Answered, Ask, Asked, Journal, Payload, Say
 from stations.ocpp.wire import wanted
@@ -106,7 +108,21 @@ def _needed(answer: NeedsAnswer, asked: Asked) -> Payload:
     return {"status": _VERDICT[answer.verdict]}
 
 
+# An energy manager, wherever it stands, and others who set profiles are heard of by these.
+_OTHERS = "K23 K24 K25 K26 K27 K29 Q05 Q06"
+
+
+def _also(action: str) -> Journal:
+    row = smart.ANSWERS[action]
+    assert isinstance(row, Journal)
+    return replace(row, cases=f"{row.cases} {_OTHERS}")
+
+
 ANSWERS: dict[str, Journal | Ask] = {
+    **{
+        name: _also(name)
+        for name in ("ClearedChargingLimit", "NotifyChargingLimit", "ReportChargingProfiles")
+    },
     "NotifyEVChargingNeeds": Ask(needs.take, needs_told, _needed, cases="K15 K17 K18 K19 K20 Q01 Q02"),
     "NotifyPriorityCharging": Journal(shared.nothing, _priority, cases="K22"),
     "PullDynamicScheduleUpdate": Ask(
@@ -123,7 +139,7 @@ SAYS: dict[str, Say] = {
     CommandKind.SET_PROFILE: Say(
         "SetChargingProfile",
         _say_set,
-        cases="K01 K02 K03 K04 K06 K07 K16 K17 K18 K19 K20 K28 Q03 Q04 Q05 Q06 Q07 Q08 Q09 Q10",
+        cases="K01 K02 K03 K04 K06 K07 K16 K17 K18 K19 K20 K28 Q03 Q04 Q05 Q06 Q07 Q08 Q09 Q10 Q11 Q12",
     ),
     CommandKind.UPDATE_DYNAMIC: Say("UpdateDynamicSchedule", _say_update, cases="K28"),
     CommandKind.USE_PRIORITY: Say("UsePriorityCharging", _say_priority, reports=_switched, cases="K21"),
