@@ -18,6 +18,7 @@ from stations.services import (
     connections,
     costs,
     customers,
+    der,
     desired,
     displays,
     escalation,
@@ -86,8 +87,13 @@ def expire_commands() -> int:
 
 @shared_task
 def end_profiles() -> int:
-    """Charging profiles whose time or session is over come to their end."""
-    return _for_each_tenant("profiles", lambda tenant_id: profiles.sweep(tenant_id=tenant_id))
+    """Charging profiles and grid controls whose time or session is over come to their end."""
+    now = timezone.now()
+
+    def sweep(tenant_id: int) -> int:
+        return profiles.sweep(tenant_id=tenant_id) + der.sweep(tenant_id=tenant_id, now=now)
+
+    return _for_each_tenant("profiles", sweep)
 
 
 @shared_task

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -24,7 +25,7 @@ from stations.neutral import EventReport
 from stations.neutral_power import DerAlarm, DerAnswered, DersTold, DerSwitched, DerTold
 from stations.services import clock, commands, events, profiles
 from tenants.errors import Conflict, Invalid, NotFound
-from tenants.permissions import Actor
+from tenants.permissions import Actor, system
 
 UNITS = ("none", "pct_max_w", "pct_max_var", "pct_w_available", "pct_var_available", "pct_effective_v")
 ALWAYS_DEFAULT = (DerType.ENTER_SERVICE, DerType.GRADIENTS)
@@ -41,6 +42,8 @@ PLAIN: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 _OPTIONAL = ("delay_s", "random_delay_s", "ramp_rate", "must_trip", "percent")
 MOST_HELD = 300
+GRACE = timedelta(minutes=2)  # a station's clock may lag, and its word may be on the way
+_ACTOR = system("Grid controls")
 
 
 def set_control(
@@ -131,13 +134,36 @@ def _faults(
     return wrong
 
 
+def sweep(*, tenant_id: int, now: datetime) -> int:
+    """End scheduled controls whose time is over though no NotifyDERStartStop said so: a restart swallows it. What they
+    had superseded is read back, for the station alone knows it. Returns how many."""
+    held = DerControl.objects.filter(
+        tenant_id=tenant_id, state__in=HELD, is_default=False, starts_at__lt=now, duration_s__isnull=False
+    )
+    over = [
+        row for row in held[:1000]
+        if row.starts_at and (now - GRACE - row.starts_at).total_seconds() > (row.duration_s or 0)
+    ]  # fmt: skip
+    ended = held.filter(pk__in=[row.pk for row in over])
+    ended.update(state=DerState.ENDED, changed_at=now, reason="Its time is over.")
+    for station_id in {row.station_id for row in over}:
+        if Station.objects.filter(tenant_id=tenant_id, pk=station_id, online=True).exists():
+            commands.request_command(
+                tenant_id=tenant_id, station_id=station_id, kind=CommandKind.READ_DER, arguments={}, actor=_ACTOR
+            )
+        _announce(tenant_id, station_id)
+    return len(over)
+
+
 def _curve_faults(settings: Mapping[str, Any]) -> dict[str, str]:
     points = settings.get("points")
     if not isinstance(points, list) or not 1 <= len(points) <= 10:
         return {"points": "A curve has 1 to 10 points."}
     try:
-        [(float(x), float(y)) for x, y in points]
+        finite = all(math.isfinite(float(x)) and math.isfinite(float(y)) for x, y in points)
     except (TypeError, ValueError):
+        finite = False
+    if not finite:
         return {"points": "Each point is a pair of numbers."}
     if (settings.get("y_unit") or "none") not in UNITS:
         return {"y_unit": f"Choose one of {', '.join(UNITS)}."}

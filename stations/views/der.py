@@ -107,13 +107,18 @@ USUAL: dict[str, float] = {
 }
 
 
+_FARTHEST = 1e6
+
+
 def read_points(text: str) -> list[list[float]]:
     """A point a line, "x, y". ValueError for what is none."""
     found = []
     for line in text.strip().splitlines()[:50]:
         if line.strip():
-            x, y = line.replace(";", ",").split(",")
-            found.append([float(x), float(y)])
+            x, y = (float(part) for part in line.replace(";", ",").split(","))
+            if not (abs(x) <= _FARTHEST and abs(y) <= _FARTHEST):  # no infinity and no "nan" either
+                raise ValueError(line)
+            found.append([x, y])
     return found
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.urls import reverse
 
 from stations.models import Command, DerControl, DerType, Station, StationEvent
 from stations.ocpp import schemas
@@ -14,7 +15,7 @@ from stations.services import commands, der
 from stations.views.der import GROUPS
 from tenants.context import tenant_scope
 from tenants.errors import Invalid
-from tenants.models import Tenant
+from tenants.models import Role, Tenant
 from tests.stations.ocpp.conftest import Plug, applied, rows
 from tests.stations.ocpp.test_smart import all_settled
 
@@ -120,6 +121,42 @@ async def test_a_control_lives_from_its_order_to_its_end(
         await wire.answer(call, {"status": "NotFound"})
         await all_settled(tenant, station)
     assert (await rows(tenant, states))[first.control_id] == "cleared"
+
+
+async def test_a_control_whose_end_nobody_told_ends_with_its_time(
+    plug: Plug, tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    """The station was restarted in the middle: it says nothing of the end. What else it holds is read back."""
+    start = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=5)
+    own = {"tenant_id": tenant.pk, "station_id": station.pk, "actor": owner_actor}
+    timed: dict[str, Any] = {"is_default": False, "starts_at": start, "duration_s": 600.0}
+
+    def swept(minutes: float) -> tuple[int, str]:
+        ended = der.sweep(tenant_id=tenant.pk, now=start + timedelta(minutes=minutes))
+        return ended, DerControl.objects.get(station=station).state
+
+    async with plug(station, "2.1") as wire:
+        await rows(tenant, lambda: der.set_control(kind="volt_var", settings=CURVE, **timed, **own))
+        await wire.answer(await wire.next_call(), {"status": "Accepted"})
+        await all_settled(tenant, station)
+        assert await rows(tenant, lambda: swept(-1)) == (0, "scheduled")
+        assert await rows(tenant, lambda: swept(11)) == (0, "scheduled"), "its word may be on the way"
+        assert await rows(tenant, lambda: swept(13)) == (1, "ended")
+        assert (await wire.next_call())[2] == "GetDERControl"
+        assert await rows(tenant, lambda: swept(14)) == (0, "ended")
+
+
+@pytest.mark.parametrize("points", ["nan, 1", "1, inf", "1e999, 0", "1, 2, 3", "a, b", "1"])
+def test_points_that_are_no_numbers_are_refused_in_words(
+    tenant: Tenant, station: Station, portal_client: Any, make_member: Any, points: str
+) -> None:
+    user, _password = make_member(Role.OPERATOR)
+    desk = portal_client(user)
+    new = reverse("der-new", args=[tenant.slug, station.pk, "volt_var"])
+    answer = desk.post(new, {"points": f"98, 0\n{points}", "y_unit": "pct_max_var", "priority": "0"})
+    assert answer.status_code == 422 and "Write two numbers a line" in answer.content.decode()
+    assert desk.get(reverse("der-drawn", args=[tenant.slug]), {"points": f"98, 0\n{points}"}).status_code == 200
+    assert not DerControl.objects.filter(station=station).exists()
 
 
 @pytest.mark.parametrize(
