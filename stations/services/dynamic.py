@@ -80,7 +80,7 @@ def update(*, tenant_id: int, profile_id: int, values: dict[str, float], actor: 
     if row.kind != schedules.DYNAMIC or row.state != ProfileState.ACCEPTED:
         raise Conflict("Only a dynamic limit that is in the station can be changed as it goes.")
     _check(values)
-    row.more = row.more | {"wanted": values}
+    row.more = row.more | {"wanted": (row.more.get("wanted") or {}) | values}
     row.save(update_fields=["more"])
     return commands.request_command(
         tenant_id=tenant_id,
