@@ -6,13 +6,15 @@ has changed (I02); the final one as soon as it is certain (I03).
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
-from django.utils import timezone
+from django.db import DatabaseError
+from django.db.models import Exists, OuterRef, Q
 
 from billing.money import minor_digits
 from billing.services import rating as prices
@@ -33,6 +35,7 @@ from stations.services import commands, prepaid, pricing, rating, showing, start
 from tenants import rows
 from tenants.permissions import system
 
+log = logging.getLogger("voltyard.costs")
 BATCH = 500
 # After its end a station shows the final price for a while; then nobody stands before it any more.
 FINAL_PATIENCE = timedelta(minutes=15)
@@ -67,14 +70,22 @@ def sweep(*, tenant_id: int, now: datetime) -> int:
     start_limits.sweep(tenant_id=tenant_id, now=now)
     done = 0
     shows = _shows(tenant_id)
-    for session in _watched(tenant_id, shows):
-        cost = SessionCost.objects.filter(tenant_id=tenant_id, session=session).first()
-        total = so_far(session, now)
-        able = shows.get(session.station_id, showing.Shows())
-        done += _tell_running(session, cost, total, able, now)
-        if cost is not None and cost.limit_origin:
-            done += _hold_to_bound(session, cost, total, now)
+    for session, cost in _watched(tenant_id, shows, now):
+        try:
+            done += _look_at(session, cost, shows.get(session.station_id, showing.Shows()), now)
+        except DatabaseError:
+            raise
+        except Exception:  # the trouble of one is not the next one's
+            log.exception("running cost not looked at", extra={"session": session.pk})
     return done + _settle(tenant_id, now)
+
+
+def _look_at(session: Session, cost: SessionCost | None, able: showing.Shows, now: datetime) -> int:
+    total = so_far(session, now)
+    done = _tell_running(session, cost, total, able, now)
+    if cost is not None and cost.limit_origin:
+        done += _hold_to_bound(session, cost, total, now)
+    return done
 
 
 def _shows(tenant_id: int) -> dict[int, showing.Shows]:
@@ -83,9 +94,12 @@ def _shows(tenant_id: int) -> dict[int, showing.Shows]:
     return showing.of(tenant_id, running.values_list("station_id", flat=True).distinct()[:20_000])
 
 
-def _watched(tenant_id: int, shows: dict[int, showing.Shows]) -> list[Session]:
-    """Running sessions that are due: of stations that show the cost, or with a bound."""
-    pace = timezone.now() - timedelta(seconds=settings.COST_UPDATE_SECONDS)
+def _watched(
+    tenant_id: int, shows: dict[int, showing.Shows], now: datetime
+) -> Iterator[tuple[Session, SessionCost | None]]:
+    """Running sessions that are due, of stations that show the cost, or with a bound: all of them, whose cost changes
+    and whose does not, or the bound of one would wait behind cars that are full."""
+    pace = now - timedelta(seconds=settings.COST_UPDATE_SECONDS)
     bounded = SessionCost.objects.filter(
         tenant_id=tenant_id, settled_at=None, stop_command_id=None
     ).exclude(limit_origin="").values("session_id")  # fmt: skip
@@ -95,7 +109,16 @@ def _watched(tenant_id: int, shows: dict[int, showing.Shows]) -> list[Session]:
     found = Session.objects.filter(
         Q(pk__in=bounded) | due, tenant_id=tenant_id, state=SessionState.ACTIVE, station__online=True
     )
-    return list(found.select_related("station", "site", "evse").order_by("id")[:BATCH])
+    ids = list(found.order_by("id").values_list("id", flat=True))
+    for start in range(0, len(ids), BATCH):
+        batch = ids[start : start + BATCH]
+        own = {
+            cost.session_id: cost
+            for cost in SessionCost.objects.filter(tenant_id=tenant_id, session_id__in=batch)
+        }
+        sessions = Session.objects.filter(tenant_id=tenant_id, pk__in=batch)
+        for session in sessions.select_related("station", "site", "evse").order_by("id"):
+            yield session, own.get(session.pk)
 
 
 def _tell_running(
@@ -206,16 +229,16 @@ def _announce(session: Session) -> None:
 
 def _bind_prepaid(tenant_id: int, now: datetime) -> None:
     """Sessions of prepaid tokens that no answer has bound: stations older than 2.1, and starts told late."""
-    accounts = PrepaidAccount.objects.filter(tenant_id=tenant_id, closed_at=None)
+    account = PrepaidAccount.objects.filter(
+        tenant_id=tenant_id, closed_at=None, token_id=OuterRef("token_id"), currency=OuterRef("currency"),
+        created_at__lte=OuterRef("started_received_at"),
+    )  # fmt: skip
     bound = SessionCost.objects.filter(tenant_id=tenant_id).exclude(limit_origin="")
     fresh = Session.objects.filter(
-        tenant_id=tenant_id, token_id__in=accounts.values("token_id"), started_at__gt=now - timedelta(days=7),
+        Exists(account), tenant_id=tenant_id, started_at__gt=now - timedelta(days=7), tariff__isnull=False,
         state__in=(SessionState.ACTIVE, SessionState.ENDED, SessionState.RATED, SessionState.HELD),
     ).exclude(pk__in=bound.values("session_id"))  # fmt: skip
-    for session in fresh.filter(token__isnull=False).order_by("id")[:BATCH]:
-        account = accounts.filter(token_id=session.token_id or 0).first()
-        if account is None or session.started_received_at < account.created_at:
-            continue
+    for session in fresh.order_by("id")[:BATCH]:
         credit = rows.alone(tenant_id, prepaid.free([session.token_uid])).get(session.token_uid)
         if credit is not None:
             pricing.bind(tenant_id, session.pk, session.tariff, credit[0], credit[2], told=False)

@@ -141,7 +141,7 @@ def sweep(*, tenant_id: int, now: datetime) -> int:
         tenant_id=tenant_id, state__in=HELD, is_default=False, starts_at__lt=now, duration_s__isnull=False
     )
     over = [
-        row for row in held[:1000]
+        row for row in held
         if row.starts_at and (now - GRACE - row.starts_at).total_seconds() > (row.duration_s or 0)
     ]  # fmt: skip
     ended = held.filter(pk__in=[row.pk for row in over])
@@ -149,7 +149,11 @@ def sweep(*, tenant_id: int, now: datetime) -> int:
     for station_id in {row.station_id for row in over}:
         if Station.objects.filter(tenant_id=tenant_id, pk=station_id, online=True).exists():
             commands.request_command(
-                tenant_id=tenant_id, station_id=station_id, kind=CommandKind.READ_DER, arguments={}, actor=_ACTOR
+                tenant_id=tenant_id,
+                station_id=station_id,
+                kind=CommandKind.READ_DER,
+                arguments={},
+                actor=_ACTOR,
             )
         _announce(tenant_id, station_id)
     return len(over)

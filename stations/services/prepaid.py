@@ -50,8 +50,12 @@ def pay_in(*, account: PrepaidAccount, amount: Decimal, label: str = "", actor: 
     locked = PrepaidAccount.objects.select_for_update().get(tenant_id=account.tenant_id, pk=account.pk)
     if locked.closed_at is not None:
         raise Conflict(f"{account} is no longer prepaid.", code="prepaid_closed")
-    if amount < 0 and balance(account) + amount < 0:
-        raise Conflict(f"{account} has only {balance(account)} {account.currency}.", code="prepaid_short")
+    left = balance(account) - reserved(account)
+    if amount < 0 and left + amount < 0:
+        raise Conflict(
+            f"{account} has only {max(left, Decimal(0))} {account.currency} that no session is using.",
+            code="prepaid_short",
+        )
     entry = PrepaidEntry.objects.create(
         tenant_id=account.tenant_id, account=account, label=label[:120],
         kind=PrepaidKind.TOP_UP if amount > 0 else PrepaidKind.REFUND, amount=amount,

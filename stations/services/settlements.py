@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from django.db.models import Q
+
 from billing.money import minor_digits
 from stations import live
 from stations.models import Session, SessionState, Settlement, SettlementStatus, Station
 from stations.neutral import SettlementAnswer, SettlementReport
 from stations.services import clock, receipts
 
-MOST_PER_STATION = 100_000
 HIGHEST = Decimal(10**9)
 SESSION_UNKNOWN = "session_unknown"
 AMOUNT_ABSURD = "amount_absurd"
@@ -71,9 +72,10 @@ def _session(tenant_id: int, report: SettlementReport) -> Session | None:
 
 def compare(*, tenant_id: int, now: datetime) -> int:
     """Hold payments against prices, once the session has one. Payments may come before the session's end does."""
-    waiting = Settlement.objects.filter(tenant_id=tenant_id, compared_at=None).select_related("session")
+    priced = Q(session=None) | Q(session__state__in=(SessionState.RATED, SessionState.VOID))
+    waiting = Settlement.objects.filter(priced, tenant_id=tenant_id, compared_at=None)
     done = 0
-    for row in waiting.order_by("id")[:BATCH]:
+    for row in waiting.select_related("session").order_by("-id")[:BATCH]:
         if row.session is None and row.transaction_id:
             row.session = Session.objects.filter(
                 tenant_id=tenant_id, station_id=row.station_id, transaction_id=row.transaction_id

@@ -185,7 +185,7 @@ def sweep(*, tenant_id: int, now: datetime) -> int:
     )  # fmt: skip
     # Held: who pays this moment holds theirs while the provider answers, and is left alone until the next time.
     held = waiting.select_for_update(of=("self",), skip_locked=True)
-    for payment in held.order_by("id")[:500]:
+    for payment in held.order_by("-id")[:5_000]:
         done += _go_on(payment, now)
     return done
 

@@ -155,7 +155,9 @@ def test_points_that_are_no_numbers_are_refused_in_words(
     new = reverse("der-new", args=[tenant.slug, station.pk, "volt_var"])
     answer = desk.post(new, {"points": f"98, 0\n{points}", "y_unit": "pct_max_var", "priority": "0"})
     assert answer.status_code == 422 and "Write two numbers a line" in answer.content.decode()
-    assert desk.get(reverse("der-drawn", args=[tenant.slug]), {"points": f"98, 0\n{points}"}).status_code == 200
+    assert (
+        desk.get(reverse("der-drawn", args=[tenant.slug]), {"points": f"98, 0\n{points}"}).status_code == 200
+    )
     assert not DerControl.objects.filter(station=station).exists()
 
 
