@@ -41,7 +41,7 @@ NAVIGATION: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
                 "charging-pile",
                 Permission.STATION_VIEW,
                 "s",
-                ("station", "quarantine", "connect", "command", "orphan", "der", "log"),
+                ("station", "quarantine", "connect", "command", "batch", "batches", "orphan", "der", "log"),
             ),
             Entry("sessions", gettext_lazy("Sessions"), "bolt", Permission.SESSION_VIEW, "c", ("session",)),
             Entry(

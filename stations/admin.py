@@ -20,6 +20,7 @@ from stations.models import (
     CertificateInstallation,
     ChargingProfile,
     Command,
+    CommandBatch,
     CompositeTold,
     ConfigurationRun,
     ConfigurationTemplate,
@@ -157,6 +158,13 @@ class VariableAdmin(Viewed):
     @admin.display(description=_("Value"))
     def shown_value(self, variable: Variable) -> Any:
         return masked({"name": variable.name, "value": variable.value})["value"]
+
+
+@admin.register(CommandBatch)
+class CommandBatchAdmin(Viewed):
+    list_display = ["id", "order", "tenant", "started_by", "created_at"]
+    list_filter = ["order", "tenant"]
+    search_fields = ["started_by", "=id"]
 
 
 @admin.register(Command)

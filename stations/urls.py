@@ -5,6 +5,7 @@ from django.urls import path
 from stations.views import (
     access,
     autocharge,
+    batches,
     commands,
     configuration,
     customers,
@@ -39,6 +40,10 @@ from stations.views import (
 
 urlpatterns = [
     path("stations/", lists.stations, name="stations"),
+    path("stations/orders/", batches.batches, name="batches"),
+    path("stations/orders/new/", batches.new, name="batch-new"),
+    path("stations/orders/<int:batch_id>/", batches.batch, name="batch"),
+    path("stations/orders/<int:batch_id>/turn/", batches.turn, name="batch-turn"),
     path("stations/connect/", onboarding.connect, name="connect"),
     path("stations/<int:station_id>/", station.live, name="station"),
     path("stations/<int:station_id>/now/", station.now, name="station-now"),

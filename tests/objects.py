@@ -20,6 +20,7 @@ from billing.models import Tariff
 from fleets.models import Driver, Fleet, Token, Vehicle
 from stations.models import (
     Command,
+    CommandBatch,
     Connector,
     ConnectorStatus,
     Evse,
@@ -109,6 +110,15 @@ def create_command(tenant: Tenant, station: Station, *, note: str = "") -> Comma
             origin_label="Olga",
             expires_at=datetime.now(UTC) + timedelta(minutes=5),
         )
+
+
+def create_batch(tenant: Tenant, station: Station, *, note: str = "") -> CommandBatch:
+    """An order to many stations, of which one waits."""
+    command = create_command(tenant, station, note=note)
+    with tenant_scope(tenant.pk):
+        batch = CommandBatch.objects.create(tenant=tenant, order="restart", started_by=note or "Olga")
+        Command.objects.filter(pk=command.pk).update(batch=batch)
+    return batch
 
 
 def create_reservation(tenant: Tenant, station: Station, **values: Any) -> Reservation:

@@ -30,6 +30,7 @@ from stations.models import (
     CertificateInstallation,
     ChargingProfile,
     Command,
+    CommandBatch,
     CompositeTold,
     ConfigurationRun,
     ConfigurationTemplate,
@@ -139,6 +140,7 @@ class World:
     token: Token
     session: Session
     command: Command
+    batch: CommandBatch
     quarantined: QuarantinedStation
     orphan: OrphanMessage
     rule: IssueRule
@@ -207,6 +209,7 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "vehicle_id": lambda world: world.vehicle.pk,
     "token_id": lambda world: world.token.pk,
     "session_id": lambda world: world.session.pk,
+    "batch_id": lambda world: world.batch.pk,
     "command_id": lambda world: world.command.pk,
     "quarantined_id": lambda world: world.quarantined.pk,
     "row_id": lambda world: world.quarantined.pk,
@@ -274,6 +277,8 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("POST", "stations"): lambda world: {"identity": "NEW-1", "site_id": world.site.pk},
     ("PATCH", "stations/<int:station_id>"): lambda world: {"name": "Renamed"},
     ("POST", "stations/<int:station_id>/commands"): lambda world: {"kind": "reset", "arguments": {}},
+    ("POST", "command-batches"): lambda world: {"order": "clear_cache", "station_ids": [world.station.pk]},
+    ("POST", "command-batches/<int:batch_id>/again"): lambda world: _let_fail(world),
     ("POST", "stations/<int:station_id>/logs"): lambda world: {"kind": "security"},
     ("PATCH", "logs/<int:log_id>"): lambda world: {"state": "cancelled"},
     ("POST", "firmware"): lambda world: {"vendor": "Acme", "version": "9.9"},
@@ -440,6 +445,8 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
     ),
     "autocharge/switch/": lambda world: {"state": "on"},
     "stations/<int:station_id>/commands/send/": lambda world: {"kind": "clear_cache"},
+    "stations/orders/new/": lambda world: {"order": "clear_cache", "station": world.station.pk},
+    "stations/orders/<int:batch_id>/turn/": lambda world: {"verb": "cancel"},
     "issues/bulk/": lambda world: {"action": "assign", "issue": world.issue.pk},
     "issues/<int:issue_id>/act/": lambda world: {"action": "comment", "text": "Looked at"},
     "issues/rules/policy/": lambda world: {"recovery_on": "on"},
@@ -613,6 +620,7 @@ def _rows(tenant: Tenant, site: Site, station: Station, driver: Driver, marker: 
         **_health(tenant, site, station, marker),
         **_configuration(tenant, station, marker),
         "command": objects.create_command(tenant, station, note=marker),
+        "batch": objects.create_batch(tenant, station, note=marker),
         "quarantined": QuarantinedStation.objects.create(
             tenant=tenant, identity=f"Q-{marker}", first_seen_at=now, last_seen_at=now
         ),
@@ -832,6 +840,14 @@ def _signed(world: World) -> str:
     with tenant_scope(world.tenant.pk):
         signer = Authority.objects.filter(tenant=world.tenant).earliest("pk")
     return pki.answer(world.signing.csr, signer.pem, signer.key, world.signing.common_name)
+
+
+def _let_fail(world: World) -> dict[str, Any]:
+    """The station of the order has refused it, and takes orders now."""
+    with tenant_scope(world.tenant.pk):
+        Command.objects.filter(batch=world.batch).update(state="rejected")
+        Station.objects.filter(pk=world.station.pk).update(online=True)
+    return {}
 
 
 def _next_change(world: World) -> dict[str, Any]:

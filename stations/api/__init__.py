@@ -17,6 +17,7 @@ from stations.api.access import (
     SiteRules,
     StationRules,
 )
+from stations.api.batches import BatchAgain, BatchCancel, BatchList, BatchOne
 from stations.api.commands import CommandCancel, CommandList, CommandOne, StationCommands
 from stations.api.configuration import (
     CustomerList,
@@ -170,6 +171,10 @@ urlpatterns = [
     path("stations/<int:station_id>", StationOne.as_view(), name="station"),
     path("stations/<int:station_id>/password", StationPassword.as_view(), name="station-password"),
     path("stations/<int:station_id>/commands", StationCommands.as_view(), name="station-commands"),
+    path("command-batches", BatchList.as_view(), name="batches"),
+    path("command-batches/<int:batch_id>", BatchOne.as_view(), name="batch"),
+    path("command-batches/<int:batch_id>/cancel", BatchCancel.as_view(), name="batch-cancel"),
+    path("command-batches/<int:batch_id>/again", BatchAgain.as_view(), name="batch-again"),
     path("stations/<int:station_id>/variables", VariableList.as_view(), name="station-variables"),
     path("stations/<int:station_id>/variables/read", SettingsRead.as_view(), name="station-variables-read"),
     path("stations/<int:station_id>/variable-changes", VariableChangeList.as_view(), name="station-changes"),

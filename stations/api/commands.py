@@ -34,6 +34,7 @@ class CommandOut(Out):
             "origin_kind",
             "origin_id",
             "origin_label",
+            "batch_id",
             "action",
             "message_id",
             "request",
@@ -71,6 +72,7 @@ class CommandIn(In):
 
 class CommandFilter(Filters):
     station_id = IdFilter()
+    batch_id = IdFilter()
     kind = django_filters.ChoiceFilter(choices=CommandKind.choices)
     state = django_filters.ChoiceFilter(choices=CommandState.choices)
 

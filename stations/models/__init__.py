@@ -21,7 +21,15 @@ from stations.models.charging import (
     Purpose,
     SessionPower,
 )
-from stations.models.command import ONLY_IN, Command, CommandKind, CommandState, wire_number
+from stations.models.command import (
+    ONLY_IN,
+    Command,
+    CommandBatch,
+    CommandKind,
+    CommandState,
+    Order,
+    wire_number,
+)
 from stations.models.cost import (
     LimitOrigin,
     PrepaidAccount,
@@ -187,6 +195,7 @@ __all__ = [
     "ChangeState",
     "ChargingProfile",
     "Command",
+    "CommandBatch",
     "CommandKind",
     "CommandState",
     "CompositeTold",
@@ -244,6 +253,7 @@ __all__ = [
     "MonitorKind",
     "MonitorState",
     "NetworkProfile",
+    "Order",
     "OrphanMessage",
     "PasswordChange",
     "PasswordState",

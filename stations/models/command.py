@@ -130,6 +130,37 @@ def wire_number(row_id: int) -> int:
     return row_id % 2_147_483_647
 
 
+class Order(models.TextChoices):
+    """What can be asked of many stations at once; each version has a command for it."""
+
+    RESTART = "restart", _("Restart when idle")
+    RESTART_NOW = "restart_now", _("Restart at once")
+    IN_SERVICE = "in_service", _("Put in service")
+    OUT_OF_SERVICE = "out_of_service", _("Take out of service")
+    STATUS = "status", _("Ask for their status")
+    SETTINGS = "settings", _("Read their settings")
+    LOG = "log", _("Fetch their logs")
+    CLEAR_CACHE = "clear_cache", _("Clear their cache of cards")
+
+
+class CommandBatch(TenantModel):
+    """An order to many stations. Each has a command of its own; `left_out` holds who was not asked, and why:
+    [{"station": id, "why": "offline" | "busy" | "refused", "detail": "..."}]."""
+
+    order = models.CharField(max_length=16, choices=Order.choices)
+    also_busy = models.BooleanField(default=False)  # a restart may end sessions
+    left_out = models.JSONField(default=list)
+    started_by = models.CharField(max_length=120)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["tenant", "-id"], name="command_batch_recent")]
+
+    def __str__(self) -> str:
+        return f"{self.get_order_display()} #{self.pk}"
+
+
 class Command(TenantModel):
     """Something asked of a station, with its whole life. Arguments are as the caller gave them."""
 
@@ -154,10 +185,16 @@ class Command(TenantModel):
     sent_at = models.DateTimeField(null=True)
     settled_at = models.DateTimeField(null=True)
     epoch = models.BigIntegerField(null=True)  # of the socket it went out on
+    batch = TenantForeignKey(
+        CommandBatch, null=True, on_delete=models.SET_NULL, related_name="commands", db_index=False
+    )
 
     class Meta:
         ordering = ["-id"]
         indexes = [
+            models.Index(
+                fields=["batch", "-id"], name="command_batch", condition=models.Q(batch__isnull=False)
+            ),
             models.Index(fields=["tenant", "station", "-id"], name="command_recent"),
             models.Index(
                 fields=["tenant", "station"],

@@ -579,7 +579,7 @@ def _keep_local_time(tenant_id: int) -> int:
         tenant_id=tenant_id, state=ProfileState.ACCEPTED, intent="recurring", more__has_key="begins"
     ).select_related("station__site")
     sent = 0
-    for row in daily[:2000]:
+    for row in daily:
         begins, ends = (time.fromisoformat(row.more[name]) for name in ("begins", "ends"))
         starts_at, duration_s = daily_window(row.station, begins, ends)
         if row.starts_at is None or starts_at.time() == row.starts_at.astimezone(starts_at.tzinfo).time():

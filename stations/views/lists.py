@@ -15,7 +15,8 @@ from django.utils.dateparse import parse_date
 from django.utils.translation import gettext_lazy as _
 
 from stations import visible
-from stations.models import QuarantinedStation, Session, SessionState, Station
+from stations.models import Order, QuarantinedStation, Session, SessionState, Station
+from stations.services import batches
 from tenants import queries as tenants
 from tenants.pages import Column, PageRequest, csv_response, listing, page
 from tenants.permissions import Permission
@@ -76,6 +77,11 @@ def stations(request: PageRequest) -> HttpResponse:
         "sites": tenants.sites(request.tenant.pk, request.actor),
         "chosen_site": request.GET.get("site", ""),
         "any": visible.stations(request.tenant.pk, request.actor).exists(),
+        "orders": Order.choices,
+        "carried": [
+            (name, request.GET[name]) for name in ("q", "site", "state", "security") if request.GET.get(name)
+        ],
+        "most": batches.MOST_STATIONS,
         "knocking": QuarantinedStation.objects.filter(tenant_id=request.tenant.pk, dismissed_at=None).count()
         if request.actor.site_ids is None
         else 0,
@@ -84,6 +90,11 @@ def stations(request: PageRequest) -> HttpResponse:
         "stations/_stations_rows.html" if request.GET.get("part") == "rows" else "stations/stations.html"
     )
     return render(request, template, context)
+
+
+def filtered(request: PageRequest, rows: QuerySet[Station]) -> QuerySet[Station]:
+    """The stations that the list shows by its address, on all its pages."""
+    return _in_state(request, _station_search(request, rows), request.GET.get("state", ""))
 
 
 def _station_search(request: PageRequest, rows: QuerySet[Station]) -> QuerySet[Station]:

@@ -19,8 +19,8 @@ from tests.walks.addresses import FORM, PORTAL, Address, addresses
 PAGES = [address for address in addresses() if address.is_portal]
 # What belongs to one site, and to one fleet. Other objects belong to the whole company.
 OF_SITE = {
-    "site_id", "station_id", "session_id", "command_id", "orphan_id", "reservation_id", "issue_id", "exclusion_id",
-    "report_id", "form", "log_id", "log_file_id",
+    "site_id", "station_id", "session_id", "command_id", "batch_id", "orphan_id", "reservation_id", "issue_id",
+    "exclusion_id", "report_id", "form", "log_id", "log_file_id",
 }  # fmt: skip
 OF_FLEET = {"fleet_id", "driver_id", "vehicle_id", "token_id", "session_id"}
 # Pages that show something of the whole company to everybody who may open them.
@@ -72,6 +72,7 @@ def facility_manager() -> Limited:
     session = objects.create_session(world.tenant, station, transaction_id=marker, state="held")
     with tenant_scope(world.tenant.pk):
         command = objects.create_command(world.tenant, station, note=marker)
+        batch = objects.create_batch(world.tenant, station, note=marker)
         orphan = OrphanMessage.objects.create(
             tenant=world.tenant, station=station, action="stop", transaction_id=marker, content_hash=marker,
             payload={}, received_at=datetime.now(UTC),
@@ -93,6 +94,7 @@ def facility_manager() -> Limited:
         "station_id": station.pk,
         "session_id": session.pk,
         "command_id": command.pk,
+        "batch_id": batch.pk,
         "orphan_id": orphan.pk,
         "issue_id": health["issue"].pk,
         "exclusion_id": health["exclusion"].pk,

@@ -13,7 +13,8 @@
   if (!path) { return; }
   // A refetched fragment must not undo what the reader did to it: opened details stay open, typed text stays typed.
   window.Idiomorph.defaults.ignoreActiveValue = true;
-  window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.tagName === "DETAILS");
+  window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
+    !(name === "open" && node.tagName === "DETAILS") && !(name === "checked" && node.closest("form.ticked, tbody"));
 
   const GAP = 400; // ms between two fetches of one fragment; the last change is never dropped
   const MEMORY = 50; // s that the server remembers what changed, and a little less

@@ -1,0 +1,210 @@
+"""Orders to many stations at once: who is asked, who is left out and why, and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.utils.translation import gettext_noop
+
+from stations.models import (
+    Command,
+    CommandBatch,
+    CommandKind,
+    CommandState,
+    Connector,
+    Order,
+    Session,
+    SessionState,
+    Station,
+)
+from stations.services import commands, configuration
+from stations.services.files import logs
+from tenants.context import current_alias
+from tenants.errors import Conflict, DomainError, Invalid
+from tenants.permissions import Actor, Permission
+from tenants.services import audit
+
+MOST_STATIONS = 500
+MOST_CONNECTORS = 30  # of a station, whose status is asked for
+WAITS_SECONDS = 86_400  # of orders that make sense whenever a station comes back
+WAITING = (Order.IN_SERVICE, Order.OUT_OF_SERVICE, Order.SETTINGS, Order.CLEAR_CACHE)
+RESTARTS = (Order.RESTART, Order.RESTART_NOW)
+OFFLINE, BUSY, REFUSED = "offline", "busy", "refused"
+# What `left_out` says; a refusal has words of its own.
+REASONS = {OFFLINE: gettext_noop("It is offline."), BUSY: gettext_noop("A car charges there.")}
+UNDONE = (
+    CommandState.REJECTED, CommandState.FAILED, CommandState.TIMED_OUT, CommandState.EXPIRED, CommandState.CANCELLED,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`running`: how many sessions those asked have now; a restart ends them."""
+
+    asked: list[Station]
+    left_out: list[tuple[Station, str]]
+    running: int
+
+
+def choose(*, tenant_id: int, stations: Iterable[Station], order: str, also_busy: bool = False) -> Choice:
+    """Who of them gets the order now. Offline stations get only what still makes sense when they are back; a restart
+    passes over those where a car charges: a station of OCPP 1.6 cannot wait until it is done."""
+    if order not in Order.values:
+        raise Invalid(fields={"order": f"Choose one of {', '.join(Order.values)}."})
+    listed = list({station.pk: station for station in stations}.values())
+    if not listed:
+        raise Invalid(fields={"stations": "Tick at least one station."})
+    if len(listed) > MOST_STATIONS:
+        raise Invalid(fields={"stations": f"Choose at most {MOST_STATIONS} stations at a time."})
+    running: dict[int, int] = dict(
+        Session.objects.filter(tenant_id=tenant_id, state=SessionState.ACTIVE, station__in=listed)
+        .order_by()
+        .values_list("station_id")
+        .annotate(Count("id"))
+    )
+    asked: list[Station] = []
+    left_out: list[tuple[Station, str]] = []
+    for station in listed:
+        spares = order in RESTARTS and not also_busy and not _waits_itself(station, order)
+        if not station.online and order not in WAITING:
+            left_out.append((station, OFFLINE))
+        elif spares and running.get(station.pk):
+            left_out.append((station, BUSY))
+        else:
+            asked.append(station)
+    return Choice(asked, left_out, sum(running.get(station.pk, 0) for station in asked))
+
+
+def _waits_itself(station: Station, order: str) -> bool:
+    """2.x restarts "OnIdle" once its sessions are over (B12)."""
+    return order == Order.RESTART and station.ocpp_version.startswith("2")
+
+
+def start(
+    *, tenant_id: int, actor: Actor, stations: Iterable[Station], order: str, also_busy: bool = False
+) -> CommandBatch:
+    """Give the order. A station that refuses to be asked (it speaks a version without the word, the actor may not
+    steer it) is left out with the reason; the others are asked all the same."""
+    choice = choose(tenant_id=tenant_id, stations=stations, order=order, also_busy=also_busy)
+    batch = CommandBatch.objects.create(
+        tenant_id=tenant_id, order=order, also_busy=also_busy, started_by=actor.label[:120]
+    )
+    left_out = [{"station": station.pk, "why": why} for station, why in choice.left_out]
+    sent: list[int] = []
+    for station in choice.asked:
+        try:
+            with transaction.atomic(using=current_alias()):
+                sent += [command.pk for command in _ORDERS[Order(order)](station, actor)]
+        except DomainError as error:
+            left_out.append({"station": station.pk, "why": REFUSED, "detail": str(error.detail)[:200]})
+    if not sent:
+        raise Conflict("None of these stations can be asked now.", code="nobody_asked")
+    Command.objects.filter(tenant_id=tenant_id, pk__in=sent).update(batch=batch)
+    batch.left_out = left_out
+    batch.save(update_fields=["left_out"])
+    audit.record(
+        tenant_id=tenant_id, actor=actor, action="command.batch", subject=batch,
+        detail={"order": order, "stations": len(sent), "left_out": len(left_out)},
+    )  # fmt: skip
+    return batch
+
+
+def cancel(*, batch: CommandBatch, actor: Actor) -> int:
+    """Take back what was not sent yet, at the stations that the actor may steer. Returns how many."""
+    taken = 0
+    for command in _own(batch, actor).filter(state=CommandState.QUEUED).select_related("station"):
+        try:
+            commands.cancel(command=command, actor=actor)
+        except Conflict:  # it has just gone out
+            continue
+        taken += 1
+    if not taken:
+        raise Conflict("Nothing of it waits any more.", code="nothing_waits")
+    return taken
+
+
+def again(*, batch: CommandBatch, actor: Actor) -> CommandBatch:
+    """The same order once more, to the stations that did not carry it out."""
+    ids = _own(batch, actor).filter(state__in=UNDONE).values_list("station_id", flat=True)
+    stations = Station.objects.filter(tenant_id=batch.tenant_id, pk__in=list(ids), archived_at=None)
+    if not stations:
+        raise Conflict("No station has failed.", code="none_failed")
+    return start(
+        tenant_id=batch.tenant_id, actor=actor, stations=stations, order=batch.order, also_busy=batch.also_busy
+    )  # fmt: skip
+
+
+def seen_by(tenant_id: int, actor: Actor) -> QuerySet[CommandBatch]:
+    """Orders of which the actor may see a station at least."""
+    rows = CommandBatch.objects.filter(tenant_id=tenant_id)
+    if actor.site_ids is None:
+        return rows
+    own = Command.objects.filter(
+        tenant_id=tenant_id, batch=OuterRef("pk"), station__site_id__in=actor.site_ids
+    )
+    return rows.filter(Exists(own))
+
+
+def _own(batch: CommandBatch, actor: Actor) -> QuerySet[Command]:
+    actor.require(Permission.STATION_COMMAND)
+    found = Command.objects.filter(tenant_id=batch.tenant_id, batch=batch)
+    return found if actor.site_ids is None else found.filter(station__site_id__in=actor.site_ids)
+
+
+def _command(
+    kind: CommandKind, arguments: dict[str, Any], *, waits: bool
+) -> Callable[[Station, Actor], Sequence[Command]]:
+    def send(station: Station, actor: Actor) -> Sequence[Command]:
+        return [
+            commands.request_command(
+                tenant_id=station.tenant_id, station_id=station.pk, kind=kind, arguments=dict(arguments), actor=actor,
+                expires_in_seconds=WAITS_SECONDS if waits else 60,
+            )
+        ]  # fmt: skip
+
+    return send
+
+
+def _status(station: Station, actor: Actor) -> Sequence[Command]:
+    """2.x tells the status of a connector alone, never of all at once (F06.FR.12)."""
+    places: list[dict[str, Any]] = [{}]
+    if station.ocpp_version.startswith("2"):
+        known = Connector.objects.filter(tenant_id=station.tenant_id, evse__station=station)
+        numbers = known.order_by("evse__number", "number").values_list("evse__number", "number")
+        places = [{"evse": evse, "connector": connector} for evse, connector in numbers[:MOST_CONNECTORS]]
+    return [
+        sent
+        for place in places
+        for sent in _command(CommandKind.TRIGGER, {"message": "status", **place}, waits=False)(station, actor)
+    ]
+
+
+def _settings(station: Station, actor: Actor) -> Sequence[Command]:
+    return configuration.read(
+        tenant_id=station.tenant_id,
+        station_id=station.pk,
+        keys=[],
+        actor=actor,
+        expires_in_seconds=WAITS_SECONDS,
+    )
+
+
+def _log(station: Station, actor: Actor) -> Sequence[Command]:
+    asked = logs.request(tenant_id=station.tenant_id, station_id=station.pk, actor=actor)
+    return [asked.command] if asked.command else []
+
+
+_ORDERS: dict[Order, Callable[[Station, Actor], Sequence[Command]]] = {
+    Order.RESTART: _command(CommandKind.RESET, {"hard": False}, waits=False),
+    Order.RESTART_NOW: _command(CommandKind.RESET, {"hard": True}, waits=False),
+    Order.IN_SERVICE: _command(CommandKind.SET_AVAILABILITY, {"operative": True}, waits=True),
+    Order.OUT_OF_SERVICE: _command(CommandKind.SET_AVAILABILITY, {"operative": False}, waits=True),
+    Order.STATUS: _status,
+    Order.SETTINGS: _settings,
+    Order.LOG: _log,
+    Order.CLEAR_CACHE: _command(CommandKind.CLEAR_CACHE, {}, waits=True),
+}

@@ -1,0 +1,173 @@
+"""Orders to many stations: ticked in the list, looked over, sent, followed at each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count, QuerySet
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST
+
+from stations import visible
+from stations.models import Command, CommandBatch, CommandState, Order, Station
+from stations.services import batches as service
+from stations.views import lists
+from tenants.errors import DomainError, Invalid, NotFound
+from tenants.pages import Column, PageRequest, go, listing, page
+from tenants.permissions import Permission
+
+COLUMNS = (
+    Column("station", _("Station"), ("station__name", "station__identity", "-id")),
+    Column("site", _("Site"), ("station__site__name",)),
+    Column("state", _("State"), ("state",)),
+    Column("answer", _("Answer")),
+    Column("settled", _("When"), ("-settled_at",)),
+)
+
+
+@page(Permission.STATION_VIEW)
+def batches(request: PageRequest) -> HttpResponse:
+    """Orders that were given, the newest first."""
+    found = listing(request, service.seen_by(request.tenant.pk, request.actor))
+    listed = list(found.page)
+    states = _states(request, listed)
+    return render(
+        request,
+        "stations/batches.html",
+        {"listing": found, "rows": [(batch, _bar(states.get(batch.pk, Counter()))) for batch in listed]},
+    )
+
+
+def _commands(request: PageRequest) -> QuerySet[Command]:
+    seen = visible.stations(request.tenant.pk, request.actor)
+    return Command.objects.filter(tenant_id=request.tenant.pk, station__in=seen)
+
+
+def _states(request: PageRequest, listed: Sequence[CommandBatch]) -> dict[int, Counter[str]]:
+    states: dict[int, Counter[str]] = {}
+    rows = _commands(request).filter(batch__in=listed).order_by().values_list("batch_id", "state")
+    for batch_id, state, count in rows.annotate(n=Count("id")):
+        states.setdefault(batch_id, Counter())[state] = count
+    return states
+
+
+def _bar(counted: Counter[str]) -> list[tuple[str, int]]:
+    return [(state, counted[state]) for state in CommandState.values if counted[state]]
+
+
+@page(Permission.STATION_COMMAND)
+def new(request: PageRequest) -> HttpResponse:
+    """Look an order over before it goes out: who gets it, who is left out and why, what it does now."""
+    data = request.POST if request.method == "POST" else request.GET
+    order, also_busy = data.get("order", ""), data.get("also_busy") == "yes"
+    stations = _chosen(request)
+    try:
+        if request.method == "POST":
+            batch = service.start(
+                tenant_id=request.tenant.pk, actor=request.actor, stations=stations, order=order,
+                also_busy=also_busy,
+            )  # fmt: skip
+            return go(request, "batch", batch.pk)
+        choice = service.choose(
+            tenant_id=request.tenant.pk, stations=stations, order=order, also_busy=also_busy
+        )
+    except DomainError as error:
+        messages.error(request, _said(error))
+        return go(request, "stations")
+    left_out = [(station, _reason({"why": why})) for station, why in choice.left_out]
+    context = {
+        "order": Order(order),
+        "stations": stations,
+        "choice": choice,
+        "left_out": left_out,
+        "busy": sum(why == service.BUSY for _station, why in choice.left_out),
+        "also_busy": also_busy,
+        "restarts": order in service.RESTARTS,
+        "later": sum(not station.online for station in choice.asked),
+    }
+    return render(request, "stations/batch_new.html", context)
+
+
+def _said(error: DomainError) -> str:
+    return (
+        " ".join(error.fields.values()) if isinstance(error, Invalid) and error.fields else str(error.detail)
+    )
+
+
+def _chosen(request: PageRequest) -> list[Station]:
+    """The stations that were ticked; with `all` those of the whole list, by its filters."""
+    rows = visible.stations(request.tenant.pk, request.actor).select_related("site")
+    data = request.POST if request.method == "POST" else request.GET
+    if request.method != "POST" and data.get("all") == "yes":
+        rows = lists.filtered(request, rows)
+    else:
+        ticked = [int(text) for text in data.getlist("station") if text.isdecimal() and len(text) < 18]
+        rows = rows.filter(pk__in=ticked[: service.MOST_STATIONS + 1])
+    return list(rows.order_by("name", "identity")[: service.MOST_STATIONS + 1])
+
+
+@page(Permission.STATION_VIEW)
+def batch(request: PageRequest, batch_id: int) -> HttpResponse:
+    """How far an order is: how many have done it, who has not, and why."""
+    found = service.seen_by(request.tenant.pk, request.actor).filter(pk=batch_id).first()
+    if found is None:
+        raise NotFound
+    rows = _commands(request).filter(batch=found)
+    counted = _states(request, [found]).get(found.pk, Counter())
+    state = request.GET.get("state", "")
+    shown = rows.filter(state=state) if state in CommandState.values else rows
+    waiting = counted[CommandState.QUEUED] + counted[CommandState.SENT]
+    context = {
+        "batch": found,
+        "listing": listing(request, shown.select_related("station__site"), COLUMNS, default="station"),
+        "bar": _bar(counted),
+        "state": state,
+        "total": sum(counted.values()),
+        "done": counted[CommandState.ACCEPTED],
+        "waiting": waiting,
+        "queued": counted[CommandState.QUEUED],
+        "undone": sum(counted[one] for one in service.UNDONE),
+        "left_out": _left_out(request, found),
+        "may_command": request.actor.may(Permission.STATION_COMMAND),
+    }
+    return render(request, "stations/batch.html", context)
+
+
+def _left_out(request: PageRequest, found: CommandBatch) -> list[tuple[Station, str]]:
+    told = {entry["station"]: entry for entry in found.left_out}
+    stations = visible.stations(request.tenant.pk, request.actor).filter(pk__in=list(told))
+    return [
+        (station, _reason(told[station.pk]))
+        for station in stations.select_related("site").order_by("name", "identity")
+    ]
+
+
+def _reason(entry: dict[str, Any]) -> str:
+    words = service.REASONS.get(entry["why"])
+    return _t(words) if words else str(entry.get("detail", ""))
+
+
+@require_POST
+@page(Permission.STATION_COMMAND)
+def turn(request: PageRequest, batch_id: int) -> HttpResponse:
+    """Take back what waits, or try those again that have failed."""
+    found = service.seen_by(request.tenant.pk, request.actor).filter(pk=batch_id).first()
+    if found is None:
+        raise NotFound
+    try:
+        if request.POST.get("verb") == "again":
+            found = service.again(batch=found, actor=request.actor)
+        else:
+            taken = service.cancel(batch=found, actor=request.actor)
+            text = ngettext("%(count)s was taken back.", "%(count)s were taken back.", taken)
+            messages.success(request, text % {"count": taken})
+    except DomainError as error:
+        messages.error(request, str(error.detail))
+    return go(request, "batch", found.pk)

@@ -1,0 +1,248 @@
+"""Orders to many stations: who is asked, who is left out and why, how far it is, once more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from stations.models import Command, CommandBatch, CommandState, Order, Station
+from stations.services import batches, commands
+from tenants.context import tenant_scope
+from tenants.errors import Conflict, Invalid
+from tenants.models import AuditRecord, Role, Site, Tenant
+from tenants.permissions import Actor
+from tests.objects import create_session
+from tests.people import ApiClient, MakeMember
+from tests.stations.ocpp.conftest import Plug, eventually, in_thread, rows
+
+MakeStation = Callable[..., Station]
+
+
+@pytest.fixture
+def fleet(tenant: Tenant, make_station: MakeStation, site: Site) -> dict[str, Station]:
+    """Four stations: idle, busy of 1.6, busy of 2.0.1, offline."""
+    made = {
+        "idle": make_station(site=site, name="Alpha", online=True, ocpp_version="1.6"),
+        "busy": make_station(site=site, name="Bravo", online=True, ocpp_version="1.6"),
+        "busy_2x": make_station(site=site, name="Charlie", online=True, ocpp_version="2.0.1"),
+        "offline": make_station(site=site, name="Delta", online=False, ocpp_version="1.6"),
+    }
+    for name in ("busy", "busy_2x"):
+        create_session(tenant, made[name])
+    return made
+
+
+def names(found: Any) -> list[str]:
+    return [station.name for station in found]
+
+
+@pytest.mark.parametrize(
+    ("order", "also_busy", "asked", "running"),
+    [
+        (Order.RESTART, False, ["Alpha", "Charlie"], 1),
+        (Order.RESTART, True, ["Alpha", "Bravo", "Charlie"], 2),
+        (Order.RESTART_NOW, False, ["Alpha"], 0),
+        (Order.RESTART_NOW, True, ["Alpha", "Bravo", "Charlie"], 2),
+        (Order.STATUS, False, ["Alpha", "Bravo", "Charlie"], 2),
+        (Order.OUT_OF_SERVICE, False, ["Alpha", "Bravo", "Charlie", "Delta"], 2),
+    ],
+)
+def test_who_gets_an_order(
+    tenant: Tenant, fleet: dict[str, Station], order: Order, also_busy: bool, asked: list[str], running: int
+) -> None:
+    with tenant_scope(tenant.pk):
+        choice = batches.choose(
+            tenant_id=tenant.pk, stations=fleet.values(), order=order, also_busy=also_busy
+        )
+    assert (names(choice.asked), choice.running) == (asked, running)
+    assert {station.name for station, _why in choice.left_out} == {
+        "Alpha",
+        "Bravo",
+        "Charlie",
+        "Delta",
+    } - set(asked)
+
+
+def test_the_order_is_given_to_each_and_written_down(
+    tenant: Tenant, fleet: dict[str, Station], owner_actor: Actor
+) -> None:
+    with tenant_scope(tenant.pk):
+        batch = batches.start(
+            tenant_id=tenant.pk, actor=owner_actor, stations=fleet.values(), order=Order.RESTART
+        )
+        sent = Command.objects.filter(batch=batch)
+        assert {(one.station_id, one.kind, one.arguments["hard"]) for one in sent} == {
+            (fleet["idle"].pk, "reset", False),
+            (fleet["busy_2x"].pk, "reset", False),
+        }
+        why = {entry["station"]: entry["why"] for entry in batch.left_out}
+        assert why == {fleet["busy"].pk: "busy", fleet["offline"].pk: "offline"}
+        assert AuditRecord.objects.filter(tenant=tenant, action="command.batch").count() == 1
+
+
+def test_of_2x_each_connector_is_asked_for_its_status(
+    tenant: Tenant, make_station: MakeStation, site: Site, owner_actor: Actor
+) -> None:
+    station = make_station(site=site, online=True, ocpp_version="2.1", evses=2)
+    with tenant_scope(tenant.pk):
+        batch = batches.start(tenant_id=tenant.pk, actor=owner_actor, stations=[station], order=Order.STATUS)
+        told = [command.arguments for command in Command.objects.filter(batch=batch).order_by("id")]
+    assert told == [{"message": "status", "evse": evse, "connector": 1} for evse in (1, 2)]
+
+
+def test_who_may_not_be_steered_is_left_out_with_the_reason(
+    tenant: Tenant, fleet: dict[str, Station], make_station: MakeStation, make_site: Any,
+    make_actor: Callable[..., Actor],
+) -> None:  # fmt: skip
+    elsewhere = make_station(site=make_site(), name="Echo", online=True, ocpp_version="1.6")
+    manager = make_actor(Role.FACILITY_MANAGER, [fleet["idle"].site])
+    with tenant_scope(tenant.pk):
+        batch = batches.start(
+            tenant_id=tenant.pk, actor=manager, stations=[fleet["idle"], elsewhere], order=Order.RESTART
+        )
+        assert [one.station_id for one in batch.commands.all()] == [fleet["idle"].pk]
+        (left,) = batch.left_out
+        assert (left["station"], left["why"]) == (elsewhere.pk, "refused") and left["detail"]
+        with pytest.raises(Conflict):
+            batches.start(tenant_id=tenant.pk, actor=manager, stations=[elsewhere], order=Order.RESTART)
+
+
+@pytest.mark.parametrize("case", ["nobody", "too many", "no such order"])
+def test_an_order_that_cannot_be_is_refused_in_words(
+    tenant: Tenant, fleet: dict[str, Station], monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    monkeypatch.setattr(batches, "MOST_STATIONS", 3)
+    stations = [] if case == "nobody" else list(fleet.values())
+    with tenant_scope(tenant.pk), pytest.raises(Invalid) as refused:
+        order = "explode" if case == "no such order" else Order.LOG
+        batches.choose(tenant_id=tenant.pk, stations=stations, order=order)
+    assert refused.value.fields
+
+
+def test_what_waits_is_taken_back_and_what_failed_tried_again(
+    tenant: Tenant, fleet: dict[str, Station], owner_actor: Actor
+) -> None:
+    with tenant_scope(tenant.pk):
+        batch = batches.start(
+            tenant_id=tenant.pk, actor=owner_actor, stations=fleet.values(), order=Order.OUT_OF_SERVICE
+        )
+        idle, busy = (batch.commands.get(station=fleet[name]) for name in ("idle", "busy"))
+        for command, state in ((idle, CommandState.ACCEPTED), (busy, CommandState.REJECTED)):
+            commands.settle(tenant_id=tenant.pk, command_id=command.pk, state=state, answer="x")
+        assert batches.cancel(batch=batch, actor=owner_actor) == 2
+        with pytest.raises(Conflict):
+            batches.cancel(batch=batch, actor=owner_actor)
+        once_more = batches.again(batch=batch, actor=owner_actor)
+        asked = {command.station_id for command in once_more.commands.all()}
+        assert asked == {fleet[name].pk for name in ("busy", "busy_2x", "offline")}
+        assert once_more.order == Order.OUT_OF_SERVICE
+
+
+# --- by REST
+
+
+def test_many_stations_by_rest(
+    tenant: Tenant, other_tenant: Tenant, fleet: dict[str, Station], make_station: MakeStation,
+    api_client: Callable[..., ApiClient],
+) -> None:  # fmt: skip
+    desk = api_client()
+    ids = [station.pk for station in fleet.values()]
+    made = desk.write("POST", "/command-batches", {"order": "settings", "station_ids": ids}, status=202)
+    assert (made["states"], made["left_out"]) == ({"queued": 4}, [])
+    listed = desk.read("/commands", batch_id=made["id"])["results"]
+    assert {one["station_id"] for one in listed} == set(ids)
+    assert {one["kind"] for one in listed} == {"read_configuration", "read_report"}
+    stranger = make_station(tenant=other_tenant)
+    desk.write("POST", "/command-batches", {"order": "log", "station_ids": [stranger.pk]}, status=422)
+    other = api_client(tenant=other_tenant)
+    assert other.call("GET", f"/command-batches/{made['id']}").status_code == 404
+    desk.write("POST", f"/command-batches/{made['id']}/cancel", {})
+    assert desk.read(f"/command-batches/{made['id']}")["states"] == {"cancelled": 4}
+
+
+# --- by the portal
+
+
+@pytest.fixture
+def operator(make_member: MakeMember, portal_client: Callable[..., Client]) -> Client:
+    user, _password = make_member(Role.OPERATOR)
+    return portal_client(user)
+
+
+def test_an_order_is_looked_over_before_it_goes_out(
+    tenant: Tenant, fleet: dict[str, Station], operator: Client
+) -> None:
+    new = reverse("batch-new", args=[tenant.slug])
+    ids = [station.pk for station in fleet.values()]
+    page = operator.get(new, {"order": "restart", "station": ids}).content.decode()
+    assert "2 stations get the order" in page and "2 are left out" in page
+    assert "Restart them as well" in page and "It is offline." in page
+    assert not CommandBatch.objects.filter(tenant=tenant).exists()
+    page = operator.get(new, {"order": "restart", "station": ids, "also_busy": "yes"}).content.decode()
+    assert "2 running sessions end." in page and "Restart them as well" not in page
+    answer = operator.post(new, {"order": "restart", "station": ids})
+    with tenant_scope(tenant.pk):
+        batch = CommandBatch.objects.get(tenant=tenant)
+    assert answer.headers["Location"] == reverse("batch", args=[tenant.slug, batch.pk])
+    shown = operator.get(answer.headers["Location"]).content.decode()
+    assert "0 of 2 done" in shown and "A car charges there." in shown and "Take back 2 that wait" in shown
+
+
+def test_all_of_a_list_are_those_that_its_filters_show(
+    tenant: Tenant, fleet: dict[str, Station], operator: Client
+) -> None:
+    new = reverse("batch-new", args=[tenant.slug])
+    page = operator.get(
+        new, {"order": "settings", "all": "yes", "q": "Bravo", "station": fleet["idle"].pk}
+    ).content.decode()
+    assert "Bravo" in page and "Alpha" not in page
+    page = operator.get(new, {"order": "settings", "all": "yes", "state": "offline"}).content.decode()
+    assert "Delta" in page and "Alpha" not in page
+
+
+@pytest.mark.parametrize(
+    "data", [{"order": "restart"}, {"order": "explode", "station": "1"}, {"station": "x"}]
+)
+def test_an_order_to_nobody_leads_back_with_words(
+    tenant: Tenant, fleet: dict[str, Station], operator: Client, data: dict[str, str]
+) -> None:
+    answer = operator.get(reverse("batch-new", args=[tenant.slug]), data, follow=True)
+    assert answer.redirect_chain[-1][0] == reverse("stations", args=[tenant.slug])
+    assert (
+        "Tick at least one station." in answer.content.decode() or "Choose one of" in answer.content.decode()
+    )
+
+
+# --- on the wire
+
+
+async def test_stations_of_two_versions_carry_out_one_order(
+    plug: Plug, tenant: Tenant, make_station: MakeStation, site: Site, owner_actor: Actor
+) -> None:
+    old, new = [await in_thread(lambda: make_station(site=site)) for _n in range(2)]
+    async with plug(old, "1.6") as first, plug(new, "2.1") as second:
+        batch = await rows(
+            tenant,
+            lambda: batches.start(
+                tenant_id=tenant.pk,
+                actor=owner_actor,
+                stations=Station.objects.filter(pk__in=[old.pk, new.pk]),
+                order=Order.RESTART,
+            ),
+        )
+        call = await first.next_call()
+        assert call[2:] == ["Reset", {"type": "Soft"}]
+        await first.answer(call, {"status": "Accepted"})
+        call = await second.next_call()
+        assert call[2:] == ["Reset", {"type": "OnIdle"}]
+        await second.answer(call, {"status": "Rejected"})
+
+        async def states() -> set[str] | None:
+            found = await rows(tenant, lambda: set(batch.commands.values_list("state", flat=True)))
+            return found if found == {"accepted", "rejected"} else None
+
+        await eventually(states)
