@@ -90,6 +90,7 @@ def new(request: PageRequest) -> HttpResponse:
         "busy": sum(why == service.BUSY for _station, why in choice.left_out),
         "also_busy": also_busy,
         "restarts": order in service.RESTARTS,
+        "ends": choice.running and (order == Order.RESTART_NOW or also_busy),
         "later": sum(not station.online for station in choice.asked),
     }
     return render(request, "stations/batch_new.html", context)

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from portal.assets import PACKAGES
 from simulator.thread import StationThread
-from stations.models import Session, SessionState, Variable
+from stations.models import Session, SessionState, Station, Variable
 from stations.services.rating import rate_ended
 from tenants.context import tenant_scope
 from tenants.models import Site, Tenant
@@ -230,6 +230,34 @@ def test_commands_are_found_by_typing(
     assert page.locator("#offer-unlock").is_hidden()
     page.get_by_label("Find a command").fill("zzz")
     page.get_by_text("No command of this station is called so.").wait_for()
+
+
+def test_many_stations_get_one_order(
+    quiet: Page, web: Role, tenant: Tenant, site: Site, make_station: Make, make_member: Make
+) -> None:
+    """What is ticked stays ticked while the list goes on living; the order is looked over, given and followed."""
+    one, two, _three = (
+        make_station(site=site, name=name, online=True) for name in ("Alpha", "Bravo", "Charlie")
+    )
+    user, password = make_member("operator")
+    page = quiet
+    sign_in(page, web, user.email, password)
+    page.goto(f"{web.url}/t/{tenant.slug}/stations/")
+    bar = page.get_by_role("button", name="Look it over")
+    assert bar.is_hidden()
+    for station in (one, two):
+        page.get_by_role("checkbox", name=station.name).check()
+    with tenant_scope(tenant.pk):
+        Station.objects.filter(pk=one.pk).update(name="Alpha 1")
+    page.evaluate("window.htmx.trigger('#rows', 'live')")
+    page.get_by_role("link", name="Alpha 1").wait_for()
+    assert page.locator("tbody input:checked").count() == 2
+    page.get_by_label("Order").select_option("clear_cache")
+    bar.click()
+    page.get_by_role("button", name="Clear their cache of cards: 2 stations").click()
+    page.get_by_text("0 of 2 done").wait_for()
+    page.get_by_role("button", name="Take back 2 that wait").click()
+    page.get_by_text("2 were taken back.").wait_for()
 
 
 def test_a_setting_is_changed_in_its_dialog(
