@@ -178,13 +178,14 @@ def test_an_order_is_looked_over_before_it_goes_out(
 ) -> None:
     new = reverse("batch-new", args=[tenant.slug])
     ids = [station.pk for station in fleet.values()]
-    page = operator.get(new, {"order": "restart", "station": ids}).content.decode()
+    given: dict[str, Any] = {"order": "restart", "station": ids}
+    page = operator.get(new, given).content.decode()
     assert "2 stations get the order" in page and "2 are left out" in page
     assert "Restart them as well" in page and "It is offline." in page
     assert not CommandBatch.objects.filter(tenant=tenant).exists()
-    page = operator.get(new, {"order": "restart", "station": ids, "also_busy": "yes"}).content.decode()
+    page = operator.get(new, given | {"also_busy": "yes"}).content.decode()
     assert "2 running sessions end." in page and "Restart them as well" not in page
-    answer = operator.post(new, {"order": "restart", "station": ids})
+    answer = operator.post(new, given)
     with tenant_scope(tenant.pk):
         batch = CommandBatch.objects.get(tenant=tenant)
     assert answer.headers["Location"] == reverse("batch", args=[tenant.slug, batch.pk])
@@ -196,9 +197,8 @@ def test_all_of_a_list_are_those_that_its_filters_show(
     tenant: Tenant, fleet: dict[str, Station], operator: Client
 ) -> None:
     new = reverse("batch-new", args=[tenant.slug])
-    page = operator.get(
-        new, {"order": "settings", "all": "yes", "q": "Bravo", "station": fleet["idle"].pk}
-    ).content.decode()
+    given: dict[str, Any] = {"order": "settings", "all": "yes", "q": "Bravo", "station": fleet["idle"].pk}
+    page = operator.get(new, given).content.decode()
     assert "Bravo" in page and "Alpha" not in page
     page = operator.get(new, {"order": "settings", "all": "yes", "state": "offline"}).content.decode()
     assert "Delta" in page and "Alpha" not in page
