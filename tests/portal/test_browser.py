@@ -296,7 +296,9 @@ def test_typed_words_outlive_what_happens_meanwhile(
 
         def refreshed(path: str) -> None:
             """The connector is plugged in or free, and the page has drawn it anew."""
-            with page.expect_response(lambda answer: "hx-request" in answer.request.headers and path in answer.url):
+            with page.expect_response(
+                lambda answer: "hx-request" in answer.request.headers and path in answer.url
+            ):
                 connector = own.station.connectors[2]
                 own.do(own.station.unplug(2) if connector.car else own.station.plug_in(2))
             page.wait_for_function("!document.querySelector('.htmx-request, .htmx-settling')")
