@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from portal.templatetags.drawings import security_event
 from stations import visible, visible_security
 from stations.models import (
     Issue,
@@ -25,6 +25,7 @@ from stations.models import (
     Signal,
     SigningState,
 )
+from stations.security_words import security_event
 from stations.services import security_events, signals
 from stations.views.issues import SEVERITY_ORDER, of_actor, shown
 from tenants.models import Tenant
@@ -94,7 +95,7 @@ def _issues(tenant: Tenant, actor: Actor, issues: list[Issue]) -> Iterator[Need]
         one = shown(issue, actor)
         if one.state == "snoozed":
             continue
-        told = " ".join(f"{text}." for text in one.told)
+        told = " ".join(f"{capfirst(text)}." for text in one.told)
         yield Need(
             state={"critical": "faulted", "major": "warning"}.get(issue.severity, "info"),
             title=_("%(issue)s at %(site)s") % {"issue": one.title, "site": issue.site},

@@ -171,7 +171,7 @@ class Link:
         """Boot until accepted, tell each connector's state, then beat."""
         station = self.station
         try:
-            if not (station.quirks.no_boot_after_reconnect and self.connections > 1):
+            if self._must_boot():
                 if station.quirks.status_before_boot:
                     station.background(station.tell_states())
                 await self._boot()
@@ -184,6 +184,12 @@ class Link:
             await self._beat()
         except (OSError, WebSocketException, TimeoutError):
             self.drop()
+
+    def _must_boot(self) -> bool:
+        """A line that was lost and is back is no boot (1.6 section 4.2, 2.x B01); many tell one all the same."""
+        if self.station.quirks.no_boot_after_reconnect and self.connections > 1:
+            return False
+        return not self.station.quiet_return or self.boot_reason != "Unknown"
 
     async def _boot(self) -> None:
         station = self.station

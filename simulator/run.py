@@ -57,6 +57,8 @@ class Options:
     sample_seconds: int = 15
     quirks: Quirks = field(default_factory=Quirks)
     clock_offset_hours: float = 0.0
+    quiet_return: bool = False  # a lost line that is back is no boot
+    came_before: bool = False  # nor is the first connection: only the other side was away
     for_seconds: float | None = None
     out: TextIO = sys.stdout
 
@@ -104,6 +106,8 @@ class Run:
             validate=not many,
             keep_frames=20,
             auto_plug=4.0,
+            quiet_return=self.options.quiet_return,
+            came_before=self.options.came_before,
         )
 
     def _clock(self) -> Clock:

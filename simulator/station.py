@@ -78,7 +78,11 @@ class SimulatedStation(Paying):
         auto_plug: float | None = 0.0,
         trust: str = "",
         secure_url: str = "",
+        quiet_return: bool = False,
+        came_before: bool = False,
     ) -> None:
+        """`quiet_return`: it comes back from a lost line without a boot; `came_before`: also when it comes first."""
+        self.quiet_return = quiet_return or came_before
         self.url, self.identity = url, identity
         self.password_bytes = password.encode() if isinstance(password, str) else password
         self.versions = (version,) if isinstance(version, str) else version
@@ -101,6 +105,8 @@ class SimulatedStation(Paying):
         self.security = Security(self, trust)
         self.security.secure_url = secure_url
         self.link = Link(self)
+        if came_before:
+            self.link.boot_reason = "Unknown"
         self.booted, self.greeted, self.registration, self.operative = False, False, "", True
         self._told_station: dict[int, bool] = {0: True}
         self.frames: deque[tuple[str, str]] = deque(maxlen=keep_frames)

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_noop, ngettext
 
 from fleets.models import Reason, TokenKind
 from stations import flags
+from stations.event_words import said
 from stations.models import (
     Authorization,
     Command,
@@ -31,6 +32,7 @@ from stations.models import (
     StationEvent,
 )
 from stations.models.journal import Severity
+from tenants.permissions import named
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def _station_event(event: StationEvent) -> Happening:
     where = ""
     if event.evse_number:
         where = _("Connector %(number)s") % {"number": event.evse_number}
-    state, text, routine = _SEVERITIES.get(Severity(event.severity), "info"), event.text, False
+    state, text, routine = _SEVERITIES.get(Severity(event.severity), "info"), said(event.text), False
     if event.kind == "boot" and (told := _BOOTED.match(text)):
         text = _("Booted with firmware %(version)s") % {"version": told[1]}
     elif event.kind == "boot" and text == "Booted":
@@ -160,7 +162,7 @@ _CARDS: dict[str, str] = {TokenKind.EMAID: "certificate", TokenKind.MAC_ADDRESS:
 def _command(command: Command) -> Happening:
     text = _("%(command)s, asked by %(who)s") % {
         "command": command.get_kind_display(),
-        "who": command.origin_label,
+        "who": named(command.origin_label),
     }
     return Happening(
         command.created_at, command.state, text, command.get_state_display(), icon="terminal-2",

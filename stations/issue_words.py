@@ -11,6 +11,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from stations.event_words import said
 from stations.health import failure_text, length_text
 from stations.history import Happening
 from stations.models import CommandState, Issue, IssueEvent, Resolution, StepKind
@@ -26,7 +27,7 @@ WAITS = {
 def evidence(told: dict[str, Any]) -> list[str]:
     """What speaks for it, one short sentence each."""
     found: list[str] = []
-    words = [str(told[name]) for name in ("info", "error", "vendor_error", "text") if told.get(name)]
+    words = [said(str(told[name])) for name in ("info", "error", "vendor_error", "text") if told.get(name)]
     if words:
         found.append(_("The station says: %(words)s") % {"words": ", ".join(dict.fromkeys(words))})
     if told.get("running"):

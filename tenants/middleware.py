@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
+from django.urls import Resolver404, resolve
 
 from tenants import problems, queries
 from tenants.context import as_platform, tenant_scope
@@ -71,6 +72,18 @@ class PlatformMiddleware:
             return self.get_response(request)
 
 
+def _page_above(path: str) -> str:
+    """Where a form stood that was sent to `path`, an address without a page of its own. A refused form shows there, so
+    that it is reloaded, refreshed by live parts and asked for after a new sign-in. Addresses are built so that a form's
+    begins with that of its page."""
+    while path.count("/") > 1:
+        path = path.rstrip("/").rpartition("/")[0] + "/"
+        with suppress(Resolver404):
+            resolve(path)
+            return path
+    return "/"
+
+
 class TenantMiddleware:
     """Sets request.tenant and request.actor, and answers within the tenant. Strangers get 404."""
 
@@ -103,6 +116,8 @@ class TenantMiddleware:
                 response = view(request, *args, **kwargs)
                 if isinstance(response, TemplateResponse):
                     response = response.render()
+                if response.status_code == 405 and request.method in ("GET", "HEAD") and not is_api:
+                    return HttpResponseRedirect(_page_above(request.path))
                 return response
         except DomainError as error:
             return problems.to_response(request, error)

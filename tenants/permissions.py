@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db import models
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from tenants.errors import Forbidden
@@ -135,3 +136,36 @@ class Actor:
 def system(label: str) -> Actor:
     """The product itself, acting by a task or a rule."""
     return Actor(kind="task", id=label, label=label, permissions=frozenset(Permission))
+
+
+# Who acted where it was nobody: kept in English, said in the reader's language.
+SYSTEM = (
+    gettext_noop("After the restart"),
+    gettext_noop("Certificate authority"),
+    gettext_noop("Demo set-up"),
+    gettext_noop("Firmware"),
+    gettext_noop("Limit of the session"),
+    gettext_noop("Local lists"),
+    gettext_noop("Logs"),
+    gettext_noop("Master pass"),
+    gettext_noop("Monthly reports"),
+    gettext_noop("Password change"),
+    gettext_noop("Payment page"),
+    gettext_noop("Read back"),
+    gettext_noop("Recovery"),
+    gettext_noop("Renewal of certificates"),
+    gettext_noop("Reservations"),
+    gettext_noop("Rollout of certificates"),
+    gettext_noop("Running cost"),
+    gettext_noop("Security profile"),
+    gettext_noop("Security profile, back"),
+    gettext_noop("Summer time"),
+    gettext_noop("Tariffs on stations"),
+    gettext_noop("Templates"),
+    gettext_noop("The car's wish"),
+)
+
+
+def named(label: str) -> str:
+    """Who acted, in words: a person's name as it is."""
+    return gettext(label) if label in SYSTEM else label

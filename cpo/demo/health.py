@@ -21,6 +21,7 @@ from stations.models import (
     Session,
     Signal,
     Station,
+    StationEvent,
     StatusEntry,
     StepKind,
 )
@@ -28,6 +29,7 @@ from stations.services import exclusions, issue_rules, uptime, uptime_reports
 from tenants.permissions import system
 
 WEEKS = 6
+_TIMELINE = timedelta(hours=900)  # of which faults stand on a station's timeline too
 EARLIER_MONTHS = 10  # of uptime, before the six weeks of which everything is kept
 _FAULTS = (
     ("GroundFailure", "E17", "Residual current"),
@@ -82,6 +84,7 @@ def _statuses(
         if session.connector_id:
             by_connector[session.connector_id].append(session)
     rows: list[StatusEntry] = []
+    told: list[StationEvent] = []
     for connector in _own(company):
         old = connector.evse.station.ocpp_version == "1.6"
         points: list[tuple[datetime, str, tuple[str, str, str]]] = [
@@ -100,6 +103,9 @@ def _statuses(
             if not any(a < end and b > start for a, b in busy) or end - start > timedelta(days=1):
                 points = [point for point in points if not start <= point[0] < end]
                 points += [(start, "faulted", (code, vendor, info)), (end, "available", ("", "", ""))]
+                if start > now - _TIMELINE:
+                    told += [_told(connector, "faulted", start, (code, vendor, info))]
+                    told += [_told(connector, "available", end, ("", "", ""))]
         rows += [
             StatusEntry(
                 tenant_id=company.tenant.pk, station=connector.evse.station, evse_number=connector.evse.number,
@@ -110,6 +116,17 @@ def _statuses(
             if at < now
         ]  # fmt: skip
     StatusEntry.objects.bulk_create(rows, batch_size=4000)
+    StationEvent.objects.bulk_create(sorted(told, key=lambda event: event.occurred_at))
+
+
+def _told(connector: Connector, status: str, at: datetime, why: tuple[str, str, str]) -> StationEvent:
+    """A line of the station's timeline: what the lanes draw and uptime counts."""
+    detail = dict(zip(("error_code", "vendor_error_code", "info"), why, strict=True))
+    return StationEvent(
+        tenant_id=connector.tenant_id, station=connector.evse.station, evse_number=connector.evse.number,
+        connector_number=connector.number, kind="status", severity="error" if status == "faulted" else "info",
+        text=status, detail={name: word for name, word in detail.items() if word}, occurred_at=at, received_at=at,
+    )  # fmt: skip
 
 
 def _station(company: Company, identity: str) -> Station | None:

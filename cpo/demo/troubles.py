@@ -20,7 +20,6 @@ from stations.models import (
     Session,
     SessionState,
     Station,
-    StationEvent,
 )
 from stations.neutral import StopRequest
 from stations.services import clock, holding, orphans
@@ -43,7 +42,6 @@ def write(company: Company, sessions: list[Session], now: datetime) -> None:
         held = _held(company, sessions)
         _orphan(company, held["guardian_unsure"], now)
         _quarantined(company, now)
-        _faults(company, now)
         equipment.write(company, now)
 
 
@@ -164,37 +162,4 @@ def _quarantined(company: Company, now: datetime) -> None:
         attempts=311,
         remote_address="192.0.2.41",
         subprotocols="ocpp2.0.1, ocpp1.6",
-    )
-
-
-def _faults(company: Company, now: datetime) -> None:
-    """What stations reported in the past weeks."""
-    rng = company.rng
-    found = []
-    for _plan, station, _power_w, _version in company.stations:
-        for _ in range(rng.choice((0, 1, 1, 2, 3))):
-            at = now - timedelta(hours=rng.uniform(20, 900))
-            code = rng.choice(
-                ("GroundFailure", "HighTemperature", "ConnectorLockFailure", "PowerMeterFailure")
-            )
-            ended = at + timedelta(minutes=rng.uniform(2, 90))
-            found.append(_event(company, station, "error", f"Faulted: {code}", at, {"error_code": code}))
-            found.append(_event(company, station, "info", "Available again", ended, {}))
-    StationEvent.objects.bulk_create(sorted(found, key=lambda event: event.occurred_at))
-
-
-def _event(
-    company: Company, station: Station, severity: str, text: str, at: datetime, detail: dict[str, str]
-) -> StationEvent:
-    return StationEvent(
-        tenant_id=company.tenant.pk,
-        station=station,
-        evse_number=1,
-        connector_number=1,
-        kind="status",
-        severity=severity,
-        text=text,
-        detail=detail,
-        occurred_at=at,
-        received_at=at,
     )

@@ -241,7 +241,12 @@ class _Up:
         if not self.options.no_chargers:
             with self.progress.step("Starting the simulated chargers"):
                 stations = str(self.where.data / "demo.json")
-                self._keep("chargers", _STAGE_CHARGERS, "simulate", "--demo", stations, patience_s=10)
+                # Chargers stay on while the platform is away; that they booted each time would look like a fault.
+                before = ["--came-before"] if self.prepared.is_current("chargers") else []
+                self._keep(
+                    "chargers", _STAGE_CHARGERS, "simulate", "--demo", stations, *before, patience_s=10
+                )
+                self.prepared.note("chargers")
 
     def _serve(self, name: str) -> Service:
         door = ["--host", self.host, "--port", str(self.ports.get(name))] if name in _FIRST_PORTS else []

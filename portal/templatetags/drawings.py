@@ -15,20 +15,11 @@ from django.utils.translation import gettext_lazy
 from billing import words
 from portal.templatetags.voltyard import Number, badge, icon_body, span
 from portal.vocabulary import appearance
+from stations import plug_words, security_words
 from stations.models import SEVERITY, CommandKind, UpdateState
 
 register = template.Library()
 
-PLUGS = {
-    "IEC_62196_T2": "Type 2",
-    "IEC_62196_T2_COMBO": "CCS",
-    "IEC_62196_T1": "Type 1",
-    "IEC_62196_T1_COMBO": "CCS 1",
-    "CHADEMO": "CHAdeMO",
-    "DOMESTIC_F": "Schuko",
-    "TESLA_S": "Tesla",
-    "NACS": "NACS",
-}
 FRAME_TYPES = {2: "CALL", 3: "RESULT", 4: "ERROR", 5: "RESULT ERROR", 6: "SEND", 0: "UNREADABLE"}
 
 
@@ -116,7 +107,7 @@ def connector_badge(connector: Any) -> SafeString:
 @register.filter
 def plug(standard: str) -> str:
     """OCPI ConnectorType as people name it."""
-    return PLUGS.get(standard, standard)
+    return plug_words.named(standard)
 
 
 @register.simple_tag
@@ -289,31 +280,4 @@ def audit_action(action: str) -> str:
 
 @register.simple_tag
 def security_event(name: str) -> str:
-    """A security event in words: OCPP's, and those of the gateway's door; an unknown one as the station told it."""
-    words = {
-        "FirmwareUpdated": _("Firmware updated"),
-        "FailedToAuthenticateAtCsms": _("The station could not log in"),
-        "CsmsFailedToAuthenticate": _("The station doubted who we are"),
-        "SettingSystemTime": _("Clock set"),
-        "StartupOfTheDevice": _("Station started"),
-        "ResetOrReboot": _("Station restarted"),
-        "SecurityLogWasCleared": _("Security log cleared"),
-        "ReconfigurationOfSecurityParameters": _("Security settings changed"),
-        "MemoryExhaustion": _("Memory full"),
-        "InvalidMessages": _("Invalid messages received"),
-        "AttemptedReplayAttacks": _("Messages replayed"),
-        "TamperDetectionActivated": _("Housing opened or tampered with"),
-        "InvalidFirmwareSignature": _("Firmware with a wrong signature"),
-        "InvalidFirmwareSigningCertificate": _("Firmware signed by a wrong certificate"),
-        "InvalidCsmsCertificate": _("The station refused our certificate"),
-        "InvalidChargingStationCertificate": _("The station's signed certificate was wrong"),
-        "InvalidTLSVersion": _("TLS version too old"),
-        "InvalidTLSCipherSuite": _("TLS cipher suite too weak"),
-        "MaintenanceLoginAccepted": _("Technician logged in at the station"),
-        "MaintenanceLoginFailed": _("Failed login at the station"),
-        "WrongPassword": _("Wrong password at the door"),
-        "ProfileTooLow": _("Security profile too low"),
-        "CertificateRefused": _("Certificate refused"),
-        "CertificateHeaderForged": _("Forged certificate header"),
-    }
-    return words.get(name, name)
+    return security_words.security_event(name)

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 
 from fleets import emaid
 from portal.vocabulary import appearance
-from tenants.permissions import Permission
+from tenants.permissions import Permission, named
 
 register = template.Library()
 ICONS = Path(settings.BASE_DIR) / "frontend" / "node_modules" / "@tabler" / "icons" / "icons"
@@ -108,6 +108,12 @@ def _energy(watt_hours: Number | None, big: bool) -> SafeString | str:
     if watt_hours is not None and abs(float(watt_hours)) >= 9_999_500:
         return _quantity(Decimal(str(watt_hours)) / 1_000_000, "MWh", 2, big=big)
     return _quantity(None if watt_hours is None else Decimal(str(watt_hours)) / 1000, "kWh", 2, big=big)
+
+
+@register.filter
+def who(label: str) -> str:
+    """Who did it: a person's name, or what acts here by itself."""
+    return named(label)
 
 
 @register.filter
@@ -224,6 +230,12 @@ def span(length: timedelta | float | None) -> str:
     if minutes < 48 * 60:
         return f"{minutes // 60}\u00a0h {minutes % 60:02d}\u00a0min"
     return _("%(days)s days %(hours)s h") % {"days": minutes // 1440, "hours": minutes % 1440 // 60}
+
+
+@register.filter
+def stay(length: timedelta) -> str:
+    """How long a session lasted, as one that runs says it: by the minute."""
+    return "0\u00a0min" if length.total_seconds() < 59 else span(length)
 
 
 @register.filter

@@ -7,7 +7,7 @@ from django.shortcuts import render
 
 from fleets.models import Driver, Token
 from portal.views import reserve
-from stations.models import Session
+from stations.models import Session, SessionState
 from tenants.pages import PageRequest, listing, page
 from tenants.permissions import Permission
 
@@ -24,6 +24,7 @@ def me(request: PageRequest) -> HttpResponse:
         "reservations": reservations,
         "drivers": drivers,
         "tokens": tokens,
+        "running": sessions.filter(state=SessionState.ACTIVE)[:5],
         "listing": listing(request, sessions, size=20),
     }
     return render(request, "portal/me.html", context)

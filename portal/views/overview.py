@@ -13,6 +13,8 @@ from portal import attention, onboarding, queries
 from tenants.pages import PageRequest, page
 from tenants.permissions import Permission
 
+FIRST_NEEDS = 6  # stand there at once; the others unfold
+
 
 @page(Permission.STATION_VIEW)
 def overview(request: PageRequest) -> HttpResponse:
@@ -58,7 +60,8 @@ def _now(request: PageRequest) -> dict[str, Any]:
     needs = attention.needs(request.tenant, request.actor)
     return {
         "figures": queries.figures(request.tenant, request.actor),
-        "needs": needs[:6],
+        "needs": needs[:FIRST_NEEDS],
+        "more_needs": needs[FIRST_NEEDS:],
         "needs_total": len(needs),
         "recent": queries.recent_sessions(request.tenant, request.actor),
     }

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -23,6 +24,13 @@ from tenants.permissions import Permission
 
 ALWAYS_UNFOLDED = ("control", "diagnose")  # groups of the page; the rare ones open at a click or a search
 
+_PRICES = Q(origin_kind="task", kind__in=service.UNAUDITED)
+
+
+def by_people(rows: QuerySet[Command]) -> QuerySet[Command]:
+    """Without the prices that are told of themselves each minute: they would bury what somebody did."""
+    return rows.exclude(_PRICES)
+
 
 @page(Permission.STATION_VIEW)
 def commands(request: PageRequest, station_id: int) -> HttpResponse:
@@ -34,6 +42,7 @@ def _commands_page(
     request: PageRequest, station: Station, refused: dict[str, Any] | None = None
 ) -> HttpResponse:
     rows = station.commands.filter(tenant_id=station.tenant_id)
+    shown = rows if request.GET.get("all") else by_people(rows)
     open_now = request.GET.get("open", "") or next(iter(refused or {}), "")
     context = {
         "station": station,
@@ -41,7 +50,8 @@ def _commands_page(
         "groups": grouped(offers(request, station, refused or {})),
         "unfolded": {*ALWAYS_UNFOLDED, OFFERS[open_now].group if open_now in OFFERS else ""},
         "open": open_now,
-        "listing": listing(request, rows, size=25),
+        "listing": listing(request, shown, size=25),
+        "has_prices": rows.filter(_PRICES).exists(),
     }
     with timezone.override(ZoneInfo(station.site.time_zone)):
         return render(request, "stations/station_commands.html", context, status=422 if refused else 200)
@@ -104,7 +114,10 @@ def send(request: PageRequest, station_id: int) -> HttpResponse:
 def latest(request: PageRequest, station_id: int) -> HttpResponse:
     """The newest commands, for htmx."""
     station = get_station(request, station_id)
-    context = {"station": station, "latest": station.commands.filter(tenant_id=station.tenant_id)[:4]}
+    context = {
+        "station": station,
+        "latest": by_people(station.commands.filter(tenant_id=station.tenant_id))[:4],
+    }
     with timezone.override(ZoneInfo(station.site.time_zone)):
         return render(request, "stations/_commands_latest.html", context)
 

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST
 
 from fleets import queries as tokens
 from fleets.uid import normal_uid
-from stations import visible
+from stations import plug_words, visible
 from stations.models import (
     LIVE_RESERVATIONS,
     Command,
@@ -96,7 +96,7 @@ class ReserveForm(PortalForm):
         if station.ocpp_version != "1.6" and len(choices) > 1:
             plugs = Connector.objects.filter(**own, evse__station=station).values_list("standard", flat=True)
             choices += [
-                (f"plug:{plug}", _t("Any with the plug %(plug)s") % {"plug": plug})
+                (f"plug:{plug}", _t("Any with the plug %(plug)s") % {"plug": plug_words.named(plug)})
                 for plug in sorted(set(plugs))
             ]
         self.fields["place"].choices = choices  # type: ignore[attr-defined]

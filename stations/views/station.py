@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -27,7 +28,9 @@ from stations.models import (
     Station,
 )
 from stations.services import signals
+from stations.views.commands import by_people
 from stations.views.common import get_station
+from stations.views.issues import SEVERITY_ORDER, shown
 from stations.views.offer import quick_commands
 from tenants.pages import PageRequest, listing, page
 from tenants.permissions import Permission
@@ -69,7 +72,8 @@ def _render(request: PageRequest, station_id: int, template: str) -> HttpRespons
         "station": station,
         "tab": "live",
         "tiles": _tiles(request, station, connectors),
-        "latest": station.commands.filter(tenant_id=station.tenant_id)[:4],
+        "needs": [shown(issue, request.actor) for issue in _issues(station)],
+        "latest": by_people(station.commands.filter(tenant_id=station.tenant_id))[:4],
         "recent": visible.sessions(request.tenant.pk, request.actor)
         .filter(station=station)
         .select_related("driver", "token")[:5],
@@ -78,6 +82,16 @@ def _render(request: PageRequest, station_id: int, template: str) -> HttpRespons
     }
     with timezone.override(ZoneInfo(station.site.time_zone)):
         return render(request, template, context)
+
+
+def _issues(station: Station) -> QuerySet[Issue]:
+    """What is open here, whichever connector it is of."""
+    found = Issue.objects.filter(tenant_id=station.tenant_id, station=station)
+    return (
+        found.exclude(state=IssueState.RESOLVED)
+        .select_related("station", "site", "connector__evse", "rule", "assignee__user")
+        .order_by(SEVERITY_ORDER, "opened_at")[:20]
+    )
 
 
 def _tiles(request: PageRequest, station: Station, connectors: Sequence[Connector]) -> list[dict[str, Any]]:

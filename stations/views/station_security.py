@@ -46,7 +46,11 @@ class ChangeForm(PortalForm):
         required=False,
         empty_label=_("None: the station knows the gateway's root already"),
     )
-    url = forms.CharField(label=_("Address of the gateway"), max_length=512)
+    url = forms.CharField(
+        label=_("Address of the gateway"),
+        max_length=512,
+        help_text=_("Begins with wss://. Without the station's identity at its end."),
+    )
     slot = forms.IntegerField(label=_("Slot of the new connection"), min_value=0, max_value=1000, initial=2)
     interface = forms.ChoiceField(
         label=_("Network"),
@@ -63,7 +67,9 @@ class ChangeForm(PortalForm):
             tenant_id=station.tenant_id, use=CertificateUse.CSMS_ROOT, archived_at=None,
             not_after__gt=timezone.now(),
         )  # fmt: skip
-        self.fields["url"].initial = security_profiles.address(station)
+        address = security_profiles.address(station)
+        if address.startswith("wss://"):  # both profiles that one can rise to end in TLS
+            self.fields["url"].initial = address
         if not is_v2(station):
             for name in ("url", "slot", "interface"):
                 del self.fields[name]

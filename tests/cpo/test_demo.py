@@ -19,7 +19,16 @@ from cpo.demo import founding, summary
 from fleets.models import Token, Verdict
 from fleets.services.authorization import Shown, judge
 from simulator.run import read_plans
-from stations.models import OrphanMessage, QuarantinedStation, Reading, Session, SessionState, Station
+from stations.models import (
+    OrphanMessage,
+    QuarantinedStation,
+    Reading,
+    Session,
+    SessionState,
+    Station,
+    StationEvent,
+    StatusEntry,
+)
 from stations.services import orphan_review
 from stations.services.stations import password_hash
 from tenants import queries, rows
@@ -205,3 +214,13 @@ def test_both_companies_are_there_and_apart(demo: Demo) -> None:
             "nordlicht",
             "rheinladen",
         }
+
+
+def test_each_fault_of_a_timeline_is_drawn_and_counted(demo: Demo) -> None:
+    tenant, _path = demo
+    place = ("station_id", "evse_number")
+    with tenant_scope(tenant.pk):
+        told = StationEvent.objects.filter(tenant=tenant, kind="status", severity="error")
+        drawn = StatusEntry.objects.filter(tenant=tenant, status="faulted")
+        times = set(told.values_list(*place, "occurred_at"))
+        assert times and times <= set(drawn.values_list(*place, "at"))

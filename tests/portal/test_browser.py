@@ -307,3 +307,65 @@ def test_the_keyboard_reaches_search_and_shows_its_keys(
     page.keyboard.type("needle")
     page.keyboard.press("Enter")
     page.get_by_role("link", name="Needle").wait_for()
+
+
+def test_typed_words_outlive_what_happens_meanwhile(
+    page: Page, web: Role, gateway: Role, tenant: Tenant, site: Site, make_station: Make, make_member: Make,
+    make_token: Make,
+) -> None:  # fmt: skip
+    token = make_token()
+    station = make_station(site=site, evses=2, ocpp_version="2.0.1")
+    user, password = make_member("operator")
+    url = f"{gateway.ws_url}/ocpp/{tenant.slug}"
+    sign_in(page, web, user.email, password)
+    with StationThread(
+        url=url, identity=station.identity, password=station.password, version="2.0.1", connectors=2, speed=0
+    ) as own:
+
+        def refreshed(path: str) -> None:
+            """The connector is plugged in or free, and the page has drawn it anew."""
+            with page.expect_response(
+                lambda answer: "hx-request" in answer.request.headers and path in answer.url
+            ):
+                connector = own.station.connectors[2]
+                own.do(own.station.unplug(2) if connector.car else own.station.plug_in(2))
+            page.wait_for_function("!document.querySelector('.htmx-request, .htmx-settling')")
+
+        page.goto(f"{web.url}/t/{tenant.slug}/stations/{station.pk}/access/")
+        page.locator("#reserve summary").click()
+        page.get_by_label("For the token").fill("NOPE")
+        page.get_by_label("Connector", exact=True).select_option("any")
+        page.get_by_label("For how long").focus()
+        refreshed("/access/")
+        assert page.get_by_label("For the token").input_value() == "NOPE"
+        assert page.get_by_label("Connector", exact=True).input_value() == "any"
+
+        # Refused: its page has an address for forms alone. It keeps what it says, and can be asked for anew.
+        page.get_by_role("button", name="Reserve").click()
+        said = page.get_by_text("No token here has this UID")
+        said.wait_for()
+        own.do(own.station.unplug(2))
+        page.get_by_label("For the token").fill(token.uid)
+        assert said.is_visible()
+        page.goto(page.url)
+        assert page.url.endswith(f"/stations/{station.pk}/access/")
+
+
+def test_a_limit_is_set_by_the_first_press(
+    quiet: Page, web: Role, site: Site, make_station: Make, make_member: Make
+) -> None:
+    """What it would cost is told meanwhile; the button must not move away from under the finger."""
+    station = make_station(site=site, ocpp_version="2.0.1", online=True)
+    user, password = make_member("operator")
+    page = quiet
+    sign_in(page, web, user.email, password)
+    page.goto(f"{web.url}/t/{site.tenant.slug}/stations/{station.pk}/limits/")
+    page.get_by_label("At most").first.fill("6")
+    button = page.get_by_role("button", name="Set the limit").first
+    box = button.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.locator("#consequence .notice").wait_for()
+    page.mouse.up()
+    page.get_by_text("Sent to").first.wait_for()

@@ -280,3 +280,10 @@ def test_a_uk_report_lists_the_outages_that_its_rule_counts(tenant: Tenant, ill:
 
 def test_an_open_issue_leads_to_the_stations_logs(visitor: Visit, issue: Issue) -> None:
     assert f"/stations/{issue.station_id}/files/" in visitor("operator").text(f"issues/{issue.pk}/")
+
+
+def test_the_first_page_of_a_station_tells_what_is_open(visitor: Visit, ill: Station, issue: Issue) -> None:
+    operator = visitor("operator")
+    for part in ("", "now/"):
+        text = operator.text(f"stations/{ill.pk}/{part}")
+        assert "1 thing needs you" in text and f"/issues/{issue.pk}/" in text

@@ -14,7 +14,7 @@ from stations.models import Command, CommandKind, CommandState, Connector, Conne
 from stations.neutral import VariableReport
 from stations.services.devices import record_variables
 from tenants.context import tenant_scope
-from tenants.models import AuditRecord, Site, Tenant
+from tenants.models import AuditRecord, Site, Tenant, User
 from tests.objects import create_site
 from tests.portal.conftest import Visitor
 from tests.stations.telling import Speaker
@@ -405,3 +405,76 @@ def test_who_may_not_review_has_no_way_to_an_unknown_session(
     assert "48211" in technician.text(f"stations/{station.pk}/health/")
     assert "Find its session" not in technician.text(f"stations/{station.pk}/health/")
     assert technician.get(f"stations/{station.pk}/orphans/{orphan.pk}/").status_code == 403
+
+
+def test_what_needs_somebody_is_all_there_though_not_all_at_once(
+    visitor: Callable[..., Visitor], tenant: Tenant, site: Site, make_station: Make
+) -> None:
+    for number in range(8):
+        make_station(site=site, online=True, name=f"Ramp {number}")
+    with tenant_scope(tenant.pk):
+        Connector.objects.filter(tenant=tenant).update(status=ConnectorStatus.FAULTED)
+    text = visitor().text()
+    first, rest = text.split('<details class="more-needs">')
+    assert "8 things need you" in first and first.count("connector 1 is faulted") == 6
+    assert "2 more things" in rest and rest.count("connector 1 is faulted") == 2
+
+
+def test_prices_told_each_minute_do_not_bury_what_somebody_did(
+    visitor: Callable[..., Visitor], tenant: Tenant, site: Site, make_station: Make
+) -> None:
+    station = make_station(site=site, online=True)
+    with tenant_scope(tenant.pk):
+        for kind, origin in ((CommandKind.RESET, "user"), *((CommandKind.TELL_COST, "task"),) * 30):
+            Command.objects.create(
+                tenant=tenant, station=station, kind=kind, origin_kind=origin, origin_label="Running cost",
+                expires_at=timezone.now(),
+            )  # fmt: skip
+    owner = visitor()
+    for page in (f"stations/{station.pk}/", f"stations/{station.pk}/commands/"):
+        text = owner.text(page)
+        assert 'data-say="Reset:' in text and 'data-say="Show the cost' not in text, page
+    assert 'data-say="Show the cost' in owner.text(f"stations/{station.pk}/commands/", all="1")
+
+
+def test_an_address_for_forms_leads_to_the_page_of_its_form(
+    visitor: Callable[..., Visitor], site: Site, make_station: Make
+) -> None:
+    """Who signs in anew after a form was sent too late is sent there, and so is who reloads a refused form."""
+    at = f"stations/{make_station(site=site).pk}"
+    owner = visitor()
+    for form, its_page in {
+        f"{at}/access/reserve/": f"{at}/access/",
+        f"{at}/limits/set/now/": f"{at}/limits/",
+        f"{at}/security/change/": f"{at}/security/",
+        f"{at}/driver/words/": f"{at}/driver/",
+    }.items():
+        answer = owner.get(form)
+        assert (answer.status_code, answer.headers["Location"]) == (302, f"/t/{owner.slug}/{its_page}")
+
+
+def test_a_driver_sees_first_what_charges(
+    visitor: Callable[..., Visitor], tenant: Tenant, site: Site, make_station: Make, make_session: Make,
+    make_driver: Make,
+) -> None:  # fmt: skip
+    me = visitor("driver")
+    driver = make_driver(user=User.objects.get(pk=me.client.session["_auth_user_id"]))
+    session = make_session(make_station(site=site, name="Ramp 7"), driver=driver, energy_wh=7_400)
+    shown, _rest = me.text("me/").split("My reservation")
+    assert "Charging now" in shown and "Ramp 7" in shown and "7.4" in shown
+    with tenant_scope(tenant.pk):
+        type(session).objects.filter(pk=session.pk).update(state="rated", ended_at=timezone.now())
+    assert "Charging now" not in me.text("me/")
+
+
+def test_a_session_of_seconds_lasted_no_minute(
+    visitor: Callable[..., Visitor], site: Site, make_station: Make, make_session: Make
+) -> None:
+    began = timezone.now() - timedelta(hours=1)
+    make_session(
+        make_station(site=site),
+        state="rated",
+        started_at=began,
+        ended_at=began + timedelta(seconds=10, microseconds=2),
+    )
+    assert "0\u00a0min" in visitor().text("sessions/")

@@ -228,3 +228,22 @@ async def test_an_unknown_error_code_is_survived(
     await station.start(1, "04A1")
     assert len(csms.of(action)) >= 2  # tried again, and acknowledged
     assert station.connectors[1].state == "charging"
+
+
+@pytest.mark.parametrize("came_before", [False, True])
+async def test_a_lost_line_that_is_back_is_no_boot(
+    csms: ScriptedCsms, version: str, came_before: bool
+) -> None:
+    station = SimulatedStation(
+        url=csms.url, identity="CP 1", version=version, back_off=(0.01, 0.1), quiet_return=True,
+        came_before=came_before,
+    )  # fmt: skip
+    async with station:
+        first = 0 if came_before else 1
+        assert len(csms.of("BootNotification")) == first
+        await station.drop()
+        await station.back()
+        assert len(csms.of("BootNotification")) == first
+        await station.reboot()
+        await station.back()
+        assert len(csms.of("BootNotification")) == first + 1

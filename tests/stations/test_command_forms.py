@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from stations.models import Station
-from stations.views.offer import ResetForm, StartForm
+from stations.ocpp.versions import BY_NAME as VERSIONS_BY_NAME
+from stations.views.offer import ResetForm, StartForm, permitted
 from tenants.context import tenant_scope
 from tenants.models import Tenant
+from tenants.permissions import system
 
 
 @pytest.mark.parametrize(
@@ -42,3 +44,10 @@ def test_a_start_within_limits(tenant: Tenant, station: Station) -> None:
         }  # fmt: skip
         form = StartForm({"evse": "1", "token_uid": "04A2B3C4"}, station=station)
         assert form.is_valid() and form.arguments() == {"evse": 1, "token_uid": "04A2B3C4"}
+
+
+@pytest.mark.parametrize("version", sorted(VERSIONS_BY_NAME))
+def test_whatever_a_version_can_say_the_portal_offers(station: Station, version: str) -> None:
+    station.ocpp_version = version
+    offered = [offer.kind for offer in permitted(system("Everything"), station)]
+    assert sorted(offered) == sorted(VERSIONS_BY_NAME[version].says)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from django.utils import timezone
+from django.utils.translation import override
 
 from fleets.models import Token
 from stations import health, history
-from stations.models import Authorization, Command, Connection, Session, Station
+from stations.models import Authorization, Command, Connection, Session, Station, StationEvent
 from tenants.context import tenant_scope
+from tenants.permissions import SYSTEM
 from tests.stations.telling import Speaker
 
 
@@ -101,3 +105,38 @@ def test_a_place_of_2x_charges_while_its_session_runs(speaker: Speaker) -> None:
         ("occupied", 10),
         ("available", 20),
     ]
+
+
+def test_what_a_station_told_is_said_in_the_readers_language(speaker: Speaker) -> None:
+    told = {
+        "Security event: TamperDetectionActivated": "Sicherheitsereignis: Gehäuse geöffnet oder manipuliert",
+        "Log: Uploaded": "Protokoll: wurde hochgeladen",
+        "Error: CableCoolingFluid#2.Level is 18": "Fehler: CableCoolingFluid#2.Level ist 18",
+        "Over: CoolingSystem.FanSpeed is 1240": "Vorbei: CoolingSystem.FanSpeed ist 1240",
+        "The lid is open: please close": "The lid is open: please close",
+        "Firmware: MakersOwnWord": "Firmware: MakersOwnWord",
+    }
+    now = timezone.now()
+    with tenant_scope(speaker.tenant_id), override("de"):
+        for text in told:
+            StationEvent.objects.create(
+                tenant_id=speaker.tenant_id, station=speaker.station, kind="x", text=text, occurred_at=now,
+                received_at=now,
+            )  # fmt: skip
+        assert {one.text for one in history.of_station(speaker.station)} == set(told.values())
+        Command.objects.create(
+            tenant_id=speaker.tenant_id, station=speaker.station, kind="reset", origin_kind="task",
+            origin_label="Local lists", expires_at=now,
+        )  # fmt: skip
+        assert any("Lokale Listen" in one.text for one in history.of_station(speaker.station))
+
+
+def test_all_that_acts_by_itself_has_its_words() -> None:
+    root = Path(__file__).parents[2]
+    found = {
+        label
+        for folder in ("stations", "portal", "tenants", "billing", "fleets", "cpo")
+        for file in (root / folder).rglob("*.py")
+        for label in re.findall(r'\bsystem\("([^"]+)"\)', file.read_text())
+    }
+    assert found - {"Meike Claasen", "bench"} == set(SYSTEM)

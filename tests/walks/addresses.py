@@ -91,5 +91,12 @@ def _walk(patterns: list[Any], prefix: str, names: tuple[str, ...]) -> Iterator[
             yield Address(route, found, pattern.callback)
 
 
+def status(response: Any) -> int:
+    """Of a response; 405 where an address that takes forms alone sent its reader to the page of the form."""
+    asked, sent = response.wsgi_request, response.headers.get("Location", "")
+    above = asked.method == "GET" and len(sent) > 1 and sent != asked.path and asked.path.startswith(sent)
+    return 405 if response.status_code == 302 and above else int(response.status_code)
+
+
 def addresses() -> list[Address]:
     return list(_walk(get_resolver().url_patterns, "", ()))

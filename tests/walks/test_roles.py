@@ -14,7 +14,7 @@ from tenants.models import Role
 from tenants.permissions import ROLE_PERMISSIONS, Permission
 from tests import people, samples
 from tests.samples import World
-from tests.walks.addresses import PORTAL, addresses
+from tests.walks.addresses import PORTAL, addresses, status
 
 P = Permission
 # A REST call for each permission: method and route below /api/v1/. The body comes from tests/samples.py.
@@ -153,12 +153,12 @@ def test_pages_enforce_the_table(role: str) -> None:
         needs = getattr(address.view, "permission", None)
         if not address.is_portal or needs is None:
             continue
-        status = browser.get(address.path(world)).status_code
+        told = status(browser.get(address.path(world)))
         may = needs in ROLE_PERMISSIONS[role]
-        if status == 405:
-            status = browser.post(address.path(world)).status_code
-        if status >= 500 or (not may and status != 403):
-            wrong.append((address.route, needs.value, status))
+        if told == 405:
+            told = browser.post(address.path(world)).status_code
+        if told >= 500 or (not may and told != 403):
+            wrong.append((address.route, needs.value, told))
     assert not wrong, f"{role}: {wrong}"
 
 

@@ -76,6 +76,11 @@ class Command(BaseCommand):
             "--keep-trying", action="store_true", help="go on when nobody could connect at first"
         )
         parser.add_argument(
+            "--came-before",
+            action="store_true",
+            help="the stations were on all the time: they come back without a boot",
+        )
+        parser.add_argument(
             "--leave-open", action="store_true", help="do not end running sessions when stopping"
         )
 
@@ -107,6 +112,8 @@ class Command(BaseCommand):
                 idle=options["idle"],
                 history=options["history"] or bool(demo),
                 faults=options["faults"] or bool(demo),
+                quiet_return=bool(demo),
+                came_before=options["came_before"],
                 breaks_with=options["breaks_with"],
                 quirks=quirks,
                 clock_offset_hours=options["clock_offset"],

@@ -11,10 +11,11 @@
   const body = document.body;
   const path = body.dataset.livePath;
   if (!path) { return; }
-  // A refetched fragment must not undo what the reader did to it: opened details stay open, typed text stays typed.
+  // A refetched fragment must not undo what the reader did to it: opened details stay open, typed text stays typed, also
+  // in a field that was left for the next one.
   window.Idiomorph.defaults.ignoreActiveValue = true;
-  window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
-    !(name === "open" && node.tagName === "DETAILS") && !(name === "checked" && node.closest("form.ticked, tbody"));
+  window.Idiomorph.defaults.callbacks.beforeNodeMorphed = (old) => !touched(old);
+  window.Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.tagName === "DETAILS");
 
   const GAP = 400; // ms between two fetches of one fragment; the last change is never dropped
   const MEMORY = 50; // s that the server remembers what changed, and a little less
@@ -37,6 +38,16 @@
     return id === String(message[kind + "_id"]);
   }
 
+  // Whether the reader changed a field since the server wrote it.
+  function touched(field) {
+    if (field.tagName === "SELECT") {
+      const given = Array.from(field.options).some((option) => option.defaultSelected);
+      return Array.from(field.options).some((option, place) => option.selected !== (given ? option.defaultSelected : !field.multiple && place === 0));
+    }
+    if (field.type === "checkbox" || field.type === "radio") { return field.checked !== field.defaultChecked; }
+    return (field.tagName === "INPUT" || field.tagName === "TEXTAREA") && field.value !== field.defaultValue;
+  }
+
   function refresh(element) {
     const state = waiting.get(element) || { last: 0, timer: 0 };
     waiting.set(element, state);
@@ -46,7 +57,8 @@
     state.timer = setTimeout(function () {
       state.timer = 0;
       state.last = Date.now();
-      if (element.isConnected && !element.querySelector("dialog[open]")) { window.htmx.trigger(element, "live"); }
+      // A refused form waits for its correction; the page as it is asked for anew would have neither error nor answers.
+      if (element.isConnected && !element.querySelector("dialog[open], form .error")) { window.htmx.trigger(element, "live"); }
     }, wait);
   }
 
