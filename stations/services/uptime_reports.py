@@ -216,7 +216,7 @@ def _percent(value: Decimal | None) -> str:
 
 
 def monthly(*, tenant_id: int, now: datetime) -> int:
-    """Once a month's late news are in: its reports, unless there are some. UK where it has rapid ports in the UK."""
+    """Once a month's late news are in: its reports, unless there are some. UK where it has rapid ports there."""
     month = uptime.shifted(now.date().replace(day=1), -1)
     if now < uptime.edges(month, "UTC")[1] + DUE_AFTER:
         return 0
@@ -228,8 +228,8 @@ def monthly(*, tenant_id: int, now: datetime) -> int:
     if not PortMonth.objects.filter(tenant_id=tenant_id, month=month, period_s__gt=0).exists():
         return 0
     actor, done = system("Monthly reports"), 0
-    british = Site.objects.filter(tenant_id=tenant_id, country="GB").exists()
-    wanted = [UptimeScheme.US, UptimeScheme.EFFECTIVE, *([UptimeScheme.UK] if british else [])]
+    rapid = [UptimeScheme.UK] if uptime.rapid_evses(tenant_id) else []
+    wanted = [UptimeScheme.US, UptimeScheme.EFFECTIVE, *rapid]
     for scheme in wanted:
         if scheme not in made:
             make(tenant_id=tenant_id, actor=actor, scheme=scheme, month=month)
