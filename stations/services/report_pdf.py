@@ -176,7 +176,8 @@ def _figure(value: str) -> Paragraph:
 
 METHOD_US = gettext_noop(
     "A port is an EVSE: what charges one vehicle at a time. It is up when its hardware and software are online and "
-    "available for use, or in use, and it dispenses as expected. Its uptime is ((P - (T_outage - T_excluded)) / P) x "
+    "available for use, or in use. What a status does not show, a start that fails, counts in the effective uptime. Its "
+    "uptime is ((P - (T_outage - T_excluded)) / P) x "
     "100, where T_outage are the minutes in which it was offline, faulted or out of service, and T_excluded those of "
     "them that fall into the exclusions listed below, each minute once. P is 525,600 minutes where the port was in "
     "service for the whole previous twelve months, and the minutes in service otherwise. The threshold is an average "
@@ -246,7 +247,11 @@ def _ports(told: Content, width: float) -> list[Flowable]:
             _("Month"), year]  # fmt: skip
     widths = [width * share for share in (0.21, 0.15, 0.15, 0.075, 0.075, 0.085, 0.085, 0.085, 0.085)]
     rows = [_port(line) for line in told.lines[:MOST_LINES]]
-    return [_text(_("Ports"), _H2), _table(head, rows, widths, 6)]
+    made: list[Flowable] = [_text(_("Ports"), _H2), _table(head, rows, widths, 6)]
+    if len(told.lines) > MOST_LINES:
+        text = _("The first %(most)s of %(ports)s ports; the CSV has all.")
+        made.append(_text(text % {"most": MOST_LINES, "ports": len(told.lines)}, _SMALL))
+    return made
 
 
 def _port(line: PortLine) -> list[Any]:
@@ -271,7 +276,7 @@ def _exclusions(told: Content, width: float) -> list[Flowable]:
         if one.connector:
             where = _("%(station)s, connector %(number)s") % {
                 "station": where,
-                "number": one.connector.number,
+                "number": one.connector.evse.number,
             }
         zone = one.site.time_zone
         evidence = f"{one.evidence} ({one.reference})" if one.reference else one.evidence

@@ -76,7 +76,7 @@ def exclusions_of(tenant_id: int, start: datetime, end: datetime) -> list[Exclus
     return list(
         Exclusion.objects.filter(
             tenant_id=tenant_id, withdrawn_at=None, starts_at__lt=end, ends_at__gt=start
-        ).select_related("connector")
+        ).select_related("site", "station", "connector__evse")
     )
 
 

@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone, translation
 
 from stations.models import Exclusion, PortMonth, Station, UptimeReport, UptimeScheme
@@ -213,6 +214,34 @@ def _yes(passes: bool | None) -> str:
 
 def _percent(value: Decimal | None) -> str:
     return "" if value is None else f"{value:.4f}"
+
+
+def outdated(*, tenant_id: int, reports: Sequence[UptimeReport]) -> set[int]:
+    """Reports that would say something else now: a time was excluded, or one withdrawn, after they were made."""
+    if not reports:
+        return set()
+    first = min(report.made_at for report in reports)
+    changed = Exclusion.objects.filter(
+        Q(entered_at__gt=first) | Q(withdrawn_at__gt=first), tenant_id=tenant_id
+    )
+    found = set()
+    for one in changed:
+        at = max(one.entered_at, one.withdrawn_at or one.entered_at)
+        found |= {report.pk for report in reports if report.made_at < at and _touches(one, report)}
+    return found
+
+
+def _touches(one: Exclusion, report: UptimeReport) -> bool:
+    start = (
+        report.month.replace(month=1)
+        if report.scheme == UptimeScheme.UK
+        else uptime.shifted(report.month, -11)
+    )
+    if one.entered_at > report.made_at and one.withdrawn_at:
+        return False  # came and went
+    since, until = uptime.edges(start, "UTC")[0], uptime.edges(report.month, "UTC")[1]
+    here = report.site_id in (None, one.site_id)
+    return here and one.starts_at < until and one.ends_at > since
 
 
 def monthly(*, tenant_id: int, now: datetime) -> int:

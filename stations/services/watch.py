@@ -262,7 +262,9 @@ def _begin(
 def _newest_ended(tenant_id: int, keys: list[Key]) -> dict[Key, Issue]:
     """The last issue at each of these places that had one."""
     newest = (
-        Issue.objects.filter(tenant_id=tenant_id, station_id__in={station_id for _signal, station_id, _c in keys})
+        Issue.objects.filter(
+            tenant_id=tenant_id, station_id__in={station_id for _signal, station_id, _c in keys}
+        )
         .order_by("signal", "station_id", "connector_id", "-id")
         .distinct("signal", "station_id", "connector_id")
     )

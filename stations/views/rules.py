@@ -126,7 +126,7 @@ def _initial(rule: IssueRule) -> dict[str, Any]:
     }
     for number, step in enumerate(rule.steps[:STEP_FIELDS], 1):
         start |= {f"step_{number}": step["kind"], f"wait_{number}": step["wait_minutes"]}
-    return start | {"sites": rule.site_ids, "mails": ", ".join(rule.mails)}
+    return start | {"name": rule.title, "sites": rule.site_ids, "mails": ", ".join(rule.mails)}
 
 
 def units() -> list[tuple[str, str, str, str]]:
@@ -242,7 +242,9 @@ def _form(request: PageRequest, rule: IssueRule | None) -> HttpResponse:
         except DomainError as error:
             form.refused(error)
         else:
-            messages.success(request, _t("Saved. %(name)s counts from the next look on.") % {"name": saved})
+            messages.success(
+                request, _t("Saved. %(name)s counts from the next look on.") % {"name": saved.title}
+            )
             return go(request, "issue-rules")
     open_now = (
         Issue.objects.filter(tenant_id=request.tenant.pk, rule=rule)
@@ -266,5 +268,5 @@ def _form(request: PageRequest, rule: IssueRule | None) -> HttpResponse:
 def rule_delete(request: PageRequest, rule_id: int) -> HttpResponse:
     rule = _rule(request, rule_id)
     service.delete_rule(rule=rule, actor=request.actor)
-    messages.success(request, _t("%(name)s is removed.") % {"name": rule.name})
+    messages.success(request, _t("%(name)s is removed.") % {"name": rule.title})
     return go(request, "issue-rules")

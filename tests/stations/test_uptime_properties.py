@@ -48,7 +48,9 @@ def test_sets_of_time_are_sets_of_minutes(one: spans.Spans, other: spans.Spans) 
 
 statuses = st.sampled_from(["available", "charging", "faulted", "unavailable", "unknown"])
 changes = st.lists(st.tuples(edges, statuses), max_size=8)
-categories = st.sampled_from(["utility", "network", "vehicle", "maintenance", "vandalism", "blocked", "closed"])
+categories = st.sampled_from(
+    ["utility", "network", "vehicle", "maintenance", "vandalism", "blocked", "closed"]
+)
 excuses = st.lists(st.tuples(edges, edges, categories), max_size=6)
 tries = st.lists(st.tuples(edges, st.booleans()), max_size=8)
 
