@@ -9,8 +9,8 @@ from tenants.models import Site, TenantModel
 
 
 class ExclusionCategory(models.TextChoices):
-    """Why time without service does not count. Those of 23 CFR 680.116(b)(3) are in `stations.ports`; an interruption of
-    the network is none of them any more (it stood in the proposed rule), and is kept for the record."""
+    """Why time without service does not count. Those of 23 CFR 680.116(b)(3) are in `stations.ports`; an interruption
+    of the network is none of them any more (it stood in the proposed rule), and is kept for the record."""
 
     UTILITY = "utility", _("Electric utility interruption")
     NETWORK = "network", _("Internet or cellular provider interruption")

@@ -18,6 +18,8 @@ from tenants.permissions import Actor, Permission
 from tenants.services import audit, facts
 
 LONGEST_SNOOZE = timedelta(days=90)
+TELL_AGAIN = timedelta(hours=12)  # what wavers for days escalates so often, not once and never again
+MAY_HAVE = ("owner", "operator", "technician", "facility_manager")  # roles that can do something about it
 
 
 def note(issue: Issue, kind: str, at: datetime, *, by: str = "", text: str = "", **data: Any) -> None:
@@ -71,6 +73,8 @@ def reopen(*, issue: Issue, finding: Finding, now: datetime) -> Issue:
     issue.state = IssueState.ESCALATED if issue.escalated_at else IssueState.OPEN
     issue.times, issue.resolved_at, issue.resolution, issue.helped_by = issue.times + 1, None, "", ""
     issue.gone_at, issue.seen_at, issue.evidence = None, finding.at, finding.evidence
+    if issue.escalated_at and now - issue.escalated_at > TELL_AGAIN:
+        issue.state, issue.escalated_at, issue.mailed_at = IssueState.OPEN, None, None
     issue.save()
     note(issue, "reopened", now, times=issue.times, **finding.evidence)
     tell(issue, "reopened")
@@ -126,6 +130,8 @@ def assign(*, issue: Issue, actor: Actor, member: Membership | None) -> Issue:
     issue = _held(issue, actor)
     if member is not None and not member.active:
         raise Invalid(fields={"assignee_id": "This member is not active."})
+    if member is not None and member.role not in MAY_HAVE:
+        raise Invalid(fields={"assignee_id": "This member may not send commands to stations."})
     if issue.assignee_id != (member.pk if member else None):
         issue.assignee = member
         name = str(member.user) if member else ""

@@ -147,7 +147,8 @@ def _blocked(issue: Issue, rule: IssueRule, station: Station, kind: str, now: da
         allowed = rule.rounds_per_day * sum(step["kind"] in RESETS for step in rule.steps)
         if _resets(issue, now - timedelta(days=1)).count() >= allowed:
             return "limit"
-        if _others_resets(issue, now):
+        just_now = issue.step_at is None and _resets(issue, now - AFTER_RESET).exists()
+        if just_now or _others_resets(issue, now):
             return "other"
     return ""
 

@@ -14,6 +14,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone, translation
 
+from stations import ports
 from stations.models import Exclusion, PortMonth, Station, UptimeReport, UptimeScheme
 from stations.services import report_pdf, uptime
 from stations.services.uptime import Sum
@@ -64,6 +65,10 @@ class Content:
         """US: the twelve months of each port; UK: the calendar year of the network."""
         return self.year_sum
 
+    def known(self) -> list[PortLine]:
+        """Those that have a figure: a port that never told its state has none."""
+        return [line for line in self.lines if line.year.passes is not None]
+
     def below(self) -> list[PortLine]:
         return [line for line in self.lines if line.year.passes is False]
 
@@ -86,8 +91,11 @@ def content(
     start, _end = uptime.edges(first, found.tenant.time_zone)
     _start, end = uptime.edges(month, found.tenant.time_zone)
     stations = {row.station_id: row.station for row in rows}
+    taken_off = ports.UK_CATEGORIES if scheme == UptimeScheme.UK else ports.US_CATEGORIES
     excuses = [
-        one for one in uptime.exclusions_of(tenant_id, start, end) if site is None or one.site_id == site.pk
+        one
+        for one in uptime.exclusions_of(tenant_id, start, end)
+        if one.category in taken_off and (site is None or one.site_id == site.pk)
     ]
     found.exclusions = sorted(excuses, key=lambda one: one.starts_at)
     found.outages = worst_outages([row for row in rows if row.month == month], stations, scheme=scheme)

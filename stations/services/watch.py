@@ -151,6 +151,7 @@ def _follow(
     )
     back = _back(tenant_id, {issue.signal for issue in rows} - blind, now)
     for issue in rows:
+        _move(issue, stations)
         hit = hits.get(_key(issue))
         if hit is not None:
             issue.seen_at, issue.evidence, issue.gone_at = hit.finding.at, hit.finding.evidence, None
@@ -166,6 +167,14 @@ def _follow(
         elif not _ends(issue, blind, stations, rule_ids, calm, now):
             kept[_key(issue)] = issue
     return kept
+
+
+def _move(issue: Issue, stations: dict[int, Station]) -> None:
+    """It goes with its station: who answers for the old site sees and steers it no longer."""
+    station = stations.get(issue.station_id)
+    if station is not None and issue.site_id != station.site_id:
+        issue.site = station.site
+        issue.save(update_fields=["site"])
 
 
 def _is_meant(issue: Issue, stations: dict[int, Station], rule_ids: set[int]) -> bool:

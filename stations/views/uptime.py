@@ -89,7 +89,8 @@ def uptime_page(request: PageRequest) -> HttpResponse:
     )
     this = [row for row in rows if row.month == month]
     years = _by(rows, lambda row: row.evse_id)
-    ports = [uptime.total(one, scheme, year=True) for one in years.values()]
+    sums = [uptime.total(one, scheme, year=True) for one in years.values()]
+    ports = [one for one in sums if one.passes is not None]
     reports = list(_reports(request)[:6])
     context = {
         "scheme": scheme,
@@ -101,6 +102,7 @@ def uptime_page(request: PageRequest) -> HttpResponse:
         "month_sum": uptime.total(this, scheme),
         "month": month,
         "ports": len(ports),
+        "silent": len(sums) - len(ports),
         "below": sum(one.passes is False for one in ports),
         "bars": _bars(rows, scheme, first, month),
         "line_y": HEIGHT * float(1 - (uptime.THRESHOLDS[scheme] - FLOOR) / (100 - FLOOR)),
@@ -258,7 +260,10 @@ def report_file(request: PageRequest, report_id: int, form: str) -> HttpResponse
 
 
 class ExclusionForm(PortalForm):
-    category = forms.ChoiceField(label=_("Reason"), choices=ExclusionCategory.choices)
+    category = forms.ChoiceField(
+        label=_("Reason"), choices=ExclusionCategory.choices,
+        help_text=_("An interruption of the network is kept for the record: neither rule takes it off."),
+    )  # fmt: skip
     place = forms.ChoiceField(label=_("Where"))
     starts_at = forms.DateTimeField(
         label=_("From"), widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")

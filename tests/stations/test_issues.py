@@ -756,3 +756,61 @@ def test_nobody_waits_for_a_mail_server_for_ever() -> None:
     from django.core.mail.backends.smtp import EmailBackend
 
     assert EmailBackend().timeout
+
+
+def test_recovery_that_is_asked_for_twice_resets_once(scene: Scene, owner_actor: Actor) -> None:
+    scene.rule("faulted", steps=steps("hard_reset"))
+    scene.fault()
+    scene.later()
+    scene.answer()
+    for _ in range(2):
+        (issue,) = scene.issues()
+        with tenant_scope(scene.tenant_id):
+            issues.recover_now(issue=issue, actor=owner_actor)
+        (issue,) = scene.later(seconds=10)
+    assert len(scene.sent()) == 1 and issue.blocked_by == "other"
+
+
+def test_what_wavers_for_days_is_told_again(scene: Scene) -> None:
+    scene.rule(
+        "faulted", steps=[], threshold=0, grace_minutes=0, escalate_minutes=0, mails=["noc@example.com"]
+    )
+    for hours in (0, 1, 13):
+        scene.fault(minutes=0.01)
+        scene.later(seconds=30)
+        scene.mend()
+        scene.later(seconds=10)
+        assert scene.later(minutes=1) == []
+        with tenant_scope(scene.tenant_id):
+            Issue.objects.update(
+                escalated_at=scene.at - timedelta(hours=hours), resolved_at=scene.at - timedelta(minutes=5)
+            )
+    scene.fault(minutes=0.01)
+    scene.later(seconds=30)
+    assert scene.facts().count("issue.escalated") == 2
+    assert len(scene.all()) == 1
+
+
+def test_an_issue_goes_with_its_station(scene: Scene, make_site: Any) -> None:
+    scene.rule("faulted", steps=[])
+    scene.fault()
+    scene.later()
+    elsewhere = make_site()
+    scene.set(site=elsewhere)
+    (issue,) = scene.later(seconds=10)
+    assert issue.site_id == elsewhere.pk
+
+
+def test_an_issue_is_given_to_who_can_do_something_about_it(
+    scene: Scene, owner_actor: Actor, make_member: Any
+) -> None:
+    from tenants.models import Membership
+
+    user, _password = make_member("driver")
+    scene.rule("faulted", steps=[])
+    scene.fault()
+    (issue,) = scene.later()
+    with tenant_scope(scene.tenant_id):
+        member = Membership.objects.get(user=user)
+        with pytest.raises(Invalid):
+            issues.assign(issue=issue, actor=owner_actor, member=member)
