@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -92,7 +93,7 @@ def _told_lately(tenant_id: int) -> set[tuple[str, ...]]:
 
 
 def _send(tenant: Tenant, to: list[str], found: list[Issue]) -> bool:
-    with translation.override(tenant.language):
+    with translation.override(tenant.language), timezone.override(ZoneInfo(tenant.time_zone)):
         message = compose(tenant, to, found)
     try:
         message.send()

@@ -489,6 +489,7 @@ def sync_now(*, station: Station, actor: Actor, full: bool = False) -> LocalList
     if one.state == ListState.UNSUPPORTED:
         one.state, one.told_at = ListState.UNKNOWN, None
     one.due_at = timezone.now()
+    one.save()  # what is under way only rests
     advance(one, rules, timezone.now())
     return one
 

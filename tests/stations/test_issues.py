@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core import mail
@@ -447,6 +448,8 @@ def test_escalation_is_mailed_once_to_all_who_are_entered(
     (sent,) = mail.outbox
     assert sent.to == ["field@example.com", "noc@example.com"]
     assert "Faulted" in sent.subject and scene.station.identity in sent.subject
+    since = issue.since.astimezone(ZoneInfo("Europe/Berlin"))
+    assert f"{since:%H:%M %Z}" in sent.body, "in the company's time"
     html = sent.alternatives[0][0]  # type: ignore[attr-defined]
     for text in (sent.body, html):
         assert "GroundFailure" in text and "Recovery has been tried" in text
