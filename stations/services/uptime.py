@@ -33,6 +33,8 @@ THRESHOLDS = {"us": Decimal(97), "uk": Decimal(99), "effective": Decimal(97)}
 RAPID_W = 50_000
 MOST_OUTAGES = 40  # kept a month, the longest
 SETTLES_AFTER = timedelta(days=7)  # late news may come so long after a month's end
+AT_ONCE = 60  # months of stations, while a person waits
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _FOUR = Decimal("0.0001")
 
 
@@ -152,11 +154,14 @@ def refresh(*, tenant_id: int, months: Iterable[date], now: datetime, only: Stat
 
 
 def sweep(*, tenant_id: int, now: datetime, at_most: int = 200) -> int:
-    """Keep the present month and the one before up to date, the stalest stations first. The trouble of one station is
-    not the next one's; one without a port has nothing to keep."""
+    """Keep the present month and the one before up to date, and older ones that are not final (nobody was here to end
+    them, or a time was excluded), the stalest stations first. The trouble of one station is not the next one's; one
+    without a port has nothing to keep."""
     this = now.date().replace(day=1)
+    last = shifted(this, -1)
+    older = PortMonth.objects.filter(tenant_id=tenant_id, month__lt=last, final=False).order_by("month")
     done = 0
-    for month in (shifted(this, -1), this):
+    for month in (*older.values_list("month", flat=True).distinct(), last, this):
         stale = timedelta(hours=1) if month == this else timedelta(hours=12)
         newest = dict(
             PortMonth.objects.filter(tenant_id=tenant_id, month=month)
@@ -168,13 +173,14 @@ def sweep(*, tenant_id: int, now: datetime, at_most: int = 200) -> int:
                 "station_id", flat=True
             )
         )
-        never = datetime(1970, 1, 1, tzinfo=UTC)
         due = [
             station
             for station in stations_in(tenant_id, edges(month, "UTC")[0])
-            if station.pk not in final and newest.get(station.pk, never) < now - stale
+            if station.pk not in final
+            and newest.get(station.pk, NEVER) < now - stale
+            and (month >= last or station.pk in newest)
         ]
-        for station in sorted(due, key=lambda one: newest.get(one.pk, never)):
+        for station in sorted(due, key=lambda one: newest.get(one.pk, NEVER)):
             if done >= at_most:
                 break
             try:
@@ -186,14 +192,19 @@ def sweep(*, tenant_id: int, now: datetime, at_most: int = 200) -> int:
 
 
 def reopen(*, tenant_id: int, site_id: int, station_id: int | None, start: datetime, end: datetime) -> None:
-    """What is known of this time has changed: its months are computed anew at once."""
-    now = timezone.now()
+    """What is known of this time has changed: its months are computed anew, a few at once (somebody waits), the others
+    by the sweep."""
+    now, done = timezone.now(), 0
     place = {"pk": station_id} if station_id else {"site_id": site_id}
     for station in Station.objects.filter(tenant_id=tenant_id, **place).select_related("site"):
         month, last = month_of(start, station.site.time_zone), month_of(min(end, now), station.site.time_zone)
         while month <= last:
-            compute(station=station, month=month, now=now)
-            month = shifted(month, 1)
+            if done < AT_ONCE:
+                compute(station=station, month=month, now=now)
+            else:
+                kept = PortMonth.objects.filter(tenant_id=tenant_id, station=station, month=month)
+                kept.update(final=False, computed_at=NEVER)
+            done, month = done + 1, shifted(month, 1)
 
 
 # --- sums

@@ -101,6 +101,8 @@ def next_act(issue: Issue, actor: Actor) -> Act:
     if issue.signal in (Signal.OFFLINE, Signal.FLAPPING, Signal.UNUSED, Signal.REBOOTS) or not may:
         return Act(_t("See its health"), "station-health")
     if issue.signal == Signal.NOT_ACCEPTED:
+        if not actor.may(Permission.STATION_EDIT, site_id=issue.site_id):
+            return Act(_t("See its health"), "station-health")
         return Act(_t("Change its registration"), "station-edit")
     if issue.signal == Signal.CLOCK_DRIFT:
         return Act(_t("See its settings"), "station-configuration")

@@ -349,7 +349,41 @@ def test_ports_without_a_figure_are_not_said_to_be_above(
         told = uptime_reports.content(
             tenant_id=tenant.pk, scheme="us", month=month, site=None, now=timezone.now(), made_by="x"
         )
-        text = report_pdf._answer(told, 400)[-1].getPlainText()  # type: ignore[attr-defined]
+        text = report_pdf._answer(told, 400)[-1].getPlainText()
     page = olga.text("uptime/", scheme="us")
     assert "The port is above 97" in page and "1 port has no figure" in page
     assert text == "The port is above 97 %. 1 port has no figure, for it never told its state."
+
+
+def test_no_step_gets_lost_on_the_page_of_a_rule(visitor: Visit, tenant: Tenant) -> None:
+    """By REST a rule has up to eight."""
+    steps = [{"kind": kind, "wait_minutes": 1} for kind in ("trigger",) * 6 + ("hard_reset",)]
+    with tenant_scope(tenant.pk):
+        rule = issue_rules.create_rule(
+            tenant_id=tenant.pk, actor=system("tests"), name="Long", signal="faulted", steps=steps
+        )
+    olga, page = visitor("operator"), f"issues/rules/{rule.pk}/"
+    form = dict(re.findall(r'name="(wait_\d)"[^>]*value="(\d+)"', olga.text(page)))
+    form |= {f"step_{n}": step["kind"] for n, step in enumerate(steps, 1)}
+    rest = {"name": "Longer", "signal": "faulted", "threshold": "3", "grace_minutes": "5", "severity": "critical",
+            "position": "1", "rounds_per_day": "2", "backoff_minutes": "30", "escalate_minutes": "10"}  # fmt: skip
+    assert olga.post(page, **form, **rest).status_code == 302
+    with tenant_scope(tenant.pk):
+        rule.refresh_from_db()
+    assert (rule.name, len(rule.steps), rule.steps[-1]["kind"]) == ("Longer", 7, "hard_reset")
+
+
+@pytest.mark.parametrize("role", ["facility_manager", "technician", "auditor"])
+def test_what_an_issue_offers_is_open_to_its_reader(
+    visitor: Visit, tenant: Tenant, site: Site, ill: Station, issue: Issue, role: str
+) -> None:
+    somebody = visitor(role, [site] if role == "facility_manager" else [])
+    for signal in Signal.values:
+        with tenant_scope(tenant.pk):
+            Issue.objects.filter(pk=issue.pk).update(signal=signal, connector=None)
+        text = somebody.text("issues/")
+        offered = set(
+            re.findall(rf'class="btn btn-small" href="(/t/{tenant.slug}/stations/{ill.pk}/[^"]*)"', text)
+        )
+        for address in offered:
+            assert somebody.client.get(address.replace("&amp;", "&")).status_code == 200, (signal, address)

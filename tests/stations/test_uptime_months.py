@@ -199,3 +199,24 @@ def test_a_uk_report_by_the_month_is_made_where_there_is_something_to_tell(
         Site.objects.update(country="GB")
         uptime.refresh(tenant_id=tenant.pk, months=[OCTOBER], now=LAST)
         assert uptime_reports.monthly(tenant_id=tenant.pk, now=LAST + 8 * DAY) == 2
+
+
+def test_a_month_that_nobody_was_here_to_end_is_ended_later(tenant: Tenant, heard: Station) -> None:
+    with tenant_scope(tenant.pk):
+        uptime.sweep(tenant_id=tenant.pk, now=FIRST + 20 * DAY)
+        uptime.sweep(tenant_id=tenant.pk, now=LAST + 90 * DAY)
+        row = PortMonth.objects.get(station=heard, month=OCTOBER)
+        assert row.final and row.period_s == row.month_s
+
+
+def test_who_excludes_a_long_time_at_a_large_site_does_not_wait_for_all_of_it(
+    broken: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    month_of(broken)
+    monkeypatch.setattr(uptime, "AT_ONCE", 0)
+    enter(broken, "utility", FIRST + 2 * DAY, FIRST + 3 * DAY)
+    with tenant_scope(broken.tenant_id):
+        assert PortMonth.objects.get(station=broken, month=OCTOBER).excluded_s == 0
+        uptime.sweep(tenant_id=broken.tenant_id, now=timezone.now())
+        row = PortMonth.objects.get(station=broken, month=OCTOBER)
+    assert row.excluded_s == 86_400 and row.final
