@@ -236,6 +236,7 @@ if _email.hostname:
 else:
     EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
+EMAIL_TIMEOUT = 10  # seconds a step: a server that hangs must not hold a worker for ever
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.read("EMAIL_FROM")
 FRAME_RETENTION_DAYS = env.read("FRAME_RETENTION_DAYS")
 OCPP_MAX_FRAME_BYTES = env.read("OCPP_MAX_FRAME_BYTES")

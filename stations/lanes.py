@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from stations.models import Connection, Connector, ConnectorStatus, Station, StatusEntry
+from stations.models import Connection, Connector, ConnectorStatus, GatewayProcess, Station, StatusEntry
+from stations.spans import union
 
 UNKNOWN = ConnectorStatus.UNKNOWN.value
 MOST_ENTRIES = 50_000  # of one station in one look
@@ -118,20 +119,19 @@ def online_spans(station: Station, since: datetime, now: datetime) -> list[tuple
     found = Connection.objects.filter(
         tenant_id=station.tenant_id, station=station, opened_at__lt=now
     ).exclude(closed_at__lt=since)
-    newest = station.epoch
-    spans = sorted(
-        (
-            max(row.opened_at, since),
-            min(now, row.closed_at or (now if station.online and row.epoch == newest else row.opened_at)),
-        )
+    open_now = station.epoch if station.online else None
+    return union(
+        (max(row.opened_at, since), min(now, row.closed_at or (now if row.epoch == open_now else _lost(row))))
         for row in found
     )
-    joined: list[tuple[datetime, datetime]] = []
-    for start, end in spans:
-        if end <= start:
-            continue
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-        else:
-            joined.append((start, end))
-    return joined
+
+
+def _lost(row: Connection) -> datetime:
+    """When a socket ended whose end nobody wrote, for its gateway was killed and the station came back to another one
+    at once: by the next one's beginning, and no later than that gateway lived."""
+    later = Connection.objects.filter(
+        tenant_id=row.tenant_id, station_id=row.station_id, epoch__gt=row.epoch
+    ).order_by("epoch")
+    lived = GatewayProcess.objects.filter(name=row.gateway).values_list("alive_at", flat=True).first()
+    ends = [at for at in (later.values_list("opened_at", flat=True).first(), lived) if at]
+    return max(row.opened_at, min(ends)) if ends else row.opened_at

@@ -16,7 +16,7 @@ from stations.models import Connection, ConnectorStatus, Evse, Exclusion, Sessio
 from stations.spans import Spans
 
 DOWN = (ConnectorStatus.FAULTED, ConnectorStatus.UNAVAILABLE)
-US_CATEGORIES = ("utility", "network", "vehicle", "maintenance", "vandalism", "disaster", "closed")
+US_CATEGORIES = ("utility", "vehicle", "maintenance", "vandalism", "disaster", "closed")
 UK_CATEGORIES = ("blocked", "closed")
 LONGEST_DOUBT = timedelta(hours=24)  # a failed start counts until the next that worked, at most so long
 
@@ -40,7 +40,7 @@ class PortTime:
     unknown: Spans = field(default_factory=list)
     outage: Spans = field(default_factory=list)
     excluded: Spans = field(default_factory=list)  # within outage
-    failed: Spans = field(default_factory=list)  # outside outage
+    failed: Spans = field(default_factory=list)  # outside outage, and not excused (a vehicle's fault)
     uk_period: Spans = field(default_factory=list)
     uk_down: Spans = field(default_factory=list)
     outages: list[Outage] = field(default_factory=list)
@@ -122,6 +122,7 @@ def _port(
     excuses = [one for one in exclusions if _concerns(one, evse)]
     us = spans.clip(((x.starts_at, x.ends_at) for x in excuses if x.category in US_CATEGORIES), start, end)
     uk = spans.clip(((x.starts_at, x.ends_at) for x in excuses if x.category in UK_CATEGORIES), start, end)
+    closed = spans.clip(((x.starts_at, x.ends_at) for x in excuses if x.category == "closed"), start, end)
     mine = [one for one in tried if one.evse_number in (0, evse.number)]
     inside = [one for one in mine if start <= one.at < end]
     doubt = spans.clip(doubtful(mine), start, end)
@@ -131,8 +132,9 @@ def _port(
         unknown=unknown,
         outage=outage,
         excluded=spans.intersection(outage, us),
-        failed=spans.difference(spans.intersection(doubt, period), outage),
-        uk_period=service,
+        failed=spans.difference(spans.difference(spans.intersection(doubt, period), outage), us),
+        # Reg. 7(5): only the hours in which it can be accessed are looked at.
+        uk_period=spans.difference(service, closed),
         # Offline is "unknown" there, which counts as reliable: only what it told counts against it.
         uk_down=spans.difference(spans.intersection(spans.intersection(down, service), online), uk),
         outages=list(_outages(outage, broken, out, own + whole)),

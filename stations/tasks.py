@@ -43,6 +43,7 @@ from stations.services.files import campaigns, logs, store, tickets
 from stations.services.pnc import vehicles
 from tenants.context import tenant_scope
 from tenants.models import Tenant
+from tenants.services.locks import only_one
 
 log = logging.getLogger("voltyard.sweeps")
 
@@ -214,13 +215,15 @@ def watch_signals() -> int:
 
 @shared_task
 def mail_escalations() -> int:
-    """Tell by mail what has escalated. The mail server is waited for outside of any transaction."""
+    """Tell by mail what has escalated. The mail server is waited for outside of any transaction, and by one worker
+    alone: a slow one binds no more, and nobody is told twice."""
     sent = 0
-    for tenant_id in Tenant.objects.order_by("id").values_list("id", flat=True):
-        try:
-            sent += escalation.mail_due(tenant_id=tenant_id)
-        except Exception:
-            log.exception("mailing failed", extra={"tenant": tenant_id})
+    with only_one("mail escalations") as alone:
+        for tenant_id in Tenant.objects.order_by("id").values_list("id", flat=True) if alone else ():
+            try:
+                sent += escalation.mail_due(tenant_id=tenant_id)
+            except Exception:
+                log.exception("mailing failed", extra={"tenant": tenant_id})
     return sent
 
 

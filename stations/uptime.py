@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
+from stations.lanes import online_spans
 from stations.models import Connection, Station
 
 
@@ -28,7 +29,7 @@ def online_days(station: Station, zone: ZoneInfo, count: int = 14) -> list[Day]:
     now = timezone.now()
     today = now.astimezone(zone).date()
     since = datetime.combine(today - timedelta(days=count - 1), time(), zone)
-    spans, born = _online_spans(station, since, now), _known_since(station)
+    spans, born = online_spans(station, since, now), _known_since(station)
     return [_day(today - timedelta(days=back), spans, zone, now, born) for back in range(count)]
 
 
@@ -53,24 +54,6 @@ def _day(
     )
 
 
-def _online_spans(station: Station, since: datetime, now: datetime) -> list[tuple[datetime, datetime]]:
-    """When at least one socket was open, merged and in order."""
-    rows = Connection.objects.filter(tenant_id=station.tenant_id, station=station).exclude(
-        closed_at__lt=since
-    )
-    spans = sorted(
-        (max(row.opened_at, since), row.closed_at or (now if station.online else row.opened_at))
-        for row in rows
-    )
-    merged: list[tuple[datetime, datetime]] = []
-    for start, end in spans:
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
-        else:
-            merged.append((start, end))
-    return merged
-
-
 def _known_since(station: Station) -> datetime:
     """Since when there is anything to count: its first connection, which may be older than its entry here."""
     first = (
@@ -83,7 +66,7 @@ def uptime(station: Station, days: int = 30) -> dict[str, Any]:
     """Share online over the last days (or since the station is known), and how often the link broke."""
     now = timezone.now()
     since = max(now - timedelta(days=days), _known_since(station))
-    spans = _online_spans(station, since, now)
+    spans = online_spans(station, since, now)
     length = (now - since).total_seconds()
     online = sum((end - start).total_seconds() for start, end in spans)
     gaps = [b[0] - a[1] for a, b in pairwise(spans)]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -192,6 +194,11 @@ class Reservation(TenantModel):
     @property
     def live(self) -> bool:
         return self.state in LIVE_RESERVATIONS
+
+    @property
+    def holds_until(self) -> datetime:
+        """The later of two ends, until the station has agreed to the new one."""
+        return max(self.expires_at, self.extended_from or self.expires_at)
 
     @property
     def look(self) -> str:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
+from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from stations.models.station import Connector, Station
@@ -116,6 +118,15 @@ class IssueRule(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def title(self) -> str:
+        """Its name; that of one as shipped, which nobody has renamed, in the reader's language."""
+        label, shipped = Signal(self.signal).label, set()
+        for code, _language in settings.LANGUAGES:
+            with translation.override(code):
+                shipped.add(str(label))
+        return str(label) if self.name in shipped else self.name
 
 
 class IssueState(models.TextChoices):

@@ -9,7 +9,8 @@ from tenants.models import Site, TenantModel
 
 
 class ExclusionCategory(models.TextChoices):
-    """Why time without service does not count. The first six are of 23 CFR 680.116(b)(3)."""
+    """Why time without service does not count. Those of 23 CFR 680.116(b)(3) are in `stations.ports`; an interruption
+    of the network is none of them any more (it stood in the proposed rule), and is kept for the record."""
 
     UTILITY = "utility", _("Electric utility interruption")
     NETWORK = "network", _("Internet or cellular provider interruption")
@@ -51,6 +52,10 @@ class Exclusion(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.get_category_display()} ({self.starts_at:%Y-%m-%d})"
+
+    def speaks_of(self, station: Station) -> bool:
+        """One of a single station goes with it, wherever it is moved to."""
+        return self.station_id == station.pk if self.station_id else self.site_id == station.site_id
 
 
 class PortMonth(TenantModel):

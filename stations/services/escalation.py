@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
-from stations.models import HealthPolicy, Issue, IssueRule, IssueState
+from stations.models import HealthPolicy, Issue, IssueEvent, IssueRule, IssueState
 from stations.services import issues
 from stations.services.signals import DETECTORS
 from tenants.context import tenant_scope
@@ -19,6 +20,8 @@ from tenants.models import Tenant
 
 log = logging.getLogger("voltyard.health")
 MOST_IN_A_MAIL = 30
+MOST_AT_ONCE = 5_000  # more are never open
+APART = timedelta(minutes=5)  # mails to the same people: what escalates meanwhile is in the next one
 GIVE_UP = timedelta(hours=24)
 
 
@@ -44,8 +47,8 @@ def recipients(issue: Issue, policy: HealthPolicy) -> list[str]:
 
 
 def mail_due(*, tenant_id: int) -> int:
-    """Send what has escalated and was not mailed: one mail a circle of recipients, however many issues. Opens its own
-    transactions: a mail server may be slow."""
+    """Send what has escalated and was not mailed: one mail a circle of recipients, however many issues, and the next
+    some minutes later. Opens its own transactions: a mail server may be slow."""
     with tenant_scope(tenant_id):
         policy = HealthPolicy.objects.filter(tenant_id=tenant_id).first()
         due = list(
@@ -54,14 +57,17 @@ def mail_due(*, tenant_id: int) -> int:
             )
             .exclude(state=IssueState.RESOLVED)
             .select_related("station", "site", "connector__evse", "rule", "assignee__user")
-            .order_by("escalated_at")[:200]
+            .order_by("escalated_at")[:MOST_AT_ONCE]
         )
         tenant = Tenant.objects.get(pk=tenant_id)
+        lately = _told_lately(tenant_id) if due else set()
     if policy is None or not due:
         return 0
     circles: dict[tuple[str, ...], list[Issue]] = {}
     for issue in due:
-        circles.setdefault(tuple(recipients(issue, policy)), []).append(issue)
+        circle = tuple(recipients(issue, policy))
+        if circle not in lately:
+            circles.setdefault(circle, []).append(issue)
     sent = 0
     for circle, found in circles.items():
         if circle:
@@ -77,8 +83,17 @@ def mail_due(*, tenant_id: int) -> int:
     return sent
 
 
+def _told_lately(tenant_id: int) -> set[tuple[str, ...]]:
+    """The circles that had a mail within the last minutes. Issues of a site that goes dark come by and by."""
+    since = timezone.now() - APART
+    told = IssueEvent.objects.filter(
+        tenant_id=tenant_id, issue__mailed_at__gt=since, kind="mailed", at__gt=since
+    ).order_by()
+    return {tuple(data.get("to", [])) for data in told.values_list("data", flat=True)}
+
+
 def _send(tenant: Tenant, to: list[str], found: list[Issue]) -> bool:
-    with translation.override(tenant.language):
+    with translation.override(tenant.language), timezone.override(ZoneInfo(tenant.time_zone)):
         message = compose(tenant, to, found)
     try:
         message.send()

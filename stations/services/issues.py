@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +18,8 @@ from tenants.permissions import Actor, Permission
 from tenants.services import audit, facts
 
 LONGEST_SNOOZE = timedelta(days=90)
+TELL_AGAIN = timedelta(hours=12)  # what wavers for days escalates so often, not once and never again
+MAY_HAVE = ("owner", "operator", "technician", "facility_manager")  # roles that can do something about it
 
 
 def note(issue: Issue, kind: str, at: datetime, *, by: str = "", text: str = "", **data: Any) -> None:
@@ -70,9 +73,11 @@ def reopen(*, issue: Issue, finding: Finding, now: datetime) -> Issue:
     issue.state = IssueState.ESCALATED if issue.escalated_at else IssueState.OPEN
     issue.times, issue.resolved_at, issue.resolution, issue.helped_by = issue.times + 1, None, "", ""
     issue.gone_at, issue.seen_at, issue.evidence = None, finding.at, finding.evidence
+    if issue.escalated_at and now - issue.escalated_at > TELL_AGAIN:
+        issue.state, issue.escalated_at, issue.mailed_at = IssueState.OPEN, None, None
     issue.save()
     note(issue, "reopened", now, times=issue.times, **finding.evidence)
-    tell(issue)
+    tell(issue, "reopened")
     return issue
 
 
@@ -108,17 +113,25 @@ def _require(issue: Issue, actor: Actor) -> None:
     actor.require(Permission.STATION_COMMAND, site_id=issue.site_id)
 
 
-def _require_open(issue: Issue, actor: Actor) -> None:
+def _held(issue: Issue, actor: Actor) -> Issue:
+    """The same as it is now, under lock: the sweep may have gone on with it since it was read."""
     _require(issue, actor)
-    if not issue.is_open:
+    rows = Issue.objects.select_for_update(of=("self",), no_key=True).select_related(
+        "station__site", "site", "connector__evse", "rule", "assignee__user"
+    )
+    held = rows.get(tenant_id=issue.tenant_id, pk=issue.pk)
+    if not held.is_open:
         raise Conflict("This issue is resolved already.")
+    return held
 
 
 def assign(*, issue: Issue, actor: Actor, member: Membership | None) -> Issue:
     """Give it to a member, or to nobody. Escalations go to the member as well."""
-    _require_open(issue, actor)
+    issue = _held(issue, actor)
     if member is not None and not member.active:
         raise Invalid(fields={"assignee_id": "This member is not active."})
+    if member is not None and member.role not in MAY_HAVE:
+        raise Invalid(fields={"assignee_id": "This member may not send commands to stations."})
     if issue.assignee_id != (member.pk if member else None):
         issue.assignee = member
         name = str(member.user) if member else ""
@@ -129,7 +142,7 @@ def assign(*, issue: Issue, actor: Actor, member: Membership | None) -> Issue:
 
 def snooze(*, issue: Issue, actor: Actor, until: datetime | None) -> Issue:
     """Quiet until then: nothing is tried, nobody is told. None wakes it."""
-    _require_open(issue, actor)
+    issue = _held(issue, actor)
     now = timezone.now()
     if until is not None and not now < until <= now + LONGEST_SNOOZE:
         raise Invalid(fields={"until": "Choose a time within the next 90 days."})
@@ -158,7 +171,7 @@ def comment(*, issue: Issue, actor: Actor, text: str) -> Issue:
 
 def close(*, issue: Issue, actor: Actor, reason: str) -> Issue:
     """Closed by a person. It stays closed while the same evidence lasts; new evidence opens another."""
-    _require_open(issue, actor)
+    issue = _held(issue, actor)
     if not reason.strip():
         raise Invalid(fields={"reason": "Say what was found out or done."})
     resolve(
@@ -173,7 +186,7 @@ def close(*, issue: Issue, actor: Actor, reason: str) -> Issue:
 
 def recover_now(*, issue: Issue, actor: Actor) -> Issue:
     """Begin a round of recovery with the next sweep, whatever the back-off says. The other bounds hold."""
-    _require_open(issue, actor)
+    issue = _held(issue, actor)
     if issue.rule is None or not issue.rule.steps:
         raise Conflict("The rule of this issue has no steps of recovery.")
     if not DETECTORS[issue.signal].needs_socket:
@@ -191,8 +204,8 @@ def many(*, issues: Sequence[Issue], actor: Actor, action: str, **values: Any) -
     if action not in verbs:
         raise Invalid(fields={"action": f"Choose one of {', '.join(verbs)}."})
     done = 0
-    for issue in issues:
-        if issue.is_open:
+    for issue in sorted(issues, key=lambda one: one.pk):
+        with contextlib.suppress(Conflict):
             verbs[action](issue=issue, actor=actor, **values)
             done += 1
     return done

@@ -375,7 +375,8 @@ def _fold(one: LocalList, flight: dict[str, Any], now: datetime) -> None:
             entries[uid] = mark
     one.entries, one.size, one.digest = entries, len(entries), digest(entries)
     one.version = one.told_version = flight["version"]
-    one.told_at, one.full_wanted, one.attempts = now, False, 0
+    # A difference does not do for a whole list that was asked for meanwhile, or that somebody else's has made needful.
+    one.told_at, one.full_wanted, one.attempts = now, one.full_wanted and not flight["full"], 0
     rules = access.of_station(one.station)
     if wanted(one.station, rules, one.most_entries, now).digest == one.digest:
         one.synced_at = now
@@ -488,6 +489,7 @@ def sync_now(*, station: Station, actor: Actor, full: bool = False) -> LocalList
     if one.state == ListState.UNSUPPORTED:
         one.state, one.told_at = ListState.UNKNOWN, None
     one.due_at = timezone.now()
+    one.save()  # what is under way only rests
     advance(one, rules, timezone.now())
     return one
 

@@ -1,13 +1,16 @@
 """Recovery: the steps of a rule, one after the other, mildest first, each only as long as the signal is there.
 
 Nothing is restarted under a car that charges, or that is plugged in with a card accepted, unless the rule says so;
-nothing happens in scheduled maintenance, while snoozed, or when the tenant's switch is off.
+nothing happens in scheduled maintenance, while snoozed, or when the tenant's switch is off. A reset is a step of all
+issues of the station that wait for one.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
+
+from django.db.models import QuerySet
 
 from stations.models import (
     Authorization,
@@ -100,7 +103,8 @@ def _take(issue: Issue, rule: IssueRule, station: Station, kind: str, now: datet
         issue.step += 1  # nothing to unlock
         issue.save(update_fields=["step"])
         return
-    blocked = _blocked(issue, rule, station, kind, now)
+    shared = _shared(issue, kind, now)
+    blocked = "" if shared else _blocked(issue, rule, station, kind, now)
     if blocked:
         if blocked != issue.blocked_by:
             issue.blocked_by = blocked
@@ -108,7 +112,7 @@ def _take(issue: Issue, rule: IssueRule, station: Station, kind: str, now: datet
             issues.note(issue, "waits", now, step=kind, why=blocked)
             issues.tell(issue)
         return
-    command = commands.request_command(
+    command = shared or commands.request_command(
         tenant_id=issue.tenant_id, station_id=station.pk, actor=ACTOR, expires_in_seconds=DELIVER_WITHIN_S,
         **_command(kind, issue.connector),
     )  # fmt: skip
@@ -140,16 +144,39 @@ def _blocked(issue: Issue, rule: IssueRule, station: Station, kind: str, now: da
     if not rule.under_session and busy(station, issue.connector if kind == StepKind.UNLOCK else None, now):
         return "busy"
     if kind in RESETS:
-        recent = Command.objects.filter(
-            tenant_id=issue.tenant_id, station_id=station.pk, kind=CommandKind.RESET, origin_kind=ACTOR.kind,
-            origin_id=ACTOR.id, created_at__gt=now - timedelta(days=1),
-        )  # fmt: skip
         allowed = rule.rounds_per_day * sum(step["kind"] in RESETS for step in rule.steps)
-        if recent.count() >= allowed:
+        if _resets(issue, now - timedelta(days=1)).count() >= allowed:
             return "limit"
-        if issue.step_at is None and recent.filter(created_at__gt=now - AFTER_RESET).exists():
+        just_now = issue.step_at is None and _resets(issue, now - AFTER_RESET).exists()
+        if just_now or _others_resets(issue, now):
             return "other"
     return ""
+
+
+def _resets(issue: Issue, since: datetime) -> QuerySet[Command]:
+    """Resets of recovery at the station."""
+    return Command.objects.filter(
+        tenant_id=issue.tenant_id, station_id=issue.station_id, kind=CommandKind.RESET, origin_kind=ACTOR.kind,
+        origin_id=ACTOR.id, created_at__gt=since,
+    )  # fmt: skip
+
+
+def _others_resets(issue: Issue, now: datetime) -> list[Command]:
+    """Those of a moment ago that were steps of other issues: its own steps wait as the rule says."""
+    found = list(_resets(issue, now - AFTER_RESET).order_by("-id"))
+    if not found:
+        return []
+    steps = issue.events.filter(tenant_id=issue.tenant_id, kind="step").values_list("data", flat=True)
+    mine = {data.get("command") for data in steps.order_by("-at", "-id")[:50]}
+    return [command for command in found if command.pk not in mine]
+
+
+def _shared(issue: Issue, kind: str, now: datetime) -> Command | None:
+    """A reset that another issue of the station has just had: four connectors that fail together are reset once."""
+    if kind not in RESETS:
+        return None
+    hard = kind == StepKind.HARD_RESET
+    return next((one for one in _others_resets(issue, now) if one.arguments.get("hard") or not hard), None)
 
 
 def busy(station: Station, connector: Connector | None, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from django.template.defaultfilters import date as format_date
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, ngettext
 from reportlab.lib.colors import HexColor
 from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.pagesizes import A4, LETTER
@@ -139,21 +139,33 @@ def _answer(told: Content, width: float) -> list[Flowable]:
     """The result in one box."""
     below = told.below()
     uk = told.scheme == UptimeScheme.UK
+    known = told.known()
     if not told.lines:
         verdict, colour = _("No port was in service."), SOFT
+    elif not known:
+        verdict, colour = _("No port has told its state, so there is no figure."), SOFT
     elif uk:
         good = told.year_sum.passes
         verdict = _("The network meets 99 %.") if good else _("The network is below 99 %.")
         colour = GOOD if good else BAD
     elif below:
         verdict = _("%(below)s of %(ports)s ports are not above %(limit)s %%.") % {
-            "below": len(below), "ports": len(told.lines), "limit": told.threshold,
+            "below": len(below), "ports": len(known), "limit": told.threshold,
         }  # fmt: skip
         colour = BAD
     else:
-        verdict, colour = _("All %(ports)s ports are above %(limit)s %%.") % {
-            "ports": len(told.lines), "limit": told.threshold
-        }, GOOD  # fmt: skip
+        text = ngettext(
+            "The port is above %(limit)s %%.", "All %(ports)s ports are above %(limit)s %%.", len(known)
+        )
+        verdict, colour = text % {"ports": len(known), "limit": told.threshold}, GOOD
+    silent = len(told.lines) - len(known)
+    if known and silent:
+        more = ngettext(
+            "%(count)s port has no figure, for it never told its state.",
+            "%(count)s ports have no figure, for they never told their state.",
+            silent,
+        )
+        verdict = f"{verdict} {more % {'count': silent}}"
     year = _("Calendar year so far") if uk else _("Previous twelve months")
     figures = [
         (year, percent(told.year_sum.percent)),
@@ -176,7 +188,8 @@ def _figure(value: str) -> Paragraph:
 
 METHOD_US = gettext_noop(
     "A port is an EVSE: what charges one vehicle at a time. It is up when its hardware and software are online and "
-    "available for use, or in use, and it dispenses as expected. Its uptime is ((P - (T_outage - T_excluded)) / P) x "
+    "available for use, or in use. What a status does not show, a start that fails, counts in the effective uptime. "
+    "Its uptime is ((P - (T_outage - T_excluded)) / P) x "
     "100, where T_outage are the minutes in which it was offline, faulted or out of service, and T_excluded those of "
     "them that fall into the exclusions listed below, each minute once. P is 525,600 minutes where the port was in "
     "service for the whole previous twelve months, and the minutes in service otherwise. The threshold is an average "
@@ -246,7 +259,11 @@ def _ports(told: Content, width: float) -> list[Flowable]:
             _("Month"), year]  # fmt: skip
     widths = [width * share for share in (0.21, 0.15, 0.15, 0.075, 0.075, 0.085, 0.085, 0.085, 0.085)]
     rows = [_port(line) for line in told.lines[:MOST_LINES]]
-    return [_text(_("Ports"), _H2), _table(head, rows, widths, 6)]
+    made: list[Flowable] = [_text(_("Ports"), _H2), _table(head, rows, widths, 6)]
+    if len(told.lines) > MOST_LINES:
+        text = _("The first %(most)s of %(ports)s ports; the CSV has all.")
+        made.append(_text(text % {"most": MOST_LINES, "ports": len(told.lines)}, _SMALL))
+    return made
 
 
 def _port(line: PortLine) -> list[Any]:
@@ -271,7 +288,7 @@ def _exclusions(told: Content, width: float) -> list[Flowable]:
         if one.connector:
             where = _("%(station)s, connector %(number)s") % {
                 "station": where,
-                "number": one.connector.number,
+                "number": one.connector.evse.number,
             }
         zone = one.site.time_zone
         evidence = f"{one.evidence} ({one.reference})" if one.reference else one.evidence

@@ -18,7 +18,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from fleets import queries as fleets
-from fleets.models import Driver, Token
+from fleets.models import Driver, Token, Verdict
 from fleets.services import authorization
 from fleets.services.authorization import Shown
 from fleets.uid import normal_uid
@@ -72,6 +72,7 @@ WHY = {
     "gone": "The station did not know it any more.",
     "removed": "The station removed it, for the connector failed or was taken out of service.",
     "archived": "The station was taken out of use.",
+    "no_right": "The card may not charge there any more.",
     "no_transaction": "The card was shown, but no car was plugged in.",
 }
 
@@ -110,6 +111,8 @@ def reserve_own(
     """A driver reserves for themselves, within the rules of the site."""
     if driver.user_id is None or driver.user_id != actor.user_id:
         raise Forbidden("This is another driver.")
+    # Who asks at two stations at once gets one.
+    Driver.objects.select_for_update(no_key=True).get(tenant_id=driver.tenant_id, pk=driver.pk)
     rules = access.of_station(station)
     now = timezone.now()
     begin = max(starts_at or now, now)
@@ -205,11 +208,14 @@ def _check_token(station: Station, uid: str, token: Token | None, begin: datetim
         raise Invalid(fields={"token_uid": f"This station takes tokens of 1 to {longest} characters."})
     if token is None:
         return  # a partner's, perhaps: the station lets in who shows it, and it is judged then
-    (judged,) = rows.alone(station.tenant_id, authorization.judge([Shown(uid, station.site_id, begin)]))
-    if judged.verdict != "accepted":
-        raise Invalid(
-            fields={"token_uid": f"{token} may not charge there then: {judged.verdict.label.lower()}."}
-        )
+    verdict = _verdict(station, uid, begin)
+    if verdict != "accepted":
+        raise Invalid(fields={"token_uid": f"{token} may not charge there then: {verdict.label.lower()}."})
+
+
+def _verdict(station: Station, uid: str, at: datetime) -> Verdict:
+    (judged,) = rows.alone(station.tenant_id, authorization.judge([Shown(uid, station.site_id, at)]))
+    return judged.verdict
 
 
 def _check_any(station: Station, place: Evse | None, standard: str) -> None:
@@ -562,11 +568,11 @@ def use(tenant_id: int, uses: Iterable[Use]) -> None:
 
 def sweep(*, tenant_id: int, now: datetime) -> int:
     """Ask stations for what begins now, and end what is over. Returns how many changed."""
-    due = (
-        Q(state=S.PLANNED, starts_at__lte=now + LEAD)
-        | Q(expires_at__lte=now - GRACE)
-        | Q(station__archived_at__isnull=False)
-    )
+    late, unheard = now - GRACE, Q(state=S.RESERVED, station__online=False, expires_at__gt=now - UNHEARD)
+    # Of two ends the later counts: the station has not agreed to the new one yet. What waits to be heard of takes no
+    # place of what is due.
+    over = Q(expires_at__lte=late) & (Q(extended_from=None) | Q(extended_from__lte=late)) & ~unheard
+    due = Q(state=S.PLANNED, starts_at__lte=now + LEAD) | over | Q(station__archived_at__isnull=False)
     found = (
         Reservation.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
         .select_related("station", "evse", "driver")
@@ -587,10 +593,13 @@ def _bring_forward(one: Reservation, now: datetime) -> bool:
     if one.station.archived_at is not None:
         one.reason = WHY["archived"]
         _end(one, S.CANCELLED)
-    elif one.expires_at > now:
-        _ask(one, now)
-    else:
+    elif one.holds_until <= now:
         return _lapse(one, now)
+    elif one.token_kind and _verdict(one.station, one.token_uid, one.starts_at) != "accepted":
+        one.reason = WHY["no_right"]
+        _end(one, S.CANCELLED)
+    else:
+        _ask(one, now)
     return True
 
 

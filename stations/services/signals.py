@@ -88,11 +88,15 @@ def _at_connector(row: Connector, since: datetime | None, now: datetime, **evide
 
 def offline(tenant_id: int, now: datetime, minutes: float) -> Iterator[Finding]:
     found = _stations(tenant_id).filter(online=False, last_seen_at__isnull=False)
+    running = dict(
+        Session.objects.filter(tenant_id=tenant_id, station__online=False, state=SessionState.ACTIVE)
+        .order_by()
+        .values_list("station_id")
+        .annotate(n=Count("id"))
+    )
     for row in found.exclude(online_changed_at__gt=now - timedelta(minutes=minutes)):
-        running = Session.objects.filter(
-            tenant_id=tenant_id, station_id=row.pk, state=SessionState.ACTIVE
-        ).count()
-        yield Finding(row.pk, None, row.online_changed_at or row.last_seen_at, now, {"running": running})
+        told = {"running": running.get(row.pk, 0)}
+        yield Finding(row.pk, None, row.online_changed_at or row.last_seen_at, now, told)
 
 
 def silent(tenant_id: int, now: datetime, minutes: float) -> Iterator[Finding]:

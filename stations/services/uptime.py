@@ -8,6 +8,7 @@ of a calendar year.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,18 +16,25 @@ from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
+from django.db import transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 
 from stations import ports, spans
 from stations.models import Evse, Exclusion, PortMonth, Station, UptimeScheme
+from tenants import locks
+from tenants.context import current_alias
 from tenants.models.tenant import SiteAccess
+
+log = logging.getLogger("voltyard.uptime")
 
 YEAR_S = 525_600 * 60
 THRESHOLDS = {"us": Decimal(97), "uk": Decimal(99), "effective": Decimal(97)}
 RAPID_W = 50_000
 MOST_OUTAGES = 40  # kept a month, the longest
 SETTLES_AFTER = timedelta(days=7)  # late news may come so long after a month's end
+AT_ONCE = 60  # months of stations, while a person waits
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _FOUR = Decimal("0.0001")
 
 
@@ -70,19 +78,17 @@ def exclusions_of(tenant_id: int, start: datetime, end: datetime) -> list[Exclus
     return list(
         Exclusion.objects.filter(
             tenant_id=tenant_id, withdrawn_at=None, starts_at__lt=end, ends_at__gt=start
-        ).select_related("connector")
+        ).select_related("site", "station", "connector__evse")
     )
 
 
 def compute(*, station: Station, month: date, now: datetime) -> list[PortMonth]:
     """Compute a month of a station's ports anew, up to now, and keep it."""
+    # One after the other: who comes second reads what the first has entered meanwhile.
+    locks.hold("uptime", station.tenant_id)
     start, end = edges(month, station.site.time_zone)
     until = min(end, now)
-    excuses = [
-        one
-        for one in exclusions_of(station.tenant_id, start, end)
-        if one.site_id == station.site_id and one.station_id in (None, station.pk)
-    ]
+    excuses = [one for one in exclusions_of(station.tenant_id, start, end) if one.speaks_of(station)]
     found = ports.of_station(station, start, until, excuses) if until > start else []
     kept = [_row(station, port, month, round((end - start).total_seconds()), now, end) for port in found]
     PortMonth.objects.bulk_create(
@@ -148,10 +154,14 @@ def refresh(*, tenant_id: int, months: Iterable[date], now: datetime, only: Stat
 
 
 def sweep(*, tenant_id: int, now: datetime, at_most: int = 200) -> int:
-    """Keep the present month and the one before up to date, the stalest stations first."""
+    """Keep the present month and the one before up to date, and older ones that are not final (nobody was here to end
+    them, or a time was excluded), the stalest stations first. The trouble of one station is not the next one's; one
+    without a port has nothing to keep."""
     this = now.date().replace(day=1)
+    last = shifted(this, -1)
+    older = PortMonth.objects.filter(tenant_id=tenant_id, month__lt=last, final=False).order_by("month")
     done = 0
-    for month in (shifted(this, -1), this):
+    for month in (*older.values_list("month", flat=True).distinct(), last, this):
         stale = timedelta(hours=1) if month == this else timedelta(hours=12)
         newest = dict(
             PortMonth.objects.filter(tenant_id=tenant_id, month=month)
@@ -163,29 +173,38 @@ def sweep(*, tenant_id: int, now: datetime, at_most: int = 200) -> int:
                 "station_id", flat=True
             )
         )
-        never = datetime(1970, 1, 1, tzinfo=UTC)
         due = [
             station
             for station in stations_in(tenant_id, edges(month, "UTC")[0])
-            if station.pk not in final and newest.get(station.pk, never) < now - stale
+            if station.pk not in final
+            and newest.get(station.pk, NEVER) < now - stale
+            and (month >= last or station.pk in newest)
         ]
-        for station in sorted(due, key=lambda one: newest.get(one.pk, never))[: at_most - done]:
-            compute(station=station, month=month, now=now)
-            done += 1
+        for station in sorted(due, key=lambda one: newest.get(one.pk, NEVER)):
+            if done >= at_most:
+                break
+            try:
+                with transaction.atomic(using=current_alias()):
+                    done += bool(compute(station=station, month=month, now=now))
+            except Exception:
+                log.exception("uptime not computed", extra={"station": station.pk})
     return done
 
 
 def reopen(*, tenant_id: int, site_id: int, station_id: int | None, start: datetime, end: datetime) -> None:
-    """What is known of this time has changed: its months are computed anew at once."""
-    now = timezone.now()
-    found = Station.objects.filter(tenant_id=tenant_id, site_id=site_id).select_related("site")
-    if station_id:
-        found = found.filter(pk=station_id)
-    for station in found:
+    """What is known of this time has changed: its months are computed anew, a few at once (somebody waits), the others
+    by the sweep."""
+    now, done = timezone.now(), 0
+    place = {"pk": station_id} if station_id else {"site_id": site_id}
+    for station in Station.objects.filter(tenant_id=tenant_id, **place).select_related("site"):
         month, last = month_of(start, station.site.time_zone), month_of(min(end, now), station.site.time_zone)
         while month <= last:
-            compute(station=station, month=month, now=now)
-            month = shifted(month, 1)
+            if done < AT_ONCE:
+                compute(station=station, month=month, now=now)
+            else:
+                kept = PortMonth.objects.filter(tenant_id=tenant_id, station=station, month=month)
+                kept.update(final=False, computed_at=NEVER)
+            done, month = done + 1, shifted(month, 1)
 
 
 # --- sums
@@ -241,22 +260,23 @@ class Sum:
 
 
 def total(rows: Iterable[PortMonth], scheme: str, *, year: bool = False) -> Sum:
-    """The sum of rows. `year`: of one port over twelve whole months, where the regulation says 525,600 minutes."""
+    """The sum of rows. `year`: of one port over twelve whole months, where the US regulation says 525,600 minutes."""
     found = Sum(scheme)
     for row in rows:
         found.add(row)
-    if year and len(found.months) == 12 and found.full:
+    if year and scheme != UptimeScheme.UK and len(found.months) == 12 and found.full:
         found.period_s = YEAR_S
     return found
 
 
 def rapid_evses(tenant_id: int) -> set[int]:
-    """Ports that the UK rule is about: public, 50 kW or more."""
+    """Ports that the UK rule is about: public, 50 kW or more, in the United Kingdom."""
     return set(
         Evse.objects.filter(
-            tenant_id=tenant_id, connectors__max_power_w__gte=RAPID_W, station__site__access=SiteAccess.PUBLIC
+            tenant_id=tenant_id, connectors__max_power_w__gte=RAPID_W, station__site__access=SiteAccess.PUBLIC,
+            station__site__country="GB",
         ).values_list("id", flat=True)
-    )
+    )  # fmt: skip
 
 
 def rows_of(
@@ -269,8 +289,9 @@ def rows_of(
     station_id: int | None = None,
 ) -> list[PortMonth]:
     """Months of the ports that the scheme is about, oldest first."""
+    in_service = Q(period_s__gt=0) | Q(unknown_s__gt=0)
     found = PortMonth.objects.filter(
-        tenant_id=tenant_id, month__gte=first, month__lte=last, uk_period_s__gt=0
+        in_service, tenant_id=tenant_id, month__gte=first, month__lte=last
     ).select_related("station__site", "evse")
     if site_ids is not None:
         found = found.filter(station__site_id__in=list(site_ids))

@@ -11,8 +11,10 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone, translation
 
+from stations import ports
 from stations.models import Exclusion, PortMonth, Station, UptimeReport, UptimeScheme
 from stations.services import report_pdf, uptime
 from stations.services.uptime import Sum
@@ -63,6 +65,10 @@ class Content:
         """US: the twelve months of each port; UK: the calendar year of the network."""
         return self.year_sum
 
+    def known(self) -> list[PortLine]:
+        """Those that have a figure: a port that never told its state has none."""
+        return [line for line in self.lines if line.year.passes is not None]
+
     def below(self) -> list[PortLine]:
         return [line for line in self.lines if line.year.passes is False]
 
@@ -85,8 +91,11 @@ def content(
     start, _end = uptime.edges(first, found.tenant.time_zone)
     _start, end = uptime.edges(month, found.tenant.time_zone)
     stations = {row.station_id: row.station for row in rows}
+    taken_off = ports.UK_CATEGORIES if scheme == UptimeScheme.UK else ports.US_CATEGORIES
     excuses = [
-        one for one in uptime.exclusions_of(tenant_id, start, end) if site is None or one.site_id == site.pk
+        one
+        for one in uptime.exclusions_of(tenant_id, start, end)
+        if one.category in taken_off and (site is None or one.site_id == site.pk)
     ]
     found.exclusions = sorted(excuses, key=lambda one: one.starts_at)
     found.outages = worst_outages([row for row in rows if row.month == month], stations, scheme=scheme)
@@ -215,8 +224,36 @@ def _percent(value: Decimal | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
+def outdated(*, tenant_id: int, reports: Sequence[UptimeReport]) -> set[int]:
+    """Reports that would say something else now: a time was excluded, or one withdrawn, after they were made."""
+    if not reports:
+        return set()
+    first = min(report.made_at for report in reports)
+    changed = Exclusion.objects.filter(
+        Q(entered_at__gt=first) | Q(withdrawn_at__gt=first), tenant_id=tenant_id
+    )
+    found = set()
+    for one in changed:
+        at = max(one.entered_at, one.withdrawn_at or one.entered_at)
+        found |= {report.pk for report in reports if report.made_at < at and _touches(one, report)}
+    return found
+
+
+def _touches(one: Exclusion, report: UptimeReport) -> bool:
+    start = (
+        report.month.replace(month=1)
+        if report.scheme == UptimeScheme.UK
+        else uptime.shifted(report.month, -11)
+    )
+    if one.entered_at > report.made_at and one.withdrawn_at:
+        return False  # came and went
+    since, until = uptime.edges(start, "UTC")[0], uptime.edges(report.month, "UTC")[1]
+    here = report.site_id in (None, one.site_id)
+    return here and one.starts_at < until and one.ends_at > since
+
+
 def monthly(*, tenant_id: int, now: datetime) -> int:
-    """Once a month's late news are in: its reports, unless there are some. UK where it has rapid ports in the UK."""
+    """Once a month's late news are in: its reports, unless there are some. UK where it has rapid ports there."""
     month = uptime.shifted(now.date().replace(day=1), -1)
     if now < uptime.edges(month, "UTC")[1] + DUE_AFTER:
         return 0
@@ -228,8 +265,8 @@ def monthly(*, tenant_id: int, now: datetime) -> int:
     if not PortMonth.objects.filter(tenant_id=tenant_id, month=month, period_s__gt=0).exists():
         return 0
     actor, done = system("Monthly reports"), 0
-    british = Site.objects.filter(tenant_id=tenant_id, country="GB").exists()
-    wanted = [UptimeScheme.US, UptimeScheme.EFFECTIVE, *([UptimeScheme.UK] if british else [])]
+    rapid = [UptimeScheme.UK] if uptime.rapid_evses(tenant_id) else []
+    wanted = [UptimeScheme.US, UptimeScheme.EFFECTIVE, *rapid]
     for scheme in wanted:
         if scheme not in made:
             make(tenant_id=tenant_id, actor=actor, scheme=scheme, month=month)

@@ -100,7 +100,7 @@ def _in_maintenance(tenant_id: int, now: datetime) -> list[Exclusion]:
 
 
 def _is_calm(station: Station, windows: Iterable[Exclusion]) -> bool:
-    return any(one.site_id == station.site_id and one.station_id in (None, station.pk) for one in windows)
+    return any(one.speaks_of(station) for one in windows)
 
 
 def _hits(
@@ -144,12 +144,14 @@ def _follow(
     """Bring the open issues up to date; those whose cause is gone end. Returns the ones that stay open."""
     kept: dict[Key, Issue] = {}
     rows = list(
-        Issue.objects.select_for_update(of=("self",))
+        Issue.objects.select_for_update(of=("self",), no_key=True)
         .filter(~Q(state=IssueState.RESOLVED), tenant_id=tenant_id)
         .select_related("station__site", "connector__evse", "rule", "assignee__user")
+        .order_by("id")
     )
     back = _back(tenant_id, {issue.signal for issue in rows} - blind, now)
     for issue in rows:
+        _move(issue, stations)
         hit = hits.get(_key(issue))
         if hit is not None:
             issue.seen_at, issue.evidence, issue.gone_at = hit.finding.at, hit.finding.evidence, None
@@ -165,6 +167,14 @@ def _follow(
         elif not _ends(issue, blind, stations, rule_ids, calm, now):
             kept[_key(issue)] = issue
     return kept
+
+
+def _move(issue: Issue, stations: dict[int, Station]) -> None:
+    """It goes with its station: who answers for the old site sees and steers it no longer."""
+    station = stations.get(issue.station_id)
+    if station is not None and issue.site_id != station.site_id:
+        issue.site = station.site
+        issue.save(update_fields=["site"])
 
 
 def _is_meant(issue: Issue, stations: dict[int, Station], rule_ids: set[int]) -> bool:
@@ -240,17 +250,14 @@ def _begin(
     """Open what is new. Never a flood: so many a sweep, so many a tenant; the rest comes with the next sweeps."""
     new = [key for key in hits if key not in still_open and not _is_calm(hits[key].station, calm)]
     room = min(MOST_NEW, MOST_OPEN - len(still_open))
-    for key in sorted(new, key=lambda one: hits[one].finding.since)[: max(0, room)]:
-        hit = hits[key]
-        last = (
-            Issue.objects.select_for_update(of=("self",))
-            .filter(_at(key), tenant_id=tenant_id)
-            .select_related("station__site", "connector__evse", "rule", "assignee__user")
-            .order_by("-id")
-            .first()
-        )
+    ended = _newest_ended(tenant_id, new)
+    for key in sorted(new, key=lambda one: hits[one].finding.since):
+        if room <= 0:
+            break
+        hit, last = hits[key], ended.get(key)
         if last is not None and _was_closed(last, hit, now):
-            continue
+            continue  # takes no place: who closed a hundred that last is still told of the next one
+        room -= 1
         if last is not None and last.resolved_at and last.resolution != Resolution.CLOSED and (
             now - last.resolved_at < FRESH
         ):  # fmt: skip
@@ -261,9 +268,21 @@ def _begin(
             )
 
 
-def _at(key: Key) -> Q:
-    signal, station_id, connector_id = key
-    return Q(signal=signal, station_id=station_id, connector_id=connector_id)
+def _newest_ended(tenant_id: int, keys: list[Key]) -> dict[Key, Issue]:
+    """The last issue at each of these places that had one."""
+    newest = (
+        Issue.objects.filter(
+            tenant_id=tenant_id, station_id__in={station_id for _signal, station_id, _c in keys}
+        )
+        .order_by("signal", "station_id", "connector_id", "-id")
+        .distinct("signal", "station_id", "connector_id")
+    )
+    rows = Issue.objects.select_for_update(of=("self",), no_key=True).select_related(
+        "station__site", "connector__evse", "rule", "assignee__user"
+    )
+    wanted = set(keys)
+    chosen = [one.pk for one in newest if _key(one) in wanted] if keys else []
+    return {_key(one): one for one in rows.filter(tenant_id=tenant_id, pk__in=chosen).order_by("id")}
 
 
 def _was_closed(last: Issue, hit: Hit, now: datetime) -> bool:

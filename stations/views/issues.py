@@ -48,6 +48,7 @@ SEVERITY_ORDER = Case(
     output_field=IntegerField(),
 )
 # What is open first, the most severe and oldest on top; the newest of the past after it.
+MOST_LINES = 300  # of a life on its page: what wavers for weeks has thousands
 CHIPS = ("open", "recovering", "escalated", "snoozed", "resolved")
 
 
@@ -100,6 +101,8 @@ def next_act(issue: Issue, actor: Actor) -> Act:
     if issue.signal in (Signal.OFFLINE, Signal.FLAPPING, Signal.UNUSED, Signal.REBOOTS) or not may:
         return Act(_t("See its health"), "station-health")
     if issue.signal == Signal.NOT_ACCEPTED:
+        if not actor.may(Permission.STATION_EDIT, site_id=issue.site_id):
+            return Act(_t("See its health"), "station-health")
         return Act(_t("Change its registration"), "station-edit")
     if issue.signal == Signal.CLOCK_DRIFT:
         return Act(_t("See its settings"), "station-configuration")
@@ -203,8 +206,7 @@ def members(request: PageRequest) -> Sequence[Membership]:
     """To whom issues can be given: who may send commands. Names are for who may act."""
     if not request.actor.may(Permission.STATION_COMMAND):
         return []
-    roles = ("owner", "operator", "technician", "facility_manager")
-    found = Membership.objects.filter(tenant_id=request.tenant.pk, active=True, role__in=roles)
+    found = Membership.objects.filter(tenant_id=request.tenant.pk, active=True, role__in=service.MAY_HAVE)
     return list(found.select_related("user").order_by("user__name", "user__email")[:200])
 
 
@@ -223,11 +225,13 @@ def issue(request: PageRequest, issue_id: int) -> HttpResponse:
 def _issue_page(request: PageRequest, found: Issue, wrong: dict[str, str] | None = None) -> HttpResponse:
     station = found.station
     steps = found.rule.steps if found.rule else []
+    events = list(found.events.filter(tenant_id=found.tenant_id).order_by("-at", "-id")[: MOST_LINES + 1])
     context = {
         "issue": found,
         "station": station,
         "shown": shown(found, request.actor),
-        "happenings": [issue_words.line(event) for event in found.events.filter(tenant_id=found.tenant_id)],
+        "happenings": [issue_words.line(event) for event in reversed(events[:MOST_LINES])],
+        "more": len(events) > MOST_LINES,
         "took": issue_words.took(found),
         "ending": issue_words.ending(found.resolution, found.helped_by) if not found.is_open else "",
         "steps": [

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.db.models import Q
 from django.utils import timezone
 
 from stations.models import LIVE_RESERVATIONS, Evse, Reservation, Session, SessionState, Station
@@ -46,8 +47,9 @@ def lanes(stations: Iterable[Station], *, only_busy: bool = False) -> list[Lane]
         if lane is not None:
             lane.bars.append(Bar(0.0, 1.5, "charging", ""))
     found = Reservation.objects.filter(
-        station__in=listed, state__in=LIVE_RESERVATIONS, starts_at__lt=now + SPAN, expires_at__gt=now
-    ).select_related("evse", "token")
+        Q(expires_at__gt=now) | Q(extended_from__gt=now), station__in=listed, state__in=LIVE_RESERVATIONS,
+        starts_at__lt=now + SPAN,
+    ).select_related("evse", "token")  # fmt: skip
     for one in found.order_by("starts_at"):
         number = one.evse.number if one.evse else None
         lane = made.setdefault((one.station_id, number), Lane(listed[one.station_id], number))  # type: ignore[arg-type]
@@ -58,9 +60,9 @@ def lanes(stations: Iterable[Station], *, only_busy: bool = False) -> list[Lane]
 
 def _bar(one: Reservation, now: datetime) -> Bar:
     left = max(0.0, (one.starts_at - now) / SPAN) * 100
-    right = min(1.0, (one.expires_at - now) / SPAN) * 100
+    right = min(1.0, (one.holds_until - now) / SPAN) * 100
     who = str(one.token) if one.token else one.token_uid
-    begin, end = (timezone.localtime(at).strftime("%H:%M") for at in (one.starts_at, one.expires_at))
+    begin, end = (timezone.localtime(at).strftime("%H:%M") for at in (one.starts_at, one.holds_until))
     return Bar(
         round(left, 2), round(max(0.8, right - left), 2), "reserved", f"{who}, {begin} – {end}", one.pk
     )

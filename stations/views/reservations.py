@@ -49,6 +49,7 @@ _STORED = (
     _("The station removed it, for the connector failed or was taken out of service."),
     _("The station was taken out of use."),
     _("The card was shown, but no car was plugged in."),
+    _("The card may not charge there any more."),
 )
 COLUMNS = (
     Column("reservation", _("Reservation"), ("id",)),

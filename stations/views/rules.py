@@ -77,10 +77,12 @@ class RuleForm(PortalForm):
     )
     active = forms.BooleanField(label=_("In use"), required=False, initial=True)
 
-    def __init__(self, *args: Any, sites: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, sites: Any, steps: int = 0, **kwargs: Any) -> None:
+        """`steps`: how many the rule has, made elsewhere; none of them may get lost."""
         super().__init__(*args, **kwargs)
+        self.numbers = range(1, max(STEP_FIELDS, steps) + 1)
         self.fields["sites"].queryset = sites  # type: ignore[attr-defined]
-        for number in range(1, STEP_FIELDS + 1):
+        for number in self.numbers:
             self.fields[f"step_{number}"] = forms.ChoiceField(
                 label=_t("Step %(number)s") % {"number": number},
                 choices=[("", _t("nothing")), *StepKind.choices],
@@ -98,11 +100,11 @@ class RuleForm(PortalForm):
 
     @property
     def steps(self) -> list[tuple[Any, Any]]:
-        return [(self[f"step_{n}"], self[f"wait_{n}"]) for n in range(1, STEP_FIELDS + 1)]
+        return [(self[f"step_{n}"], self[f"wait_{n}"]) for n in self.numbers]
 
     def values(self) -> dict[str, Any]:
         given = dict(self.cleaned_data)
-        steps = [(given.pop(f"step_{n}"), given.pop(f"wait_{n}")) for n in range(1, STEP_FIELDS + 1)]
+        steps = [(given.pop(f"step_{n}"), given.pop(f"wait_{n}")) for n in self.numbers]
         given["steps"] = [{"kind": kind, "wait_minutes": wait or 3} for kind, wait in steps if kind]
         given["site_ids"] = [site.pk for site in given.pop("sites")]
         given["mails"] = given["mails"].split(",")
@@ -124,9 +126,9 @@ def _initial(rule: IssueRule) -> dict[str, Any]:
     start = {
         name: getattr(rule, name) for name in service.FIELDS if name not in ("steps", "site_ids", "mails")
     }
-    for number, step in enumerate(rule.steps[:STEP_FIELDS], 1):
+    for number, step in enumerate(rule.steps, 1):
         start |= {f"step_{number}": step["kind"], f"wait_{number}": step["wait_minutes"]}
-    return start | {"sites": rule.site_ids, "mails": ", ".join(rule.mails)}
+    return start | {"name": rule.title, "sites": rule.site_ids, "mails": ", ".join(rule.mails)}
 
 
 def units() -> list[tuple[str, str, str, str]]:
@@ -232,7 +234,8 @@ def _form(request: PageRequest, rule: IssueRule | None) -> HttpResponse:
         start = _initial(rule)
     elif signal in DETECTORS:
         start = {"signal": signal, "threshold": DETECTORS[signal].threshold, "name": Signal(signal).label}
-    form = RuleForm(request.POST or None, sites=sites, initial=start)
+    held = len(rule.steps) if rule else 0
+    form = RuleForm(request.POST or None, sites=sites, steps=held, initial=start)
     if request.method == "POST" and form.is_valid():
         try:
             if rule is None:
@@ -242,7 +245,9 @@ def _form(request: PageRequest, rule: IssueRule | None) -> HttpResponse:
         except DomainError as error:
             form.refused(error)
         else:
-            messages.success(request, _t("Saved. %(name)s counts from the next look on.") % {"name": saved})
+            messages.success(
+                request, _t("Saved. %(name)s counts from the next look on.") % {"name": saved.title}
+            )
             return go(request, "issue-rules")
     open_now = (
         Issue.objects.filter(tenant_id=request.tenant.pk, rule=rule)
@@ -266,5 +271,5 @@ def _form(request: PageRequest, rule: IssueRule | None) -> HttpResponse:
 def rule_delete(request: PageRequest, rule_id: int) -> HttpResponse:
     rule = _rule(request, rule_id)
     service.delete_rule(rule=rule, actor=request.actor)
-    messages.success(request, _t("%(name)s is removed.") % {"name": rule.name})
+    messages.success(request, _t("%(name)s is removed.") % {"name": rule.title})
     return go(request, "issue-rules")

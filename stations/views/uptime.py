@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -89,7 +89,9 @@ def uptime_page(request: PageRequest) -> HttpResponse:
     )
     this = [row for row in rows if row.month == month]
     years = _by(rows, lambda row: row.evse_id)
-    ports = [uptime.total(one, scheme, year=True) for one in years.values()]
+    sums = [uptime.total(one, scheme, year=True) for one in years.values()]
+    ports = [one for one in sums if one.passes is not None]
+    reports = list(_reports(request)[:6])
     context = {
         "scheme": scheme,
         "schemes": SCHEMES,
@@ -100,13 +102,15 @@ def uptime_page(request: PageRequest) -> HttpResponse:
         "month_sum": uptime.total(this, scheme),
         "month": month,
         "ports": len(ports),
+        "silent": len(sums) - len(ports),
         "below": sum(one.passes is False for one in ports),
         "bars": _bars(rows, scheme, first, month),
         "line_y": HEIGHT * float(1 - (uptime.THRESHOLDS[scheme] - FLOOR) / (100 - FLOOR)),
         "height": HEIGHT,
         "lines": _lines(request, rows, scheme, site, station),
         "outages": [_outage(one) for one in uptime_reports.worst_outages(rows, most=12, scheme=scheme)],
-        "reports": _reports(request)[:6],
+        "reports": reports,
+        "outdated": uptime_reports.outdated(tenant_id=request.tenant.pk, reports=reports),
         "may_make": request.actor.may(Permission.STATION_EDIT),
         "months": [uptime.shifted(month, -n) for n in range(13)],
         "any": bool(rows) or PortMonth.objects.filter(tenant_id=request.tenant.pk).exists(),
@@ -186,7 +190,11 @@ def _lines(request: PageRequest, rows: list[PortMonth], scheme: str, site: Any, 
 
 def _outage(one: dict[str, Any]) -> dict[str, Any]:
     words = {"offline": "offline", "faulted": "faulted", "unavailable": "unavailable"}
-    return one | {"state": words.get(one["why"], "unknown")}
+    # A form holds whole minutes: the last one belongs to the outage as well.
+    whole = one["to"] if one["to"] <= one["to"].replace(second=0, microsecond=0) else (
+        one["to"].replace(second=0, microsecond=0) + timedelta(minutes=1)
+    )  # fmt: skip
+    return one | {"state": words.get(one["why"], "unknown"), "until": whole}
 
 
 def _reports(request: PageRequest) -> Any:
@@ -229,7 +237,9 @@ def report_new(request: PageRequest) -> HttpResponse:
 
 @page(Permission.STATION_VIEW)
 def report_list(request: PageRequest) -> HttpResponse:
-    return render(request, "stations/uptime_reports.html", {"listing": listing(request, _reports(request))})
+    found = listing(request, _reports(request))
+    outdated = uptime_reports.outdated(tenant_id=request.tenant.pk, reports=list(found.page))
+    return render(request, "stations/uptime_reports.html", {"listing": found, "outdated": outdated})
 
 
 @page(Permission.STATION_VIEW)
@@ -250,7 +260,10 @@ def report_file(request: PageRequest, report_id: int, form: str) -> HttpResponse
 
 
 class ExclusionForm(PortalForm):
-    category = forms.ChoiceField(label=_("Reason"), choices=ExclusionCategory.choices)
+    category = forms.ChoiceField(
+        label=_("Reason"), choices=ExclusionCategory.choices,
+        help_text=_("An interruption of the network is kept for the record: neither rule takes it off."),
+    )  # fmt: skip
     place = forms.ChoiceField(label=_("Where"))
     starts_at = forms.DateTimeField(
         label=_("From"), widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")

@@ -9,23 +9,26 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from stations.models import (
     Alert,
     Connection,
     Connector,
+    Evse,
     Exclusion,
     HealthPolicy,
     Issue,
     IssueRule,
     PortMonth,
+    Signal,
     Station,
     UptimeReport,
 )
-from stations.services import issue_rules, uptime, uptime_reports, watch
+from stations.services import exclusions, issue_rules, report_pdf, uptime, uptime_reports, watch
 from tenants.context import as_platform, tenant_scope
 from tenants.models import AuditRecord, Site, Tenant
+from tenants.permissions import system
 from tests.portal.conftest import Visitor
 from tests.stations.telling import Speaker
 
@@ -287,3 +290,107 @@ def test_the_first_page_of_a_station_tells_what_is_open(visitor: Visit, ill: Sta
     for part in ("", "now/"):
         text = operator.text(f"stations/{ill.pk}/{part}")
         assert "1 thing needs you" in text and f"/issues/{issue.pk}/" in text
+
+
+def test_a_report_says_what_its_figure_is_and_when_it_is_outdated(
+    visitor: Visit, tenant: Tenant, ill: Station
+) -> None:
+    now, robot = timezone.now(), system("tests")
+    month = now.date().replace(day=1)
+    with tenant_scope(tenant.pk):
+        station = Station.objects.select_related("site").get(pk=ill.pk)
+        uptime_reports.make(tenant_id=tenant.pk, actor=robot, scheme="us", month=month)
+        uptime_reports.make(tenant_id=tenant.pk, actor=robot, scheme="us", month=uptime.shifted(month, -14))
+    olga, says = visitor("operator"), "Excluded times have changed since"
+    text = olga.text("uptime/reports/")
+    assert "twelve months" in text and says not in text
+    with tenant_scope(tenant.pk):
+        row = exclusions.enter(
+            tenant_id=tenant.pk, actor=robot, category="utility", site=station.site, evidence="Notice 7",
+            starts_at=now - timedelta(minutes=50), ends_at=now - timedelta(minutes=20),
+        )  # fmt: skip
+    assert olga.text("uptime/reports/").count(says) == 1, "the older one speaks of another year"
+    with tenant_scope(tenant.pk):
+        exclusions.withdraw(exclusion=row, actor=robot, reason="It was ours")
+    assert says not in olga.text("uptime/reports/"), "it came and went"
+
+
+def test_an_outage_is_excluded_to_its_last_second(visitor: Visit, tenant: Tenant, ill: Station) -> None:
+    """The form holds whole minutes."""
+    begin = timezone.now().replace(second=20, microsecond=0) - timedelta(minutes=30)
+    Speaker(ill).status("available", at=begin, received_at=begin)
+    month = timezone.now().date().replace(day=1)
+    with tenant_scope(tenant.pk):
+        uptime.refresh(tenant_id=tenant.pk, months=[month], now=timezone.now())
+    until = (begin + timedelta(seconds=40)).astimezone(ZoneInfo(tenant.time_zone))
+    assert f"until={until:%Y-%m-%dT%H:%M}" in visitor("operator").text("uptime/", scheme="us")
+
+
+def test_rules_as_shipped_speak_the_readers_language(visitor: Visit, tenant: Tenant) -> None:
+    with tenant_scope(tenant.pk):
+        issue_rules.policy(tenant_id=tenant.pk)
+        IssueRule.objects.filter(signal="flapping").update(name="Our rule for flapping")
+        rule = IssueRule.objects.get(signal="offline")
+        with translation.override("de"):
+            found = {one.signal: one.title for one in IssueRule.objects.all()}
+            assert found["faulted"] == str(Signal.FAULTED.label) != "Faulted"
+        assert found["flapping"] == "Our rule for flapping"
+        with translation.override("de"):
+            rule.name = rule.title
+        assert rule.title == "Offline"
+
+
+def test_ports_without_a_figure_are_not_said_to_be_above(
+    visitor: Visit, tenant: Tenant, ill: Station
+) -> None:
+    month = timezone.now().date().replace(day=1)
+    rest = {"tenant": tenant, "station": ill, "month": month, "month_s": 9000, "outage_s": 0, "excluded_s": 0,
+            "failed_s": 0, "uk_period_s": 9000, "uk_down_s": 0, "computed_at": timezone.now()}  # fmt: skip
+    with tenant_scope(tenant.pk):
+        PortMonth.objects.create(evse=ill.evses.get(), period_s=0, unknown_s=9000, **rest)
+        second = Evse.objects.create(tenant=tenant, station=ill, number=2)
+    olga = visitor("operator")
+    assert "No port has told its state" in olga.text("uptime/", scheme="us")
+    with tenant_scope(tenant.pk):
+        PortMonth.objects.create(evse=second, period_s=9000, unknown_s=0, **rest)
+        told = uptime_reports.content(
+            tenant_id=tenant.pk, scheme="us", month=month, site=None, now=timezone.now(), made_by="x"
+        )
+        text = report_pdf._answer(told, 400)[-1].getPlainText()
+    page = olga.text("uptime/", scheme="us")
+    assert "The port is above 97" in page and "1 port has no figure" in page
+    assert text == "The port is above 97 %. 1 port has no figure, for it never told its state."
+
+
+def test_no_step_gets_lost_on_the_page_of_a_rule(visitor: Visit, tenant: Tenant) -> None:
+    """By REST a rule has up to eight."""
+    steps = [{"kind": kind, "wait_minutes": 1} for kind in ("trigger",) * 6 + ("hard_reset",)]
+    with tenant_scope(tenant.pk):
+        rule = issue_rules.create_rule(
+            tenant_id=tenant.pk, actor=system("tests"), name="Long", signal="faulted", steps=steps
+        )
+    olga, page = visitor("operator"), f"issues/rules/{rule.pk}/"
+    form = dict(re.findall(r'name="(wait_\d)"[^>]*value="(\d+)"', olga.text(page)))
+    form |= {f"step_{n}": step["kind"] for n, step in enumerate(steps, 1)}
+    rest = {"name": "Longer", "signal": "faulted", "threshold": "3", "grace_minutes": "5", "severity": "critical",
+            "position": "1", "rounds_per_day": "2", "backoff_minutes": "30", "escalate_minutes": "10"}  # fmt: skip
+    assert olga.post(page, **form, **rest).status_code == 302
+    with tenant_scope(tenant.pk):
+        rule.refresh_from_db()
+    assert (rule.name, len(rule.steps), rule.steps[-1]["kind"]) == ("Longer", 7, "hard_reset")
+
+
+@pytest.mark.parametrize("role", ["facility_manager", "technician", "auditor"])
+def test_what_an_issue_offers_is_open_to_its_reader(
+    visitor: Visit, tenant: Tenant, site: Site, ill: Station, issue: Issue, role: str
+) -> None:
+    somebody = visitor(role, [site] if role == "facility_manager" else [])
+    for signal in Signal.values:
+        with tenant_scope(tenant.pk):
+            Issue.objects.filter(pk=issue.pk).update(signal=signal, connector=None)
+        text = somebody.text("issues/")
+        offered = set(
+            re.findall(rf'class="btn btn-small" href="(/t/{tenant.slug}/stations/{ill.pk}/[^"]*)"', text)
+        )
+        for address in offered:
+            assert somebody.client.get(address.replace("&amp;", "&")).status_code == 200, (signal, address)

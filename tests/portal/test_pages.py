@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from stations.models import Command, CommandKind, CommandState, Connector, ConnectorStatus, Station
+from stations.models import (
+    Command,
+    CommandKind,
+    CommandState,
+    Connector,
+    ConnectorStatus,
+    DisplayMessage,
+    DisplayNotice,
+    Station,
+)
 from stations.neutral import VariableReport
 from stations.services.devices import record_variables
 from tenants.context import tenant_scope
@@ -478,3 +487,27 @@ def test_a_session_of_seconds_lasted_no_minute(
         ended_at=began + timedelta(seconds=10, microseconds=2),
     )
     assert "0\u00a0min" in visitor().text("sessions/")
+
+
+def test_a_site_manager_takes_a_message_off_their_own_sites(
+    visitor: Callable[..., Visitor], tenant: Tenant, site: Site, make_station: Make, make_site: Make
+) -> None:
+    stations = [make_station(site=site), make_station(site=make_site())]
+    contents = [{"language": "en", "format": "utf8", "text": "Closed on Sunday"}]
+    with tenant_scope(tenant.pk):
+        notice = DisplayNotice.objects.create(
+            tenant=tenant, contents=contents, priority="in_front", written_by="Olga"
+        )
+        for number, station in enumerate(stations, 1):
+            DisplayMessage.objects.create(
+                tenant=tenant, station=station, notice=notice, number=number, contents=contents,
+                priority="in_front", standing="shown",
+            )  # fmt: skip
+    page = f"displays/{notice.pk}/"
+    assert "Take it off everywhere" in visitor("operator").text(page)
+    manager = visitor("facility_manager", [site])
+    text = manager.text(page)
+    assert "Take it off at your sites" in text and "everywhere" not in text
+    assert manager.post(f"{page}withdraw/").status_code == 302
+    with tenant_scope(tenant.pk):
+        assert list(Command.objects.values_list("station_id", flat=True)) == [stations[0].pk]

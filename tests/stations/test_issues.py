@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core import mail
@@ -27,7 +28,7 @@ from stations.models import (
 )
 from stations.services import commands, escalation, issue_rules, issues, watch
 from tenants.context import tenant_scope
-from tenants.errors import Invalid
+from tenants.errors import Conflict, Invalid
 from tenants.models import Fact, Tenant
 from tenants.permissions import Actor, system
 from tests.stations.telling import Speaker, now
@@ -447,6 +448,8 @@ def test_escalation_is_mailed_once_to_all_who_are_entered(
     (sent,) = mail.outbox
     assert sent.to == ["field@example.com", "noc@example.com"]
     assert "Faulted" in sent.subject and scene.station.identity in sent.subject
+    since = issue.since.astimezone(ZoneInfo("Europe/Berlin"))
+    assert f"{since:%H:%M %Z}" in sent.body, "in the company's time"
     html = sent.alternatives[0][0]  # type: ignore[attr-defined]
     for text in (sent.body, html):
         assert "GroundFailure" in text and "Recovery has been tried" in text
@@ -636,3 +639,181 @@ def test_a_flood_is_bounded(scene: Scene, make_station: Any, monkeypatch: pytest
     scene.later(seconds=10)
     with tenant_scope(scene.tenant_id):
         assert Issue.objects.count() == 5
+
+
+# --- what happens at the same time
+
+
+def test_what_people_closed_leaves_room_for_what_is_new(
+    scene: Scene, make_station: Any, owner_actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stations in storage, closed as known, are still offline, and older than all that comes."""
+    monkeypatch.setattr(watch, "MOST_NEW", 3)
+    gone: datetime = scene.at - timedelta(hours=9)
+    for _ in range(3):
+        make_station(online=False, online_changed_at=gone, last_seen_at=gone)
+    scene.later()
+    with tenant_scope(scene.tenant_id):
+        stored = list(Issue.objects.all())
+        assert issues.many(issues=stored, actor=owner_actor, action="close", reason="In storage") == 3
+    scene.fault()
+    assert [issue.signal for issue in scene.later(seconds=10)] == ["faulted"]
+    with tenant_scope(scene.tenant_id):
+        assert Issue.objects.count() == 4
+
+
+def test_a_person_does_not_undo_what_the_sweep_did_meanwhile(scene: Scene, owner_actor: Actor) -> None:
+    """The page was read before the step was taken; what is written must not make it be taken again."""
+    scene.rule("faulted", steps=steps("hard_reset"), grace_minutes=5)
+    scene.fault(minutes=1)
+    scene.rule("faulted", steps=[], grace_minutes=0)
+    (read,) = scene.later()
+    scene.rule("faulted", steps=steps("hard_reset"))
+    scene.later(seconds=10)
+    assert len(scene.sent()) == 1
+    with tenant_scope(scene.tenant_id):
+        issues.snooze(issue=read, actor=owner_actor, until=scene.at + timedelta(minutes=1))
+    (issue,) = scene.issues()
+    assert (issue.step, issue.state) == (1, "recovering") and issue.command_id
+    with tenant_scope(scene.tenant_id):
+        issues.close(issue=read, actor=owner_actor, reason="Known")
+        with pytest.raises(Conflict):
+            issues.assign(issue=read, actor=owner_actor, member=None)
+        with pytest.raises(Conflict):
+            issues.close(issue=read, actor=owner_actor, reason="Known")
+    assert scene.facts().count("issue.resolved") == 1
+
+
+def test_connectors_that_fail_together_are_reset_once(scene: Scene) -> None:
+    from stations.models import Evse
+
+    with tenant_scope(scene.tenant_id):
+        for number in (2, 3, 4):
+            evse = Evse.objects.create(tenant_id=scene.tenant_id, station=scene.station, number=number)
+            Connector.objects.create(tenant_id=scene.tenant_id, evse=evse, number=1)
+        when = scene.at - timedelta(minutes=10)
+        Connector.objects.update(status="faulted", status_at=when, status_since=when)
+    scene.rule("faulted", steps=steps("trigger", "soft_reset"), rounds_per_day=24, backoff_minutes=1)
+    assert len(scene.later()) == 4
+    scene.answer()
+    scene.later(minutes=2)
+    scene.later(seconds=10)
+    resets = [kind for kind, _arguments in scene.sent() if kind == "reset"]
+    assert resets == ["reset"]
+    scene.answer()
+    with tenant_scope(scene.tenant_id):
+        Connector.objects.update(status="available")
+    scene.later(seconds=10)
+    assert scene.later(minutes=1) == []
+    assert {(issue.resolution, issue.helped_by) for issue in scene.all()} == {("recovered", "soft_reset")}
+
+
+def test_one_issue_does_not_cut_short_what_another_waits_for(scene: Scene) -> None:
+    """Two rules at one station: a hard reset is no remedy while the soft one of the other still runs."""
+    scene.rule("faulted", steps=steps("trigger", "soft_reset"))
+    scene.rule("not_accepted", steps=steps("trigger", "hard_reset"))
+    scene.set(registration="pending")
+    scene.fault()
+    assert len(scene.later()) == 2
+    scene.answer()
+    scene.later(minutes=2)
+    found = {issue.signal: issue for issue in scene.issues()}
+    resets = [arguments for kind, arguments in scene.sent() if kind == "reset"]
+    assert len(resets) == 1
+    assert "other" in {one.blocked_by for one in found.values()} or resets == [{"hard": True}]
+
+
+def test_who_hears_that_it_ended_hears_that_it_came_back(scene: Scene) -> None:
+    scene.rule("faulted", steps=[], threshold=0, grace_minutes=0)
+    scene.fault(minutes=0.01)
+    scene.later(seconds=30)
+    scene.mend()
+    scene.later(seconds=10)
+    assert scene.later(minutes=1) == []
+    scene.fault(minutes=0.01)
+    assert len(scene.later(seconds=30)) == 1
+    assert scene.facts() == ["issue.opened", "issue.resolved", "issue.reopened"]
+
+
+def test_what_escalates_by_and_by_waits_for_the_next_mail(
+    scene: Scene, make_station: Any, owner_actor: Actor
+) -> None:
+    """A site goes dark: a hundred issues now, a hundred with the next look, and so on."""
+    gone = scene.at - timedelta(hours=2)
+    with tenant_scope(scene.tenant_id):
+        issue_rules.change_policy(tenant_id=scene.tenant_id, actor=owner_actor, mails=["noc@example.com"])
+    scene.rule("offline", escalate_minutes=0)
+    for _ in range(4):
+        make_station(online=False, online_changed_at=gone, last_seen_at=gone)
+        scene.later(seconds=10)
+        escalation.mail_due(tenant_id=scene.tenant_id)
+    assert len(mail.outbox) == 1
+    with tenant_scope(scene.tenant_id):
+        earlier = scene.at - timedelta(minutes=6)
+        IssueEvent.objects.filter(kind="mailed").update(at=earlier)
+    assert escalation.mail_due(tenant_id=scene.tenant_id) == 1
+    assert "3" in mail.outbox[-1].subject
+
+
+def test_nobody_waits_for_a_mail_server_for_ever() -> None:
+    from django.core.mail.backends.smtp import EmailBackend
+
+    assert EmailBackend().timeout
+
+
+def test_recovery_that_is_asked_for_twice_resets_once(scene: Scene, owner_actor: Actor) -> None:
+    scene.rule("faulted", steps=steps("hard_reset"))
+    scene.fault()
+    scene.later()
+    scene.answer()
+    for _ in range(2):
+        (issue,) = scene.issues()
+        with tenant_scope(scene.tenant_id):
+            issues.recover_now(issue=issue, actor=owner_actor)
+        (issue,) = scene.later(seconds=10)
+    assert len(scene.sent()) == 1 and issue.blocked_by == "other"
+
+
+def test_what_wavers_for_days_is_told_again(scene: Scene) -> None:
+    scene.rule(
+        "faulted", steps=[], threshold=0, grace_minutes=0, escalate_minutes=0, mails=["noc@example.com"]
+    )
+    for hours in (0, 1, 13):
+        scene.fault(minutes=0.01)
+        scene.later(seconds=30)
+        scene.mend()
+        scene.later(seconds=10)
+        assert scene.later(minutes=1) == []
+        with tenant_scope(scene.tenant_id):
+            Issue.objects.update(
+                escalated_at=scene.at - timedelta(hours=hours), resolved_at=scene.at - timedelta(minutes=5)
+            )
+    scene.fault(minutes=0.01)
+    scene.later(seconds=30)
+    assert scene.facts().count("issue.escalated") == 2
+    assert len(scene.all()) == 1
+
+
+def test_an_issue_goes_with_its_station(scene: Scene, make_site: Any) -> None:
+    scene.rule("faulted", steps=[])
+    scene.fault()
+    scene.later()
+    elsewhere = make_site()
+    scene.set(site=elsewhere)
+    (issue,) = scene.later(seconds=10)
+    assert issue.site_id == elsewhere.pk
+
+
+def test_an_issue_is_given_to_who_can_do_something_about_it(
+    scene: Scene, owner_actor: Actor, make_member: Any
+) -> None:
+    from tenants.models import Membership
+
+    user, _password = make_member("driver")
+    scene.rule("faulted", steps=[])
+    scene.fault()
+    (issue,) = scene.later()
+    with tenant_scope(scene.tenant_id):
+        member = Membership.objects.get(user=user)
+        with pytest.raises(Invalid):
+            issues.assign(issue=issue, actor=owner_actor, member=member)

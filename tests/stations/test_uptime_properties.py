@@ -48,7 +48,9 @@ def test_sets_of_time_are_sets_of_minutes(one: spans.Spans, other: spans.Spans) 
 
 statuses = st.sampled_from(["available", "charging", "faulted", "unavailable", "unknown"])
 changes = st.lists(st.tuples(edges, statuses), max_size=8)
-categories = st.sampled_from(["utility", "network", "maintenance", "vandalism", "blocked", "closed"])
+categories = st.sampled_from(
+    ["utility", "network", "vehicle", "maintenance", "vandalism", "blocked", "closed"]
+)
 excuses = st.lists(st.tuples(edges, edges, categories), max_size=6)
 tries = st.lists(st.tuples(edges, st.booleans()), max_size=8)
 
@@ -102,10 +104,13 @@ def test_a_port_against_every_minute(
         assert holds(port.unknown, minute) == unknown
         assert holds(port.period, minute) != unknown
         assert holds(port.outage, minute) == outage
-        assert holds(port.excluded, minute) == (outage and bool(kinds & set(ports.US_CATEGORIES)))
-        assert holds(port.failed, minute) == (holds(doubt, minute) and not outage and not unknown)
+        excused_here = bool(kinds & set(ports.US_CATEGORIES))
+        assert holds(port.excluded, minute) == (outage and excused_here)
+        in_doubt = holds(doubt, minute) and not excused_here
+        assert holds(port.failed, minute) == (in_doubt and not outage and not unknown)
         uk = told_down and holds(online, minute) and not kinds & set(ports.UK_CATEGORIES)
         assert holds(port.uk_down, minute) == uk
+        assert holds(port.uk_period, minute) == ("closed" not in kinds)
 
 
 @given(st.integers(1, 525_600), st.data())

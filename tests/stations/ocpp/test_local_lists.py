@@ -13,6 +13,7 @@ import pytest
 from fleets.models import Token
 from fleets.services import tokens
 from stations.models import Command, ListState, LocalList, Station, Variable
+from stations.neutral import ListAnswered
 from stations.services import access, commands, local_lists
 from tenants.context import tenant_scope
 from tenants.errors import Conflict
@@ -439,3 +440,30 @@ def test_a_list_that_cannot_be_brought_forward_makes_room_for_the_next(
         LocalList.objects.create(tenant_id=tenant.pk, station=station, due_at=now - timedelta(hours=1))
         assert local_lists.sweep(tenant_id=tenant.pk, now=now) == 1
         assert local_lists.sweep(tenant_id=tenant.pk, now=now) == 0
+
+
+@pytest.mark.parametrize("by_person", [True, False])
+def test_what_makes_a_whole_list_needful_outlives_a_difference_under_way(
+    tenant: Tenant, station: Station, make_token: MakeToken, owner_actor: Any, by_person: bool
+) -> None:
+    """Somebody else sent a list, or a person wants all anew: the answer to a difference is no answer to that."""
+    make_token(uid="CARD")
+    now = datetime.now(UTC)
+    with tenant_scope(tenant.pk):
+        access.change_rule(tenant_id=tenant.pk, actor=owner_actor, changes={"local_list": True})
+        Station.objects.update(online=True)
+        station.refresh_from_db()
+        one = LocalList.objects.create(
+            tenant=tenant, station=station, version=3, told_version=3, told_at=now, limits_at=now,
+            full_wanted=False, entries={"GONE": "app:1"}, size=1, state=ListState.IN_STEP,
+        )  # fmt: skip
+        local_lists.advance(one, access.of_station(station), now)
+        assert one.flight is not None and not one.flight["full"]
+        if by_person:
+            local_lists.sync_now(station=station, actor=owner_actor, full=True)
+        else:
+            local_lists.forget(tenant_id=tenant.pk, station_id=station.pk)
+        report = ListAnswered(station.pk, one.command_id or 0, "taken")
+        local_lists.answered(tenant_id=tenant.pk, reports=[report])
+        one.refresh_from_db()
+        assert one.flight is not None and one.flight["full"] and set(one.flight["entries"]) == {"CARD"}

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connections
+from django.utils import timezone
 
-from fleets.models import Token
-from stations.models import Command, CommandState, Evse, Reservation, Session, Station
+from fleets.models import Driver, Token
+from stations.models import AccessRule, Command, CommandState, Evse, Reservation, Session, Station
 from stations.models import ReservationState as S
 from stations.neutral import ReservationAnswered
 from stations.services import commands, reservations
+from stations.views.lanes import lanes
 from tenants.context import tenant_scope
 from tenants.errors import Conflict, Invalid
 from tenants.models import Fact, Tenant
+from tenants.permissions import Actor
 from tests.stations.ocpp.charger import VERSIONS, Charger
 from tests.stations.ocpp.conftest import Plug, applied, in_thread, rows
 
@@ -446,3 +451,106 @@ def test_what_makes_no_sense_is_refused(
         given: dict[str, Any] = {"token_uid": "CARD", "expires_at": soon(), "evse": 1} | values
         with tenant_scope(tenant.pk), pytest.raises(Invalid):
             reservations.reserve(station=station, actor=owner_actor, **given)
+
+
+def answered(one: Reservation, outcome: str) -> Reservation:
+    told = ReservationAnswered(one.station_id, one.command_id or 0, outcome)
+    reservations.answered(tenant_id=one.tenant_id, reports=[told])
+    return Reservation.objects.select_related("station").get(pk=one.pk)
+
+
+def test_a_shorter_end_ends_nothing_before_the_station_agrees(
+    tenant: Tenant, station: Station, token: Token, owner_actor: Any
+) -> None:
+    old, new = soon(90), soon(30)
+    with tenant_scope(tenant.pk):
+        Station.objects.update(online=True)
+        one = reservations.reserve(
+            station=station, actor=owner_actor, token_uid="CARD", evse=1, expires_at=old
+        )
+        one = answered(one, "held")
+        one = reservations.extend(reservation=one, actor=owner_actor, expires_at=new)
+        between = new + timedelta(minutes=5)
+        assert reservations.sweep(tenant_id=tenant.pk, now=between) == 0
+        (lane,) = lanes([station])
+        assert lane.bars[0].title.endswith(f"{timezone.localtime(old):%H:%M}")
+        one = answered(one, "held")
+        (lane,) = lanes([station])
+        assert lane.bars[0].title.endswith(f"{timezone.localtime(new):%H:%M}")
+        assert reservations.sweep(tenant_id=tenant.pk, now=between) == 1
+        assert Reservation.objects.get(pk=one.pk).state == S.NO_SHOW
+
+
+def test_what_waits_to_be_heard_of_takes_no_place(
+    tenant: Tenant, station: Station, token: Token, make_station: Any, owner_actor: Any
+) -> None:
+    """A site went dark with its reservations; elsewhere they begin and end in time."""
+    dark = make_station(online=False)
+    with tenant_scope(tenant.pk):
+        rest: dict[str, Any] = {
+            "tenant": tenant,
+            "site_id": station.site_id,
+            "token_uid": "CARD",
+            "asked_by": "x",
+        }
+        for n in range(201):
+            begin = soon(-600) + timedelta(seconds=n)
+            Reservation.objects.create(
+                station=dark, state=S.RESERVED, starts_at=begin, expires_at=soon(-30), **rest
+            )
+        due = Reservation.objects.create(
+            station=station, state=S.PLANNED, starts_at=soon(0), expires_at=soon(30), evse=None, **rest
+        )
+        assert reservations.sweep(tenant_id=tenant.pk, now=datetime.now(UTC)) == 1
+        due.refresh_from_db()
+        assert due.state == S.REQUESTED
+        reservations.sweep(tenant_id=tenant.pk, now=soon(31))
+        assert Reservation.objects.filter(station=dark, state=S.EXPIRED).count() == 200
+
+
+def test_a_card_that_was_blocked_meanwhile_keeps_no_place(
+    tenant: Tenant, station: Station, token: Token, owner_actor: Any
+) -> None:
+    with tenant_scope(tenant.pk):
+        one = reservations.reserve(
+            station=station,
+            actor=owner_actor,
+            token_uid="CARD",
+            evse=1,
+            starts_at=soon(60),
+            expires_at=soon(90),
+        )
+        Token.objects.filter(pk=token.pk).update(blocked=True)
+        assert reservations.sweep(tenant_id=tenant.pk, now=soon(60)) == 1
+        one.refresh_from_db()
+        assert (one.state, one.reason) == (S.CANCELLED, "The card may not charge there any more.")
+        assert not Command.objects.exists()
+
+
+def test_who_asks_at_two_stations_at_once_gets_one(
+    tenant: Tenant, station: Station, make_station: Any, make_driver: Any, make_member: Any
+) -> None:
+    user, _password = make_member("driver")
+    driver = make_driver(user_id=user.pk)
+    with tenant_scope(tenant.pk):
+        Token.objects.create(tenant=tenant, uid="MINE", driver=driver)
+        AccessRule.objects.create(tenant=tenant, reservations=True)
+    places = [station, make_station()]
+    actor = Actor("user", str(user.pk), "Dora", frozenset(), user_id=user.pk)
+
+    def book(place: Station) -> str:
+        try:
+            with tenant_scope(tenant.pk):
+                reservations.reserve_own(driver=driver, actor=actor, station=place, evse=1, minutes=15)
+                return "reserved"
+        except Conflict:
+            return "refused"
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        with tenant_scope(tenant.pk):  # both have asked before either is told
+            Driver.objects.select_for_update().get(pk=driver.pk)
+            tries = [pool.submit(book, place) for place in places]
+            wait(tries, timeout=1)
+        assert sorted(one.result(timeout=30) for one in tries) == ["refused", "reserved"]
