@@ -36,6 +36,7 @@ from stations.models import (
 from stations.neutral import FirmwareNotice
 from stations.services import commands
 from stations.services.files import images, store, tickets
+from tenants import locks
 from tenants.errors import Conflict, Invalid, NotFound
 from tenants.permissions import Actor, Permission, system
 from tenants.services import audit, facts
@@ -93,8 +94,7 @@ def plan(
     image = FirmwareImage.objects.filter(tenant_id=tenant_id, pk=image_id).exclude(storage_name="").first()
     if image is None:
         raise Invalid(fields={"image_id": "There is no such image, or its file was not uploaded yet."})
-    if FirmwareUpdate.objects.filter(tenant_id=tenant_id, station=station, state__in=OPEN_UPDATES).exists():
-        raise Conflict("An update of this station is open already. Wait for it, or cancel it.")
+    _none_open(station)
     against = images.obstacle(image, station)
     if against and not (anyway and station.vendor.lower() == image.vendor.lower()):
         raise Invalid(fields={"image_id": against})
@@ -127,6 +127,23 @@ def plan(
     return update
 
 
+def alone(tenant_id: int, *, waits: bool = True) -> bool:
+    """Until the end of the transaction nobody else begins or moves updates and campaigns of this tenant. Whether that
+    was to be had.
+
+    A person waits for a look to end: it locks updates before campaigns, and gives orders by the campaign it has read.
+    """
+    return locks.hold("firmware", tenant_id, waits=waits)
+
+
+def _none_open(station: Station) -> None:
+    """Conflict while an update of the station is open. Whoever asks at the same time waits here."""
+    alone(station.tenant_id)
+    mine = FirmwareUpdate.objects.filter(tenant_id=station.tenant_id, station=station)
+    if mine.filter(state__in=OPEN_UPDATES).exists():
+        raise Conflict("An update of this station is open already. Wait for it, or cancel it.")
+
+
 def cancel(*, update: FirmwareUpdate, actor: Actor) -> FirmwareUpdate:
     """Take back an update that was not sent. Conflict afterwards: OCPP has no message to stop one."""
     actor.require(Permission.STATION_CONFIGURE, site_id=update.station.site_id)
@@ -144,6 +161,10 @@ def cancel(*, update: FirmwareUpdate, actor: Actor) -> FirmwareUpdate:
 def retry(*, update: FirmwareUpdate, actor: Actor) -> FirmwareUpdate:
     """One more attempt for an update that failed or was left out; a campaign's goes back into its campaign."""
     actor.require(Permission.STATION_CONFIGURE, site_id=update.station.site_id)
+    if update.campaign_id:
+        alone(update.tenant_id)
+    else:
+        _none_open(update.station)
     mine = locked(update.tenant_id).get(pk=update.pk)
     if mine.state not in (UpdateState.FAILED, UpdateState.SKIPPED, UpdateState.CANCELLED):
         raise Conflict("Only what failed or was left out can be tried again.")
@@ -152,6 +173,10 @@ def retry(*, update: FirmwareUpdate, actor: Actor) -> FirmwareUpdate:
     mine.state, mine.settled_at, mine.reason, mine.retry_at = UpdateState.WAITING, None, "", None
     mine.max_attempts = max(mine.max_attempts, mine.attempts + 1)
     mine.save()
+    if mine.campaign is not None and mine.campaign.failures_forgiven:
+        # What fails anew counts again: a failure that was forgiven is not forgiven twice.
+        mine.campaign.failures_forgiven -= 1
+        mine.campaign.save(update_fields=["failures_forgiven"])
     audit.record(
         tenant_id=mine.tenant_id, actor=actor, action="firmware.retry", subject=mine.station,
         site_id=mine.station.site_id, detail={"update": mine.pk},
@@ -177,8 +202,8 @@ def busy_stations(tenant_id: int, station_ids: Sequence[int]) -> set[int]:
 def send(update: FirmwareUpdate, *, actor: Actor | None = None) -> None:
     """Give the order. What the station cannot take any more is left out instead."""
     station, image = update.station, update.image
-    if station.firmware_version == image.version or station.archived_at is not None:
-        settle(update, UpdateState.SKIPPED, images.obstacle(image, station))
+    if against := _against(update):
+        settle(update, UpdateState.SKIPPED, against)
         return
     now = timezone.now()
     update.state, update.blocked_by, update.reason, update.note = UpdateState.SENT, "", "", ""
@@ -188,6 +213,38 @@ def send(update: FirmwareUpdate, *, actor: Actor | None = None) -> None:
     update.from_version, update.sent_at = station.firmware_version, now
     update.deadline_at = now + timedelta(minutes=settings.FIRMWARE_PATIENCE_MINUTES)
     _order(update, signed=image.signed, actor=actor)
+
+
+def _against(update: FirmwareUpdate) -> str:
+    """Why the station must not get it now: it may be another machine, or run another version, since it was chosen. Who
+    passed over the image's models and versions for a single station has looked at that station."""
+    station, image = update.station, update.image
+    against = images.obstacle(image, station)
+    alone_and_meant = (
+        update.campaign_id is None
+        and station.archived_at is None
+        and station.vendor.lower() == image.vendor.lower()
+        and station.firmware_version != image.version
+    )
+    return "" if alone_and_meant else against
+
+
+def left_over(update: FirmwareUpdate) -> bool:
+    """Ends one that waits for nothing that could come: its station has the image after all, or is gone, or its
+    campaign is over. Whether it was one."""
+    campaign = update.campaign
+    if update.attempts and verify(update):
+        return True
+    if update.station.archived_at is not None:
+        settle(update, UpdateState.SKIPPED, images.obstacle(update.image, update.station))
+        return True
+    if campaign is None or campaign.is_open:
+        return False
+    if update.attempts and update.reason:
+        settle(update, UpdateState.FAILED, update.reason)
+    else:
+        settle(update, UpdateState.CANCELLED, "")
+    return True
 
 
 def _order(update: FirmwareUpdate, *, signed: bool, actor: Actor | None = None) -> None:
@@ -236,7 +293,7 @@ def _location(update: FirmwareUpdate) -> str:
         if near is not None and near.locations:
             update.note = _("Fetched from the local controller %(name)s.") % {"name": near.station}
             return str(near.locations[0])
-    protocol = update.protocol or (campaign.protocol if campaign else "") or tickets.choose(update.station)
+    protocol = tickets.choose(update.station, update.protocol or (campaign.protocol if campaign else ""))
     token = tickets.secret()
     tickets.expire(tenant_id=update.tenant_id, update_id=update.pk)
     tickets.issue(
@@ -316,9 +373,23 @@ def _meant(tenant_id: int, told: FirmwareNotice) -> FirmwareUpdate | None:
         found = mine.filter(number=told.number).order_by("-id").first()
         if found is not None:
             return found
-    if told.status == "idle":
+    if told.status == "idle" or _of_an_older_order(tenant_id, told):
         return None
     return mine.filter(state__in=UNDER_WAY, sent_at__lte=told.received_at).order_by("-id").first()
+
+
+def _of_an_older_order(tenant_id: int, told: FirmwareNotice) -> bool:
+    """Whether the number is that of another order to this station: what became of that one says nothing of this one
+    (L01.FR.24 has the station drop the older). Any other number the station made up."""
+    return (
+        told.number is not None
+        and Command.objects.filter(
+            tenant_id=tenant_id,
+            station_id=told.station_id,
+            pk=told.number,
+            kind__in=(CommandKind.UPDATE_FIRMWARE, CommandKind.UPDATE_SIGNED_FIRMWARE),
+        ).exists()
+    )
 
 
 def _noticed(update: FirmwareUpdate, told: FirmwareNotice) -> None:
@@ -340,6 +411,8 @@ def _progressed(update: FirmwareUpdate, told: FirmwareNotice) -> None:
     now = told.received_at
     patience = timedelta(minutes=settings.FIRMWARE_PATIENCE_MINUTES)
     update.deadline_at = timezone.now() + (SCHEDULED if told.status in ("scheduled", "paused") else patience)
+    if update.install_at and told.status in ("scheduled", "downloaded", "verified"):
+        update.deadline_at = max(update.deadline_at, update.install_at + patience)  # it was told to wait
     step = _STEPS.get(told.status)
     stuck = update.state in (UpdateState.WAITING, UpdateState.FAILED)
     # Statuses may come twice and late: an update only goes forward.
