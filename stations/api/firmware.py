@@ -150,7 +150,7 @@ class ImageFile(ImageView):
             while data := request._request.read(store.CHUNK):
                 spooled.write(data)
             name = f"{image.vendor}-{image.version}.bin"
-            images.attach(image=image, spooled=spooled, name=name, actor=self.actor)
+            image = images.attach(image=image, spooled=spooled, name=name, actor=self.actor)
         finally:
             spooled.discard()
         return self.answer(image)

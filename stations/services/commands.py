@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from stations import live
 from stations.models import ONLY_IN, Command, CommandKind, CommandState, Station
-from stations.services import outcomes
+from stations.services import outcomes, words
 from tenants import secrets
 from tenants.context import current_alias, tenant_scope
 from tenants.errors import Conflict, Invalid, NotFound
@@ -288,10 +288,10 @@ def expire(*, tenant_id: int) -> int:
         if command.state == CommandState.QUEUED:
             state, detail = (
                 CommandState.EXPIRED,
-                "The station was not connected in time. Send it again once it is.",
+                words.NOT_CONNECTED,
             )
         else:
-            state, detail = CommandState.TIMED_OUT, "The connection ended before the station answered."
+            state, detail = CommandState.TIMED_OUT, words.CONNECTION_ENDED
         ended += settle(tenant_id=tenant_id, command_id=command.pk, state=state, detail=detail) is not None
     return ended
 

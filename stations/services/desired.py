@@ -6,12 +6,14 @@ template was changed. What it refuses is marked and not asked again until somebo
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
@@ -30,12 +32,14 @@ from stations.models import (
     VariableChangeState,
 )
 from stations.models.variable import title
-from stations.services import configuration, quirks, verification
+from stations.services import configuration, quirks, verification, words
 from stations.services.commands import is_secret
 from stations.services.configuration import Setting, read_setting
 from tenants.errors import Conflict, DomainError, Invalid
 from tenants.permissions import Actor, Permission, system
 from tenants.services import audit
+
+log = logging.getLogger("voltyard.sweeps")
 
 Key = tuple[Any, ...]
 LOOKS = 200  # stations of one sweep
@@ -43,6 +47,9 @@ APPLIES = 40
 MOST_ATTEMPTS = 3
 FIRST_PAUSE = timedelta(minutes=5)  # before a repair is tried again; twice as long each time
 ASK_AGAIN = timedelta(days=1)  # what a station did not tell
+CALM = timedelta(
+    days=1
+)  # a repair that held for so long counts as done; one undone before counts as an attempt
 WEEK_SECONDS = 7 * 86_400
 WRONG = (DriftState.DRIFTED, DriftState.REFUSED)
 
@@ -165,7 +172,7 @@ def look(
         row.key: row for row in DesiredSetting.objects.filter(tenant_id=station.tenant_id, station=station)
     }
     items = compare(station, wanted, _variables(station, wanted), _changes(station), before)
-    rows = [_row(station, item, before) for item in items]
+    rows = [_row(station, item, before, now) for item in items]
     gone = [row.pk for key, row in before.items() if key not in wanted]
     DesiredSetting.objects.filter(tenant_id=station.tenant_id, pk__in=gone).delete()
     repairs = [
@@ -207,7 +214,7 @@ def _changes(station: Station) -> dict[Key, VariableChange]:
     return newest
 
 
-def _row(station: Station, item: Item, before: Mapping[Key, DesiredSetting]) -> DesiredSetting:
+def _row(station: Station, item: Item, before: Mapping[Key, DesiredSetting], now: datetime) -> DesiredSetting:
     setting = item.wanted.setting
     row = before.get(setting.key) or DesiredSetting(
         tenant_id=station.tenant_id, station=station, **verification.named(setting.key), wanted=setting.value
@@ -216,8 +223,15 @@ def _row(station: Station, item: Item, before: Mapping[Key, DesiredSetting]) -> 
         row.attempts, row.attempted_at = 0, None
     row.template, row.wanted, row.actual = item.wanted.template, setting.value, item.actual
     row.state, row.reason = item.state, item.reason[:200]
-    if item.state == DriftState.IN_LINE:
+    # A station that takes a value and goes back to its own, at each restart for one, is not set for ever.
+    if item.state == DriftState.IN_LINE and row.attempted_at and row.attempted_at < now - CALM:
         row.attempts, row.attempted_at = 0, None
+    if (
+        item.state == DriftState.DRIFTED
+        and item.wanted.template.mode == TemplateMode.REPAIR
+        and row.attempts >= MOST_ATTEMPTS
+    ):
+        row.reason = words.GIVEN_UP % {"count": row.attempts}
     return row
 
 
@@ -292,10 +306,15 @@ def sweep(*, tenant_id: int, now: datetime) -> int:
     )
     done = 0
     for drift in due:
-        if drift.station.archived_at is None:
-            look(drift=drift, station=drift.station, templates=templates, now=now)
-        else:
+        if drift.station.archived_at is not None:
             drift.delete()
+        else:
+            try:
+                with transaction.atomic():
+                    look(drift=drift, station=drift.station, templates=templates, now=now)
+            except Exception:  # what one station tells is not the next one's trouble
+                log.exception("a station could not be compared", extra={"station": drift.station_id})
+                StationDrift.objects.filter(pk=drift.pk).update(due_at=now + timedelta(hours=1))
         done += 1
     return done
 
@@ -526,6 +545,7 @@ def retry(*, drift: StationDrift, actor: Actor) -> None:
     rows = DesiredSetting.objects.filter(
         tenant_id=station.tenant_id, station=station, state__in=(*WRONG, DriftState.UNKNOWN)
     )
+    rows.update(attempts=0, attempted_at=None)
     settings = [
         Setting(
             row.name, row.wanted, row.component, row.component_instance, row.evse_number, row.connector_number,

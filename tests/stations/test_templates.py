@@ -228,6 +228,56 @@ def test_a_repair_that_never_arrives_is_tried_three_times(
     assert state(station)[0] == DriftState.DRIFTED
 
 
+def test_a_station_that_undoes_each_repair_is_left_in_the_end_and_it_is_said(
+    tenant: Tenant, make: Make, owner_actor: Any
+) -> None:
+    """It takes the value, tells it, restarts and has its own again: repairing it for ever would restart it for ever."""
+    station = make()
+    template(tenant, owner_actor, mode="repair")
+    for hour in range(1, 9):
+        tell(station, "60")
+        sweep(tenant, timedelta(hours=hour))
+        for write in sent(station, "write_configuration"):
+            if write.state == "queued":
+                answer(write, "accepted")
+                tell(station, "300")
+        sweep(tenant, timedelta(hours=hour, minutes=1))
+    tell(station, "60")
+    sweep(tenant, timedelta(hours=9))
+    assert len(sent(station, "write_configuration")) == desired.MOST_ATTEMPTS
+    with tenant_scope(tenant.pk):
+        row = DesiredSetting.objects.get(station=station)
+        assert (row.state, row.reason) == (
+            DriftState.DRIFTED, "Set 3 times, and it did not stay so. It is left as it is until somebody sets it."
+        )  # fmt: skip
+        drift = StationDrift.objects.select_related("station").get(station=station)
+        desired.retry(drift=drift, actor=owner_actor)
+    tell(station, "300")
+    sweep(tenant, timedelta(hours=10))
+    assert state(station) == (DriftState.IN_LINE, "300")
+
+
+def test_one_station_that_cannot_be_compared_keeps_no_other_from_it(
+    tenant: Tenant, make: Make, owner_actor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd, plain = make(), make()
+    template(tenant, owner_actor)
+    tell(odd, "60")
+    tell(plain, "60")
+    compare = desired.compare
+
+    def breaks(station: Station, *rest: Any) -> Any:
+        if station.pk == odd.pk:
+            raise ValueError
+        return compare(station, *rest)
+
+    monkeypatch.setattr(desired, "compare", breaks)
+    sweep(tenant)
+    assert state(plain)[0] == DriftState.DRIFTED
+    with tenant_scope(tenant.pk):
+        assert StationDrift.objects.get(station=odd).due_at > timezone.now()
+
+
 def test_an_offline_station_is_compared_and_left_alone(tenant: Tenant, make: Make, owner_actor: Any) -> None:
     station = make(online=False)
     template(tenant, owner_actor, mode="repair")

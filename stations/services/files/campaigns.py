@@ -30,6 +30,7 @@ from stations.models import (
     Station,
     UpdateState,
 )
+from stations.services import words
 from stations.services.files import images, tickets, updates
 from tenants.errors import Conflict, DomainError, Forbidden, Invalid
 from tenants.permissions import Actor, Permission
@@ -461,8 +462,7 @@ def _judge(campaign: Campaign) -> bool:
     if failures >= campaign.max_failures:
         _halt(
             campaign,
-            _("%(count)s stations failed; the bound is %(bound)s.")
-            % {"count": failures, "bound": campaign.max_failures},
+            words.BOUND % {"count": failures, "bound": campaign.max_failures},
         )
         return True
     last = campaign.wave + 1 >= campaign.waves
@@ -474,7 +474,7 @@ def _judge(campaign: Campaign) -> bool:
     if not last and bad and not forgiven and 100 * good < campaign.success_percent * (good + bad):
         _halt(
             campaign,
-            _("Of wave %(wave)s only %(good)s of %(all)s stations succeeded; %(needed)s %% are needed.")
+            words.WAVE
             % {
                 "wave": campaign.wave + 1,
                 "good": good,

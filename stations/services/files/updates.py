@@ -10,7 +10,6 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from stations import live
 from stations.models import (
@@ -34,7 +33,7 @@ from stations.models import (
     wire_number,
 )
 from stations.neutral import FirmwareNotice
-from stations.services import commands
+from stations.services import commands, words
 from stations.services.files import images, store, tickets
 from tenants import locks
 from tenants.errors import Conflict, Invalid, NotFound
@@ -219,7 +218,7 @@ def _against(update: FirmwareUpdate) -> str:
     """Why the station must not get it now: it may be another machine, or run another version, since it was chosen. Who
     passed over the image's models and versions for a single station has looked at that station."""
     station, image = update.station, update.image
-    against = images.obstacle(image, station)
+    against = images.kept_obstacle(image, station)
     alone_and_meant = (
         update.campaign_id is None
         and station.archived_at is None
@@ -236,7 +235,7 @@ def left_over(update: FirmwareUpdate) -> bool:
     if update.attempts and verify(update):
         return True
     if update.station.archived_at is not None:
-        settle(update, UpdateState.SKIPPED, images.obstacle(update.image, update.station))
+        settle(update, UpdateState.SKIPPED, images.kept_obstacle(update.image, update.station))
         return True
     if campaign is None or campaign.is_open:
         return False
@@ -258,9 +257,9 @@ def _order(update: FirmwareUpdate, *, signed: bool, actor: Actor | None = None) 
     if update.install_at and (signed or not old):
         arguments["install_at"] = update.install_at.isoformat(timespec="seconds").replace("+00:00", "Z")
     elif update.install_at:
-        update.note = _("OCPP 1.6 cannot say when to install: the station installs at once.")
+        update.note = words.ONE_OF_16
     if not signed:
-        update.note = update.note or _("Sent without a signature: the image has none.")
+        update.note = update.note or words.UNSIGNED
     command = commands.request_command(
         tenant_id=update.tenant_id,
         station_id=station.pk,
@@ -276,22 +275,24 @@ def _order(update: FirmwareUpdate, *, signed: bool, actor: Actor | None = None) 
 
 
 def _location(update: FirmwareUpdate) -> str:
-    """Where the station fetches the image: from the local controller of its site that has it, else from here."""
+    """Where the station fetches the image: from the local controller of its site that has it, else from here, and so
+    once an attempt has failed."""
     campaign = update.campaign
-    if campaign is None or campaign.use_publications:
+    if update.attempts <= 1 and (campaign is None or campaign.use_publications):
         near = (
             FirmwarePublication.objects.filter(
                 tenant_id=update.tenant_id,
                 image_id=update.image_id,
                 state=PublicationState.PUBLISHED,
                 station__site_id=update.station.site_id,
+                station__archived_at=None,
             )
             .exclude(station_id=update.station_id)
             .order_by("-id")
             .first()
         )
         if near is not None and near.locations:
-            update.note = _("Fetched from the local controller %(name)s.") % {"name": near.station}
+            update.note = words.FROM_CONTROLLER % {"name": near.station}
             return str(near.locations[0])
     protocol = tickets.choose(update.station, update.protocol or (campaign.protocol if campaign else ""))
     token = tickets.secret()
@@ -326,7 +327,7 @@ def follow(*, command: Command) -> None:
         case CommandState.ACCEPTED:
             tell(update)
         case CommandState.TIMED_OUT:
-            update.reason = _("The station did not answer; it may have begun all the same.")
+            update.reason = words.NO_ANSWER
             update.deadline_at = min(update.deadline_at or timezone.now(), timezone.now() + BOOT_GRACE)
             update.save(update_fields=["reason", "deadline_at", "changed_at"])
             tell(update)
@@ -336,7 +337,7 @@ def follow(*, command: Command) -> None:
             update.blocked_by = Blocker.OFFLINE
             update.save()
             if command.state == CommandState.CANCELLED:
-                settle(update, UpdateState.CANCELLED, _("The command was taken back."))
+                settle(update, UpdateState.CANCELLED, words.TAKEN_BACK)
             tell(update)
         case _:
             _refused(update, command)
@@ -345,15 +346,15 @@ def follow(*, command: Command) -> None:
 def _refused(update: FirmwareUpdate, command: Command) -> None:
     unknown = command.answer in UNKNOWN_TO_STATION
     if unknown and command.kind == CommandKind.UPDATE_SIGNED_FIRMWARE and not update.signed_only:
-        update.note = _("The station does not know signed updates: sent without a signature.")
+        update.note = words.KNOWS_NO_SIGNED
         _order(update, signed=False)
         return
     word = f"{command.answer} {command.detail}".strip()
-    reason = _("The station refused: %(word)s.") % {"word": word}
+    reason = words.REFUSED % {"word": word}
     if command.answer == "InvalidCertificate":
-        reason = _("The station does not trust the certificate that signed this image.")
+        reason = words.SIGNER_NOT_TRUSTED
     elif command.answer == "RevokedCertificate":
-        reason = _("To the station the certificate that signed this image is revoked.")
+        reason = words.SIGNER_REVOKED
     attempt_failed(update, reason, permanent=unknown or command.answer in PERMANENT)
 
 
@@ -431,13 +432,13 @@ def _progressed(update: FirmwareUpdate, told: FirmwareNotice) -> None:
 def _failure(update: FirmwareUpdate, told: FirmwareNotice) -> str:
     info = f" {told.info}" if told.info else ""
     if told.status == "bad_signature":
-        return _("The station says that the signature is not good.") + info
+        return words.BAD_SIGNATURE + info
     if told.status == "install_failed":
-        return _("The station could not install it.") + info
+        return words.NOT_INSTALLED + info
     share = update.percent
     if share is None:
-        return _("The station could not download it: no byte was fetched from here.") + info
-    return _("The download failed at %(share)s %%.") % {"share": share} + info
+        return words.NO_BYTE + info
+    return words.DOWNLOAD_FAILED % {"share": share} + info
 
 
 def verify(update: FirmwareUpdate) -> bool:
@@ -468,14 +469,12 @@ def look_after(update: FirmwareUpdate, now: datetime) -> None:
 
 def _silence(update: FirmwareUpdate) -> str:
     if update.installed_told_at:
-        return _("The station says that it is installed, yet it reports version %(version)s.") % {
-            "version": update.station.firmware_version or "–"
-        }
+        return words.OTHER_VERSION % {"version": update.station.firmware_version or "–"}
     if update.state in (UpdateState.DOWNLOADED, UpdateState.INSTALLING):
-        return _("The station fell silent while it installed.")
+        return words.SILENT_INSTALLING
     if update.percent is None:
-        return _("The station never fetched the image.")
-    return _("The download stopped at %(share)s %%.") % {"share": update.percent}
+        return words.NEVER_FETCHED
+    return words.DOWNLOAD_STOPPED % {"share": update.percent}
 
 
 def attempt_failed(update: FirmwareUpdate, reason: str, *, permanent: bool = False) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from stations.models import Command, CommandState, FirmwareImage, FirmwareUpdate, Station
-from stations.neutral import FirmwareNotice
+from stations.models import Command, CommandState, FirmwareImage, FirmwarePublication, FirmwareUpdate, Station
+from stations.neutral import FirmwareNotice, PublicationNotice
 from stations.services import commands
-from stations.services.files import campaigns, updates
+from stations.services.files import campaigns, images, publications, store, updates
 from stations.services.files.campaigns import Choice
 from tenants.context import tenant_scope
 from tenants.errors import Conflict, Forbidden
@@ -305,3 +305,80 @@ def test_what_waits_for_its_wave_is_not_looked_at(
     rollout.look()
     assert seen == [1, 1, 5, 5]  # while it is paused, nobody
     assert len(rollout.of("sent")) == 5
+
+
+@pytest.mark.parametrize(
+    ("value", "pattern", "fits"),
+    [
+        ("1.0[beta]", "1.0[beta]", True), ("1.0[beta]", "1.0*", True), ("1.0b", "1.0[beta]", False),
+        ("one pro max", "One*Max", True), ("aba", "ab*ba", False), ("x", "*", True), ("", "*", True),
+        ("a-b-c", "a*b*c", True), ("a" * 64, "*a" * 30 + "b", False), ("1.2", "1?2", False),
+    ],
+)  # fmt: skip
+def test_a_star_stands_for_any_letters_and_nothing_else_does(value: str, pattern: str, fits: bool) -> None:
+    assert images.matches(value, [pattern]) is fits
+
+
+def test_two_uploads_of_one_images_file_are_one(
+    tenant: Tenant, owner_actor: Any, make_image: Callable[..., FirmwareImage]
+) -> None:
+    """The second does not take the place of what stations may be fetching already."""
+    with tenant_scope(tenant.pk):
+        image = images.create(tenant_id=tenant.pk, actor=owner_actor, vendor="Acme", version="7")
+    refused: list[BaseException] = []
+    together = threading.Barrier(2)
+
+    def put(content: bytes) -> None:
+        spooled = store.spool(1_000)
+        spooled.write(content)
+        with tenant_scope(tenant.pk):
+            mine = FirmwareImage.objects.get(pk=image.pk)
+            together.wait(5)
+            images.attach(image=mine, spooled=spooled, name="a.bin", actor=owner_actor)
+
+    for thread in [in_thread(lambda text=text: put(text), refused) for text in (b"one", b"two")]:  # type: ignore[misc]
+        thread.join()
+    assert [type(error) for error in refused] == [Conflict]
+
+
+def test_a_controller_that_falls_silent_has_failed_and_what_it_offers_late_counts(
+    rollout: Rollout,  # noqa: F811
+    six: list[Station],  # noqa: F811
+) -> None:
+    """Else the image could never be published there again."""
+
+    def publish() -> FirmwarePublication:
+        with tenant_scope(rollout.tenant.pk):
+            return publications.publish(
+                tenant_id=rollout.tenant.pk,
+                station_id=six[5].pk,
+                image_id=rollout.image.pk,
+                actor=rollout.actor,
+            )
+
+    first = publish()
+    with pytest.raises(Conflict):
+        publish()
+    with tenant_scope(rollout.tenant.pk):
+        assert publications.give_up(tenant_id=rollout.tenant.pk) == 0
+        FirmwarePublication.objects.update(changed_at=timezone.now() - timedelta(days=1))
+        assert publications.give_up(tenant_id=rollout.tenant.pk) == 1
+    second = publish()
+    places = ("http://10.0.0.1/a.bin",)
+    with tenant_scope(rollout.tenant.pk):
+        told = [
+            PublicationNotice(
+                six[5].pk, timezone.now(), "published", "Published", number=row.number, locations=places
+            )
+            for row in (first, second)
+        ]
+        publications.record_notices(tenant_id=rollout.tenant.pk, reports=told[:1])
+        first.refresh_from_db()
+        assert first.state == "published"
+    rollout.start(Choice(station_ids=[six[0].pk]), canary=1, max_attempts=2, retry_minutes=0)
+    rollout.look()
+    assert "local controller" in update_of(rollout, "S1").note
+    tell(rollout, six[0], "download_failed", number=update_of(rollout, "S1").number)
+    rollout.look()
+    assert (update_of(rollout, "S1").attempts, update_of(rollout, "S1").state) == (2, "sent")
+    assert "local controller" not in update_of(rollout, "S1").note  # it failed there: from here now

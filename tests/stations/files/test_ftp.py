@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 from ftplib import FTP, FTP_TLS, all_errors
@@ -17,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from django.test import override_settings
 
 from cpo.embedded import ports
+from stations.doors.work import MOST_OF_A_TICKET
 from stations.models import FirmwareUpdate, LogFile, LogRequest, Station
 from stations.services.commands import unsealed
 from stations.services.files import logs, updates
@@ -165,3 +167,43 @@ def test_an_image_is_fetched(door: Role, tenant: Tenant, station: Station, owner
     with tenant_scope(tenant.pk):
         now = FirmwareUpdate.objects.select_related("image").get(pk=update.pk)
     assert (now.state, now.percent) == ("downloading", 100)
+
+
+def test_who_connects_to_the_data_port_from_elsewhere_gets_nothing(
+    door: Role, tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    """The open port can be guessed: a stranger neither reads an image nor puts in a log."""
+    row, login = asked(tenant, station, owner_actor, "ftp")
+    client = opened(door, *login)
+    host, port = client.makepasv()
+    client.putcmd("STOR a.log")
+    with socket.create_connection((host, port), 15, source_address=("127.0.0.9", 0)) as stranger:
+        stranger.sendall(b"forged")
+        stranger.shutdown(socket.SHUT_WR)
+        while stranger.recv(100):
+            pass
+    with socket.create_connection((host, port), 15) as mine:
+        mine.sendall(b"12:00 true")
+    assert client.getresp().startswith("150") and client.getresp().startswith("226")
+    with tenant_scope(tenant.pk):
+        assert LogFile.objects.get(request=row).size_bytes == len(b"12:00 true")
+
+
+def test_one_station_does_not_take_the_places_of_all(
+    door: Role, tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    row, login = asked(tenant, station, owner_actor, "ftp")
+    waiting = []
+    for number in range(MOST_OF_A_TICKET):
+        client = opened(door, *login)
+        waiting.append((client, client.transfercmd(f"STOR {number}.log")))
+    late = opened(door, *login)
+    with pytest.raises(all_errors, match="moving already"):
+        late.storbinary("STOR late.log", io.BytesIO(b"x"))
+    for number, (client, data) in enumerate(waiting):
+        data.sendall(b"log %d" % number)
+        data.close()
+        assert client.voidresp().startswith("226")
+    assert late.storbinary("STOR late.log", io.BytesIO(b"x")).startswith("226")
+    with tenant_scope(tenant.pk):
+        assert LogFile.objects.filter(request=row).count() == MOST_OF_A_TICKET + 1
