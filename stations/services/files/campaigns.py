@@ -48,6 +48,7 @@ class Choice:
     models: Sequence[str] = ()
     versions: Sequence[str] = ()  # that they have now; * stands for any letters
     station_ids: Sequence[int] = ()
+    installed_by: int | None = None  # those that this campaign has updated: all of them, however many
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,11 @@ def _chosen(tenant_id: int, choice: Choice, actor: Actor) -> list[Station]:
         rows = rows.filter(site_id__in=choice.site_ids)
     if choice.station_ids:
         rows = rows.filter(pk__in=choice.station_ids)
+    if choice.installed_by is not None:
+        updated = FirmwareUpdate.objects.filter(
+            tenant_id=tenant_id, campaign_id=choice.installed_by, state=UpdateState.INSTALLED
+        )
+        rows = rows.filter(pk__in=updated.values("station_id"))
     return [
         station
         for station in rows.order_by("identity", "id")[:MOST_TARGETS]
@@ -174,6 +180,7 @@ def start(
             "models": list(choice.models),
             "versions": list(choice.versions),
             "station_ids": list(choice.station_ids),
+            "installed_by": choice.installed_by,
         },
         waves=len(found.waves),
         success_percent=rules.success_percent,

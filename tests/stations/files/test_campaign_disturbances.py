@@ -11,14 +11,22 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from stations.models import Command, CommandState, FirmwareImage, FirmwarePublication, FirmwareUpdate, Station
+from stations.models import (
+    Campaign,
+    Command,
+    CommandState,
+    FirmwareImage,
+    FirmwarePublication,
+    FirmwareUpdate,
+    Station,
+)
 from stations.neutral import FirmwareNotice, PublicationNotice
 from stations.services import commands
 from stations.services.files import campaigns, images, publications, store, updates
 from stations.services.files.campaigns import Choice
 from tenants.context import tenant_scope
 from tenants.errors import Conflict, Forbidden
-from tenants.models import Site, Tenant
+from tenants.models import Role, Site, Tenant
 from tests.stations.files.test_campaigns import KNOWN, Rollout, rollout, six  # noqa: F401
 from tests.stations.test_locks import in_thread
 
@@ -382,3 +390,32 @@ def test_a_controller_that_falls_silent_has_failed_and_what_it_offers_late_count
     rollout.look()
     assert (update_of(rollout, "S1").attempts, update_of(rollout, "S1").state) == (2, "sent")
     assert "local controller" not in update_of(rollout, "S1").note  # it failed there: from here now
+
+
+def test_a_rollback_reaches_every_station_that_the_campaign_has_updated(
+    rollout: Rollout,  # noqa: F811
+    six: list[Station],  # noqa: F811
+    make_image: Callable[..., FirmwareImage],
+    make_member: Callable[..., Any],
+    portal_client: Callable[..., Any],
+    tenant: Tenant,
+) -> None:
+    """All of them, be they thousands: none is named one by one in an address. Those it did not reach are left alone."""
+    before = make_image(content=b"old", version="1.0")
+    rollout.start(canary=4)
+    rollout.look()
+    rollout.install("S1", "S2", "S3")
+    rollout.look()
+    change(rollout, "S6", firmware_version=rollout.image.version)  # has it, and not by this campaign
+    browser = portal_client(make_member(Role.OWNER)[0])
+    page = browser.get(f"/t/{tenant.slug}/campaigns/new/", {"rollback": rollout.campaign.pk})
+    form = page.context["form"]
+    assert form["station_ids"].value() in ("", None) and rollout.campaign.name in page.content.decode()
+    given = {name: form[name].value() for name in form.fields if form[name].value() not in (None, "", False)}
+    shown = browser.get(f"/t/{tenant.slug}/campaigns/preview/", given)
+    assert [station.identity for station, _wave in shown.context["preview"].targets] == ["S1", "S2", "S3"]
+    answer = browser.post(f"/t/{tenant.slug}/campaigns/new/", given)
+    assert answer.status_code == 302
+    with tenant_scope(tenant.pk):
+        back = Campaign.objects.get(rollback_of=rollout.campaign)
+        assert (back.image, back.updates.count()) == (before, 3)
