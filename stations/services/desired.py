@@ -31,7 +31,7 @@ from stations.models import (
     VariableChange,
     VariableChangeState,
 )
-from stations.models.variable import title
+from stations.models.variable import KEY, title
 from stations.services import configuration, quirks, verification, words
 from stations.services.commands import is_secret
 from stations.services.configuration import Setting, read_setting
@@ -44,6 +44,7 @@ log = logging.getLogger("voltyard.sweeps")
 Key = tuple[Any, ...]
 LOOKS = 200  # stations of one sweep
 APPLIES = 40
+TOGETHER = 100  # stations whose settings are read by one query
 MOST_ATTEMPTS = 3
 FIRST_PAUSE = timedelta(minutes=5)  # before a repair is tried again; twice as long each time
 ASK_AGAIN = timedelta(days=1)  # what a station did not tell
@@ -168,10 +169,8 @@ def look(
 ) -> None:
     """Bring the rows of a station up to date; read what is not known; repair what may be repaired."""
     wanted = wanted_of(station, templates)
-    before = {
-        row.key: row for row in DesiredSetting.objects.filter(tenant_id=station.tenant_id, station=station)
-    }
-    items = compare(station, wanted, _variables(station, wanted), _changes(station), before)
+    variables, changes, before = _known(station.tenant_id, {station.pk: wanted})[station.pk]
+    items = compare(station, wanted, variables, changes, before)
     rows = [_row(station, item, before, now) for item in items]
     gone = [row.pk for key, row in before.items() if key not in wanted]
     DesiredSetting.objects.filter(tenant_id=station.tenant_id, pk__in=gone).delete()
@@ -199,19 +198,25 @@ def look(
     verification.tell(station.tenant_id, station.pk)
 
 
-def _variables(station: Station, wanted: Mapping[Key, Wanted]) -> dict[Key, Variable]:
-    found = Variable.objects.filter(
-        tenant_id=station.tenant_id, station=station, name__in={key[4] for key in wanted}
+def _known(tenant_id: int, wanted: Mapping[int, Mapping[Key, Wanted]]) -> dict[int, tuple[Any, Any, Any]]:
+    """{station: (its variables, the newest change of each, the rows of the last look)}, of what is wanted of each."""
+    of: Any = {"tenant_id": tenant_id, "station__in": list(wanted)}
+    named = of | {"name__in": {key[4] for keys in wanted.values() for key in keys}}
+    found: dict[int, tuple[Any, Any, Any]] = {station_id: ({}, {}, {}) for station_id in wanted}
+    newest = (
+        VariableChange.objects.filter(**named)
+        .order_by("station_id", *KEY, "-id")
+        .distinct("station_id", *KEY)
     )
-    return {variable.key: variable for variable in found}
-
-
-def _changes(station: Station) -> dict[Key, VariableChange]:
-    newest: dict[Key, VariableChange] = {}
-    found = VariableChange.objects.filter(tenant_id=station.tenant_id, station=station).order_by("-id")
-    for change in found[:1000]:
-        newest.setdefault(change.key, change)
-    return newest
+    rows: tuple[Iterable[Any], ...] = (
+        Variable.objects.filter(**named),
+        newest,
+        DesiredSetting.objects.filter(**of),
+    )
+    for place, told in enumerate(rows):
+        for row in told:
+            found[row.station_id][place][row.key] = row
+    return found
 
 
 def _row(station: Station, item: Item, before: Mapping[Key, DesiredSetting], now: datetime) -> DesiredSetting:
@@ -406,18 +411,22 @@ def preview(*, template: ConfigurationTemplate, stations: Iterable[Station]) -> 
     """What the template, as it stands, would change at each station that it holds for. Where another one of higher
     priority says otherwise, that one counts."""
     templates = _beside(template)
+    held = [station for station in stations if matches(template, station)]
     diffs = []
-    for station in stations:
-        if not matches(template, station):
-            continue
-        every = wanted_of(station, templates)
-        wanted = {key: want for key, want in every.items() if want.template.pk == template.pk}
-        before = {
-            row.key: row
-            for row in DesiredSetting.objects.filter(tenant_id=station.tenant_id, station=station)
+    for place in range(0, len(held), TOGETHER):
+        part = held[place : place + TOGETHER]
+        wanted = {
+            station.pk: {
+                key: want
+                for key, want in wanted_of(station, templates).items()
+                if want.template.pk == template.pk
+            }
+            for station in part
         }
-        items = compare(station, wanted, _variables(station, wanted), _changes(station), before)
-        diffs.append(Diff(station, sorted(items, key=lambda item: item.title)))
+        known = _known(template.tenant_id, wanted)
+        for station in part:
+            items = compare(station, wanted[station.pk], *known[station.pk])
+            diffs.append(Diff(station, sorted(items, key=lambda item: item.title)))
     return diffs
 
 

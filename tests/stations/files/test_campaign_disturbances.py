@@ -18,11 +18,12 @@ from stations.models import (
     FirmwareImage,
     FirmwarePublication,
     FirmwareUpdate,
+    LogRequest,
     Station,
 )
 from stations.neutral import FirmwareNotice, PublicationNotice
 from stations.services import commands
-from stations.services.files import campaigns, images, publications, store, updates
+from stations.services.files import campaigns, images, logs, publications, store, updates
 from stations.services.files.campaigns import Choice
 from tenants.context import tenant_scope
 from tenants.errors import Conflict, Forbidden
@@ -419,3 +420,32 @@ def test_a_rollback_reaches_every_station_that_the_campaign_has_updated(
     with tenant_scope(tenant.pk):
         back = Campaign.objects.get(rollback_of=rollout.campaign)
         assert (back.image, back.updates.count()) == (before, 3)
+
+
+def test_a_button_pressed_twice_does_what_it_says_once(
+    rollout: Rollout,  # noqa: F811
+    six: list[Station],  # noqa: F811
+    make_member: Callable[..., Any],
+    portal_client: Callable[..., Any],
+    tenant: Tenant,
+) -> None:
+    """The second "try again" does not take back what the first began, nor the second "wait no longer" ask anew."""
+    rollout.start(canary=1)
+    rollout.look()
+    rollout.refuse("S1")
+    browser = portal_client(make_member(Role.OWNER)[0])
+    update = update_of(rollout, "S1")
+    for _press in range(2):
+        assert (
+            browser.post(f"/t/{tenant.slug}/updates/{update.pk}/turn/", {"verb": "retry"}).status_code == 302
+        )
+    assert update_of(rollout, "S1").state == "waiting"
+    for _press in range(2):
+        browser.post(f"/t/{tenant.slug}/updates/{update.pk}/turn/", {"verb": "cancel"})
+    assert update_of(rollout, "S1").state == "cancelled"
+    with tenant_scope(tenant.pk):
+        asked = logs.request(tenant_id=tenant.pk, station_id=six[0].pk, actor=rollout.actor)
+    for _press in range(2):
+        browser.post(f"/t/{tenant.slug}/stations/{six[0].pk}/logs/{asked.pk}/again/", {"verb": "cancel"})
+    with tenant_scope(tenant.pk):
+        assert list(LogRequest.objects.values_list("state", flat=True)) == ["cancelled"]
