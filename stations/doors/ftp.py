@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,7 @@ from django.db import connections
 from stations.doors.work import (
     IDLE_SECONDS,
     LONGEST_SECONDS,
+    PROGRESS_SECONDS,
     Moving,
     Receiving,
     Threads,
@@ -196,7 +198,8 @@ class Door(aioftp.Server):
                 )
                 path = Path(await self._threads.run(lambda: updates.local_copy(given)))
                 stream = await self._data(connection)
-                sent = 0
+                sent = reported = 0
+                told = time.monotonic()
                 try:
                     async with stream:
                         with await self._threads.run(lambda: path.open("rb")) as file:
@@ -204,19 +207,24 @@ class Door(aioftp.Server):
                             while data := await self._threads.run(read):
                                 await stream.write(data)
                                 sent += len(data)
+                                if time.monotonic() - told > PROGRESS_SECONDS:
+                                    told = time.monotonic()
+                                    await self._progress(given, sent, sent - reported)
+                                    reported = sent
                 finally:
-                    await asyncio.shield(
-                        self._threads.within(
-                            ticket.tenant_id,
-                            lambda: updates.progress(download=given, reached=sent, moved=sent),
-                        )
-                    )
+                    await asyncio.shield(self._progress(given, sent, sent - reported))
                 connection.response("226", "that was all")
         except asyncio.CancelledError:
             raise
         except Exception as error:
             self._failed(connection, error)
         return True
+
+    async def _progress(self, given: updates.Download, reached: int, moved: int) -> None:
+        """Told while it goes on: an old station on a slow line takes longer than an update is waited for in silence."""
+        await self._threads.within(
+            given.tenant_id, lambda: updates.progress(download=given, reached=reached, moved=moved)
+        )
 
     def _failed(self, connection: Any, error: Exception) -> None:
         if not isinstance(error, DomainError | OSError | TimeoutError):

@@ -117,7 +117,9 @@ def _chosen(tenant_id: int, choice: Choice, actor: Actor) -> list[Station]:
         rows = rows.filter(pk__in=choice.station_ids)
     if choice.installed_by is not None:
         updated = FirmwareUpdate.objects.filter(
-            tenant_id=tenant_id, campaign_id=choice.installed_by, state=UpdateState.INSTALLED
+            tenant_id=tenant_id,
+            campaign_id=choice.installed_by,
+            state__in=(UpdateState.INSTALLED, *UNDER_WAY),  # the preview says of those that they are not done
         )
         rows = rows.filter(pk__in=updated.values("station_id"))
     return [
@@ -499,12 +501,16 @@ def _judge(campaign: Campaign) -> bool:
 
 
 def _goes_on(campaign: Campaign, last: bool) -> bool:
-    """Whether the wave waits for a station. One that is away for days holds up no later wave, once another of the
-    image's stations has shown that it is good; it gets its order when it comes back."""
+    """Whether the wave waits for a station. One that is away, or has a car, for days holds up no later wave, once at
+    least half of its own wave have ended and the image has shown that it is good; it gets its order all the same."""
     open_ones = campaign.updates.filter(wave__lte=campaign.wave, state__in=OPEN_UPDATES)
-    if last or not campaign.updates.filter(state=UpdateState.INSTALLED).exists():
+    own = campaign.updates.filter(wave=campaign.wave)
+    few = 2 * own.exclude(state__in=OPEN_UPDATES).count() < own.count()
+    if last or few or not campaign.updates.filter(state=UpdateState.INSTALLED).exists():
         return open_ones.exists()
-    return open_ones.exclude(state=UpdateState.WAITING, blocked_by=Blocker.OFFLINE).exists()
+    return open_ones.exclude(
+        state=UpdateState.WAITING, blocked_by__in=(Blocker.OFFLINE, Blocker.BUSY)
+    ).exists()
 
 
 def _halt(campaign: Campaign, reason: str) -> None:

@@ -62,10 +62,16 @@ _STEPS = {
     "paused": UpdateState.DOWNLOADING,
     "downloaded": UpdateState.DOWNLOADED,
     "verified": UpdateState.DOWNLOADED,
+    "install_scheduled": UpdateState.DOWNLOADED,
     "installing": UpdateState.INSTALLING,
     "rebooting": UpdateState.INSTALLING,
     "installed": UpdateState.INSTALLING,  # until its boot shows it
 }
+_WAITS = (
+    "scheduled",
+    "paused",
+    "install_scheduled",
+)  # the station waits for its time, or for a car to leave (L01)
 
 
 def plan(
@@ -411,15 +417,15 @@ def _noticed(update: FirmwareUpdate, told: FirmwareNotice) -> None:
 def _progressed(update: FirmwareUpdate, told: FirmwareNotice) -> None:
     now = told.received_at
     patience = timedelta(minutes=settings.FIRMWARE_PATIENCE_MINUTES)
-    update.deadline_at = timezone.now() + (SCHEDULED if told.status in ("scheduled", "paused") else patience)
-    if update.install_at and told.status in ("scheduled", "downloaded", "verified"):
+    update.deadline_at = timezone.now() + (SCHEDULED if told.status in _WAITS else patience)
+    if update.install_at and told.status in ("install_scheduled", "downloaded", "verified"):
         update.deadline_at = max(update.deadline_at, update.install_at + patience)  # it was told to wait
     step = _STEPS.get(told.status)
     stuck = update.state in (UpdateState.WAITING, UpdateState.FAILED)
     # Statuses may come twice and late: an update only goes forward.
     if step is not None and (stuck or _RANK[step] > _RANK[UpdateState(update.state)]):
         update.state, update.blocked_by, update.retry_at, update.settled_at = step, "", None, None
-    if told.status in ("downloaded", "verified"):
+    if told.status in ("downloaded", "verified", "install_scheduled"):
         update.downloaded_at = update.downloaded_at or now
     if told.status == "installed":
         update.installed_told_at = update.installed_told_at or now

@@ -191,6 +191,28 @@ def test_who_is_away_for_days_holds_up_no_later_wave(
     assert rollout.of("offline") == ["S6"] and rollout.campaign.state == "running"  # the last is waited for
 
 
+def test_a_wave_of_which_most_have_a_car_is_waited_for(
+    rollout: Rollout,  # noqa: F811
+    six: list[Station],  # noqa: F811
+    make_session: Callable[..., Any],
+) -> None:
+    """One success of five is no evidence; of three of five it is, and the two get it once they are idle."""
+    sessions = [make_session(station) for station in six[1:5]]
+    rollout.start(canary=5)
+    rollout.look()
+    rollout.install("S1")
+    for _look in range(3):
+        rollout.look()
+    assert rollout.of("wave") == ["S6"]
+    with tenant_scope(rollout.tenant.pk):
+        type(sessions[0]).objects.filter(pk__in=[sessions[0].pk, sessions[1].pk]).update(state="ended")
+    rollout.look()
+    rollout.install("S2", "S3")
+    rollout.look()
+    rollout.look()
+    assert (rollout.of("sent"), rollout.of("busy")) == (["S6"], ["S4", "S5"])
+
+
 def test_while_all_of_a_canary_are_away_nobody_else_begins(
     rollout: Rollout,  # noqa: F811
     six: list[Station],  # noqa: F811
@@ -215,7 +237,7 @@ def test_an_installation_that_was_put_off_for_days_is_waited_for(
         update = updates.plan(
             tenant_id=tenant.pk, station_id=station.pk, image_id=image.pk, actor=owner_actor, install_at=at
         )
-        for status in ("downloaded", "scheduled"):
+        for status in ("downloaded", "install_scheduled"):
             told = FirmwareNotice(station.pk, timezone.now(), status, status, number=update.number)
             updates.record_notices(tenant_id=tenant.pk, reports=[told])
     with tenant_scope(tenant.pk):
@@ -226,6 +248,20 @@ def test_an_installation_that_was_put_off_for_days_is_waited_for(
         campaigns.advance(tenant_id=tenant.pk, now=at + timedelta(hours=3))
         update.refresh_from_db()
     assert update.state == "failed"
+
+
+def test_a_station_that_waits_for_a_car_to_leave_is_given_a_day(
+    rollout: Rollout,  # noqa: F811
+    six: list[Station],  # noqa: F811
+) -> None:
+    """L01: it installs once no transaction runs, and says InstallScheduled until then."""
+    rollout.start(canary=1)
+    rollout.look()
+    tell(rollout, six[0], "install_scheduled", number=update_of(rollout, "S1").number)
+    rollout.look(timezone.now() + timedelta(hours=20))
+    assert rollout.of("downloaded") == ["S1"]
+    rollout.look(timezone.now() + timedelta(hours=25))
+    assert rollout.of("failed") == ["S1"]
 
 
 def test_two_orders_at_the_same_moment_are_one(

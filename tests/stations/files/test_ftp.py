@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import ssl
+import time
 from datetime import UTC, datetime, timedelta
 from ftplib import FTP, FTP_TLS, all_errors
 from pathlib import Path
@@ -207,3 +208,35 @@ def test_one_station_does_not_take_the_places_of_all(
     assert late.storbinary("STOR late.log", io.BytesIO(b"x")).startswith("226")
     with tenant_scope(tenant.pk):
         assert LogFile.objects.filter(request=row).count() == MOST_OF_A_TICKET + 1
+
+
+def test_a_slow_download_shows_while_it_goes_on(
+    door: Role, tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    """An old station on a slow line takes longer than an update is waited for in silence."""
+    image = create_image(tenant, content=b"firmware" * 1_200_000)
+    with tenant_scope(tenant.pk), override_settings(**URLS):
+        Station.objects.filter(pk=station.pk).update(
+            vendor="Acme", model="M", ocpp_version="1.6", online=True, firmware_version="1"
+        )
+        update = updates.plan(
+            tenant_id=tenant.pk, station_id=station.pk, image_id=image.pk, actor=owner_actor, protocol="ftp"
+        )
+        assert update.command is not None
+        login = credentials(unsealed(update.command.arguments)["location"])
+    client = opened(door, *login)
+    host, port = client.makepasv()
+    with socket.socket() as data:
+        data.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        data.settimeout(30)
+        data.connect((host, port))
+        client.putcmd("RETR a.bin")
+
+        def shown() -> int:
+            with tenant_scope(tenant.pk):
+                return FirmwareUpdate.objects.get(pk=update.pk).bytes_sent
+
+        while not shown():  # the server waits for this reader, and is told of what went before
+            assert data.recv(65_536), "it came to its end without a word"
+            time.sleep(0.05)
+        assert 0 < shown() < image.size_bytes
