@@ -60,6 +60,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("FILES_TICKET_HOURS", "count", "24", "How long the one-time address of an upload or download is good."),
     Setting("FILES_TRANSFERS", "count", "100", "Most uploads and downloads at once in one process; more are asked to come again."),
     Setting("LOG_MAX_MB", "count", "200", "Largest log that one request may bring."),
+    Setting("LOG_TENANT_MB", "count", "20000", "How much the logs of one company may take in all; what comes beyond is refused."),
     Setting("LOG_PATIENCE_MINUTES", "count", "30", "How long to wait for the next sign of a log before the request has failed."),
     Setting("LOG_RETENTION_DAYS", "count", "90", "How many days uploaded logs are kept."),
     Setting("FIRMWARE_MAX_MB", "count", "1024", "Largest firmware image."),

@@ -558,8 +558,8 @@ class LogAnswered:
 class FirmwareNotice:
     """How an update goes.
 
-    `status`: idle | scheduled | downloading | paused | downloaded | verified | installing | rebooting | installed |
-    download_failed | install_failed | bad_signature; `word` as told; `number` as in LogNotice.
+    `status`: idle | scheduled | downloading | paused | downloaded | verified | install_scheduled | installing |
+    rebooting | installed | download_failed | install_failed | bad_signature; `word` as told; `number` as in LogNotice.
     """
 
     station_id: int

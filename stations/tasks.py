@@ -39,7 +39,7 @@ from stations.services import (
     watch,
     web_payments,
 )
-from stations.services.files import campaigns, logs, store, tickets
+from stations.services.files import campaigns, logs, publications, store, tickets
 from stations.services.pnc import vehicles
 from tenants.context import tenant_scope
 from tenants.models import Tenant
@@ -181,7 +181,8 @@ def advance_firmware() -> int:
 
 @shared_task
 def give_up_logs() -> int:
-    """Logs that never came."""
+    """Logs that never came, and images that a local controller never published."""
+    _for_each_tenant("publications", lambda tenant_id: publications.give_up(tenant_id=tenant_id))
     return _for_each_tenant("logs", lambda tenant_id: logs.give_up(tenant_id=tenant_id))
 
 

@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 
 from fleets import emaid
 from portal.vocabulary import appearance
+from stations.services import words
 from tenants.permissions import Permission, named
 
 register = template.Library()
@@ -64,6 +65,12 @@ def badge(state: str, text: str = "", plain: bool = False) -> SafeString:
         icon(look.icon),
         text or look.word,
     )
+
+
+@register.filter
+def said(text: str | None) -> str:
+    """What a service kept with a row, in the reader's language."""
+    return words.said(text or "")
 
 
 @register.filter

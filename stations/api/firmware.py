@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import django_filters
@@ -150,7 +151,7 @@ class ImageFile(ImageView):
             while data := request._request.read(store.CHUNK):
                 spooled.write(data)
             name = f"{image.vendor}-{image.version}.bin"
-            images.attach(image=image, spooled=spooled, name=name, actor=self.actor)
+            image = images.attach(image=image, spooled=spooled, name=name, actor=self.actor)
         finally:
             spooled.discard()
         return self.answer(image)
@@ -391,7 +392,8 @@ class CampaignView(TenantView):
 
 
 class CampaignList(CampaignView):
-    """Roll-outs, newest first. A POST begins one at once; ask for the preview first."""
+    """Roll-outs, newest first. A POST begins one at once; ask for the preview first. With `rollback_of_id` and without
+    `station_ids` it reaches the stations that the other campaign has updated."""
 
     verbs = {
         "GET": Verb(Permission.STATION_VIEW, gives=CampaignOut, many=True, says="List campaigns"),
@@ -413,6 +415,8 @@ class CampaignList(CampaignView):
         name, number = given.pop("name"), given.pop("rollback_of_id", None)
         rolled_back = self.one(self.rows(), pk=number) if number else None
         image, choice, rules = self.split(given)
+        if rolled_back is not None and not choice.station_ids:
+            choice = replace(choice, installed_by=rolled_back.pk)
         return self.answer(
             campaigns.start(
                 tenant_id=self.tenant_id, name=name, image=image, choice=choice, rules=rules, actor=self.actor,

@@ -155,7 +155,9 @@ class TemplatePreview(TemplateView):
 
     def get(self, request: Request, template_id: int) -> Response:
         stations = visible.stations(self.tenant_id, self.actor).exclude(ocpp_version="")
-        diffs = desired.preview(template=self.template(template_id), stations=stations[:2000])
+        template = self.template(template_id)
+        held = [station for station in stations if desired.matches(template, station)]
+        diffs = desired.preview(template=template, stations=held[:2000])
         return self.answer({"stations": [diff for diff in diffs if diff.differing]})
 
 

@@ -11,6 +11,8 @@ import asyncio
 import contextlib
 import logging
 import ssl
+import time
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,9 +21,19 @@ import aioftp
 from django.conf import settings
 from django.db import connections
 
-from stations.doors.work import IDLE_SECONDS, Moving, Receiving, Threads, describe
+from stations.doors.work import (
+    IDLE_SECONDS,
+    LONGEST_SECONDS,
+    PROGRESS_SECONDS,
+    Moving,
+    Receiving,
+    Threads,
+    begin_upload,
+    describe,
+)
 from stations.models import TicketPurpose
-from stations.services.files import logs, tickets, updates
+from stations.services import words
+from stations.services.files import tickets, updates
 from tenants.errors import DomainError
 
 log = logging.getLogger("voltyard.files")
@@ -130,25 +142,27 @@ class Door(aioftp.Server):
         connection.extra_workers.add(asyncio.create_task(work))
 
     async def _data(self, connection: Any) -> Any:
-        """The data connection that the station opens after PASV."""
-        stream = await asyncio.wait_for(
-            asyncio.shield(connection.future.data_connection), self.wait_future_timeout
-        )
-        del connection.data_connection
-        return stream
+        """The data connection that the station opens after PASV. Who else finds the open port gets nothing of it."""
+        async with asyncio.timeout(self.wait_future_timeout):
+            while True:
+                stream = await asyncio.shield(connection.future.data_connection)
+                del connection.data_connection
+                if _host(stream.writer.get_extra_info("peername")[0]) == _host(connection.client_host):
+                    return stream
+                stream.close()
+
+    @contextlib.asynccontextmanager
+    async def _place(self, ticket: tickets.Found) -> AsyncIterator[None]:
+        with self._moving.one(ticket.ticket_id):
+            async with asyncio.timeout(LONGEST_SECONDS):
+                yield
 
     async def _receive(self, connection: Any, ticket: tickets.Found, name: str) -> bool:
         receiving: Receiving | None = None
         try:
-            with self._moving:
-                upload = await self._threads.within(
-                    ticket.tenant_id,
-                    lambda: logs.begin_upload(
-                        tenant_id=ticket.tenant_id,
-                        ticket_id=ticket.ticket_id,
-                        expected=None,
-                        address=str(connection.client_host),
-                    ),
+            async with self._place(ticket):
+                upload = await begin_upload(
+                    self._threads, ticket, expected=None, address=str(connection.client_host)
                 )
                 receiving = Receiving(self._threads, upload, self._protocol)
                 stream = await self._data(connection)
@@ -159,11 +173,11 @@ class Door(aioftp.Server):
                     await receiving.keep(name)
                     connection.response("226", "stored")
                 else:
-                    await receiving.drop("The file was empty.")
+                    await receiving.drop(words.EMPTY)
                     connection.response("552", "the file is empty")
         except asyncio.CancelledError:
             if receiving is not None:
-                await asyncio.shield(receiving.drop("The station broke off the connection."))
+                await asyncio.shield(receiving.drop(describe(asyncio.CancelledError())))
             raise
         except Exception as error:
             if receiving is not None:
@@ -173,7 +187,7 @@ class Door(aioftp.Server):
 
     async def _give(self, connection: Any, ticket: tickets.Found) -> bool:
         try:
-            with self._moving:
+            async with self._place(ticket):
                 given = await self._threads.within(
                     ticket.tenant_id,
                     lambda: updates.begin_download(
@@ -184,7 +198,8 @@ class Door(aioftp.Server):
                 )
                 path = Path(await self._threads.run(lambda: updates.local_copy(given)))
                 stream = await self._data(connection)
-                sent = 0
+                sent = reported = 0
+                told = time.monotonic()
                 try:
                     async with stream:
                         with await self._threads.run(lambda: path.open("rb")) as file:
@@ -192,13 +207,12 @@ class Door(aioftp.Server):
                             while data := await self._threads.run(read):
                                 await stream.write(data)
                                 sent += len(data)
+                                if time.monotonic() - told > PROGRESS_SECONDS:
+                                    told = time.monotonic()
+                                    await self._progress(given, sent, sent - reported)
+                                    reported = sent
                 finally:
-                    await asyncio.shield(
-                        self._threads.within(
-                            ticket.tenant_id,
-                            lambda: updates.progress(download=given, reached=sent, moved=sent),
-                        )
-                    )
+                    await asyncio.shield(self._progress(given, sent, sent - reported))
                 connection.response("226", "that was all")
         except asyncio.CancelledError:
             raise
@@ -206,13 +220,21 @@ class Door(aioftp.Server):
             self._failed(connection, error)
         return True
 
+    async def _progress(self, given: updates.Download, reached: int, moved: int) -> None:
+        """Told while it goes on: an old station on a slow line takes longer than an update is waited for in silence."""
+        await self._threads.within(
+            given.tenant_id, lambda: updates.progress(download=given, reached=reached, moved=moved)
+        )
+
     def _failed(self, connection: Any, error: Exception) -> None:
         if not isinstance(error, DomainError | OSError | TimeoutError):
             log.exception("FTP transfer failed")
         full = isinstance(error, DomainError) and error.status == 413
-        connection.response(
-            "552" if full else "426", describe(error).replace("\n", " ")[:200] or "broken off"
-        )
+        connection.response("552" if full else "426", describe(error).replace("\n", " ")[:200])
+
+
+def _host(address: str) -> str:
+    return str(address).removeprefix("::ffff:")
 
 
 def passive_ports(text: str) -> range | None:

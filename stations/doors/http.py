@@ -21,8 +21,19 @@ from urllib.parse import unquote
 from django.conf import settings
 
 from stations.doors.multipart import FilePart, Malformed, boundary_of
-from stations.doors.work import IDLE_SECONDS, PROGRESS_SECONDS, Moving, Receiving, Threads, describe
-from stations.services.files import logs, tickets, updates
+from stations.doors.work import (
+    IDLE_SECONDS,
+    LONGEST_SECONDS,
+    PROGRESS_SECONDS,
+    BrokeOff,
+    Moving,
+    Receiving,
+    Threads,
+    begin_upload,
+    describe,
+)
+from stations.services import words
+from stations.services.files import tickets, updates
 from tenants.errors import DomainError, Unavailable
 from tenants.middleware import client_address
 
@@ -37,10 +48,6 @@ class Refused(Exception):
     def __init__(self, status: int, detail: str, **headers: str) -> None:
         super().__init__(detail)
         self.status, self.detail, self.headers = status, detail, headers
-
-
-class BrokeOff(Exception):
-    """The peer went away, or fell silent."""
 
 
 @dataclass(slots=True)
@@ -77,9 +84,9 @@ class Request:
             try:
                 message = await asyncio.wait_for(self.receive(), IDLE_SECONDS)
             except TimeoutError:
-                raise BrokeOff("The station fell silent.") from None
+                raise BrokeOff(words.FELL_SILENT) from None
             if message["type"] == "http.disconnect":
-                raise BrokeOff("The station broke off the connection.")
+                raise BrokeOff(words.BROKE_OFF)
             self.ended = not message.get("more_body")
             if data := message.get("body", b""):
                 yield data
@@ -113,7 +120,7 @@ class FileDoor:
             pass
         except Exception:
             log.exception("file door failed")
-            await self._refuse(request, 500, "Something broke on our side. Try again later.")
+            await self._refuse(request, 500, words.OUR_TROUBLE)
 
     async def _refuse(self, request: Request, status: int, detail: str, **headers: str) -> None:
         """A peer that still sends sees the answer only once its body is taken, up to a bound."""
@@ -141,13 +148,20 @@ class FileDoor:
             raise Refused(404, "There is no such address, or it has expired.")
         if self._moving.full:
             raise Refused(503, "Many files are moving now. Try again in a minute.", retry_after="60")
-        with self._moving:
-            if request.method in ("PUT", "POST"):
-                await self._upload(request, found, unquote(rest))
-            elif request.method in ("GET", "HEAD"):
-                await self._download(request, found)
-            else:
-                raise Refused(405, "PUT or POST a log, GET an image.", allow="GET, HEAD, POST, PUT")
+        with self._moving.one(found.ticket_id):
+            try:
+                async with asyncio.timeout(LONGEST_SECONDS):
+                    await self._move(request, found, unquote(rest))
+            except TimeoutError:
+                raise BrokeOff(words.TOOK_TOO_LONG) from None
+
+    async def _move(self, request: Request, found: tickets.Found, rest: str) -> None:
+        if request.method in ("PUT", "POST"):
+            await self._upload(request, found, rest)
+        elif request.method in ("GET", "HEAD"):
+            await self._download(request, found)
+        else:
+            raise Refused(405, "PUT or POST a log, GET an image.", allow="GET, HEAD, POST, PUT")
 
     # --- up ---
 
@@ -155,25 +169,17 @@ class FileDoor:
         length = request.header(b"content-length")
         expected = int(length) if length.isdecimal() and len(length) < 16 else None
         boundary = boundary_of(request.header(b"content-type"))
-        upload = await self._threads.within(
-            found.tenant_id,
-            lambda: logs.begin_upload(
-                tenant_id=found.tenant_id,
-                ticket_id=found.ticket_id,
-                expected=expected,
-                address=request.address,
-            ),
-        )
+        upload = await begin_upload(self._threads, found, expected=expected, address=request.address)
         receiving = Receiving(self._threads, upload, "https" if request.is_secure else "http")
         try:
             name = await self._take(request, receiving, boundary)
         except BaseException as error:
-            await asyncio.shield(
-                receiving.drop(describe(error) if isinstance(error, Exception) else "Broken off.")
-            )
             if isinstance(error, Malformed):
-                raise Refused(400, f"The form cannot be read: {error}.") from None
-            raise
+                error = Refused(400, f"The form cannot be read: {error}.")
+            await asyncio.shield(
+                receiving.drop(error.detail if isinstance(error, Refused) else describe(error))
+            )
+            raise error from None
         file = await receiving.keep(name or rest or _disposed(request.header(b"content-disposition")))
         told = {"file": file.name, "size": file.size_bytes, "sha256": file.sha256}
         await request.answer(200, json.dumps(told).encode(), content_type="application/json")
@@ -191,7 +197,7 @@ class FileDoor:
         if part is not None and not part.done:
             raise Malformed("its last part has no end")
         if receiving.size == 0:
-            raise Refused(400, "The file is empty.")
+            raise Refused(400, words.EMPTY)
         return part.name if part else ""
 
     # --- down ---
@@ -254,7 +260,7 @@ class FileDoor:
             if not gone.done():
                 await request.send({"type": "http.response.body", "body": b""})
         except TimeoutError:
-            raise BrokeOff("The station fell silent.") from None
+            raise BrokeOff(words.FELL_SILENT) from None
         finally:
             gone.cancel()
             await asyncio.shield(self._progress(given, at, at - reported))

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.conf import settings
 from django.db import close_old_connections, connection
 
 from stations.models import LogFile
-from stations.services.files import logs, store
+from stations.services import words
+from stations.services.files import logs, store, tickets
 from tenants.context import tenant_scope
+from tenants.errors import DomainError, TooMany
 
 T = TypeVar("T")
 THREADS = 8
 PROGRESS_SECONDS = 1.0
 IDLE_SECONDS = 60.0  # without a byte a transfer ends
+LONGEST_SECONDS = 6 * 3600.0  # who gives a byte now and then keeps its place no longer than this
+MOST_OF_A_TICKET = 4  # transfers at once: one station leaves the places of the others alone
 
 
 class Threads:
@@ -48,20 +54,47 @@ class Threads:
 
 
 class Moving:
-    """How many files move now."""
+    """How many files move now, and by which tickets."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._tickets: Counter[int] = Counter()
 
     @property
     def full(self) -> bool:
-        return self._count >= settings.FILES_TRANSFERS
+        return self._tickets.total() >= settings.FILES_TRANSFERS
 
-    def __enter__(self) -> None:
-        self._count += 1
+    @contextlib.contextmanager
+    def one(self, ticket_id: int) -> Iterator[None]:
+        """A place for a transfer by this ticket. TooMany where it has enough of them."""
+        if self._tickets[ticket_id] >= MOST_OF_A_TICKET:
+            raise TooMany("Files of this address are moving already. Wait until they have ended.")
+        self._tickets[ticket_id] += 1
+        try:
+            yield
+        finally:
+            self._tickets[ticket_id] -= 1
+            if not self._tickets[ticket_id]:
+                del self._tickets[ticket_id]
 
-    def __exit__(self, *_: object) -> None:
-        self._count -= 1
+
+async def begin_upload(
+    threads: Threads, found: tickets.Found, *, expected: int | None, address: str
+) -> logs.Upload:
+    """Leave to upload one file. A refusal is kept for who waits for it, in a transaction of its own."""
+    tenant_id, ticket_id = found.tenant_id, found.ticket_id
+    try:
+        return await threads.within(
+            tenant_id,
+            lambda: logs.begin_upload(
+                tenant_id=tenant_id, ticket_id=ticket_id, expected=expected, address=address
+            ),
+        )
+    except DomainError as error:
+        why = describe(error)
+        await threads.within(
+            tenant_id, lambda: logs.turned_away(tenant_id=tenant_id, ticket_id=ticket_id, why=why)
+        )
+        raise
 
 
 class Receiving:
@@ -112,6 +145,16 @@ class Receiving:
         await self._threads.within(upload.tenant_id, lambda: logs.broken_upload(upload=upload, why=why))
 
 
-def describe(error: Exception) -> str:
-    detail: Any = getattr(error, "detail", "")
-    return str(detail or error)[:300]
+class BrokeOff(Exception):
+    """The peer went away, or fell silent."""
+
+
+def describe(error: BaseException) -> str:
+    """For the peer, and for who waits for the file: nothing of our inside."""
+    if isinstance(error, DomainError):
+        return error.detail[:300]
+    if isinstance(error, BrokeOff) and str(error):
+        return str(error)
+    if isinstance(error, ConnectionError | TimeoutError | asyncio.CancelledError | BrokeOff):
+        return words.BROKE_OFF
+    return words.OUR_TROUBLE

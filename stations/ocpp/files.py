@@ -36,7 +36,7 @@ FIRMWARE_STATUS = {
     "DownloadPaused": "paused",
     "Downloaded": "downloaded",
     "SignatureVerified": "verified",
-    "InstallScheduled": "downloaded",
+    "InstallScheduled": "install_scheduled",
     "Installing": "installing",
     "InstallRebooting": "rebooting",
     "Installed": "installed",

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from stations import live
 from stations.models import ONLY_IN, Command, CommandKind, CommandState, Station
-from stations.services import outcomes
+from stations.services import outcomes, words
 from tenants import secrets
 from tenants.context import current_alias, tenant_scope
 from tenants.errors import Conflict, Invalid, NotFound
@@ -59,8 +59,8 @@ def _with_secrets(
 ) -> Any:
     """The arguments with each value that a secret-looking name goes with replaced, and each text that opens a door.
 
-    Names stand beside their values: 1.6 {"key", "value"}, 2.x {"variable": {"name"}, "attributeValue"}, ours {"name",
-    "value"}.
+    Names stand beside their values: 1.6 {"key", "value"}, 2.x {"variable": {"name"}, "attributeValue"} or "actualValue"
+    or {"variableAttribute": [{"value"}]}, ours {"name", "value"}.
     """
     opener = opener or replace
     if isinstance(arguments, dict):
@@ -72,14 +72,22 @@ def _with_secrets(
         return {
             key: replace(value)
             if is_secret(key)
-            or (hides and key in ("value", "attributeValue"))
+            or (hides and key in ("value", "attributeValue", "actualValue"))
             or (key == "key" and "server" in arguments)  # 2.x VPNType: the shared secret
+            else [_value_of(part, replace) for part in value]
+            if hides and key == "variableAttribute" and isinstance(value, list)  # 2.x NotifyReport
             else _with_secrets(value, replace, opener)
             for key, value in arguments.items()
         }
     if isinstance(arguments, list):
         return [_with_secrets(part, replace, opener) for part in arguments]
     return opener(arguments) if isinstance(arguments, str) and _OPENS.search(arguments) else arguments
+
+
+def _value_of(attribute: Any, replace: Callable[[Any], Any]) -> Any:
+    if isinstance(attribute, dict) and "value" in attribute:
+        return attribute | {"value": replace(attribute["value"])}
+    return attribute
 
 
 def masked(arguments: Any) -> Any:
@@ -288,10 +296,10 @@ def expire(*, tenant_id: int) -> int:
         if command.state == CommandState.QUEUED:
             state, detail = (
                 CommandState.EXPIRED,
-                "The station was not connected in time. Send it again once it is.",
+                words.NOT_CONNECTED,
             )
         else:
-            state, detail = CommandState.TIMED_OUT, "The connection ended before the station answered."
+            state, detail = CommandState.TIMED_OUT, words.CONNECTION_ENDED
         ended += settle(tenant_id=tenant_id, command_id=command.pk, state=state, detail=detail) is not None
     return ended
 

@@ -158,7 +158,7 @@ def _delete(query: CustomerQuery) -> None:
 def sweep(*, tenant_id: int, now: datetime) -> int:
     """Parts that never came are missing; what is older than a day is deleted."""
     done = CustomerQuery.objects.filter(
-        tenant_id=tenant_id, state=CustomerQueryState.RECEIVING, last_at__lt=now - LOST_AFTER
+        tenant_id=tenant_id, state__in=OPEN, last_at__lt=now - LOST_AFTER
     ).update(state=CustomerQueryState.INCOMPLETE)
     expired = CustomerQuery.objects.filter(tenant_id=tenant_id, delete_at__lte=now).exclude(told="")
     for query in expired[:500]:

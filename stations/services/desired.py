@@ -6,12 +6,14 @@ template was changed. What it refuses is marked and not asked again until somebo
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
@@ -29,20 +31,26 @@ from stations.models import (
     VariableChange,
     VariableChangeState,
 )
-from stations.models.variable import title
-from stations.services import configuration, quirks, verification
+from stations.models.variable import KEY, title
+from stations.services import configuration, quirks, verification, words
 from stations.services.commands import is_secret
 from stations.services.configuration import Setting, read_setting
 from tenants.errors import Conflict, DomainError, Invalid
 from tenants.permissions import Actor, Permission, system
 from tenants.services import audit
 
+log = logging.getLogger("voltyard.sweeps")
+
 Key = tuple[Any, ...]
 LOOKS = 200  # stations of one sweep
 APPLIES = 40
+TOGETHER = 100  # stations whose settings are read by one query
 MOST_ATTEMPTS = 3
 FIRST_PAUSE = timedelta(minutes=5)  # before a repair is tried again; twice as long each time
 ASK_AGAIN = timedelta(days=1)  # what a station did not tell
+CALM = timedelta(
+    days=1
+)  # a repair that held for so long counts as done; one undone before counts as an attempt
 WEEK_SECONDS = 7 * 86_400
 WRONG = (DriftState.DRIFTED, DriftState.REFUSED)
 
@@ -161,11 +169,9 @@ def look(
 ) -> None:
     """Bring the rows of a station up to date; read what is not known; repair what may be repaired."""
     wanted = wanted_of(station, templates)
-    before = {
-        row.key: row for row in DesiredSetting.objects.filter(tenant_id=station.tenant_id, station=station)
-    }
-    items = compare(station, wanted, _variables(station, wanted), _changes(station), before)
-    rows = [_row(station, item, before) for item in items]
+    variables, changes, before = _known(station.tenant_id, {station.pk: wanted})[station.pk]
+    items = compare(station, wanted, variables, changes, before)
+    rows = [_row(station, item, before, now) for item in items]
     gone = [row.pk for key, row in before.items() if key not in wanted]
     DesiredSetting.objects.filter(tenant_id=station.tenant_id, pk__in=gone).delete()
     repairs = [
@@ -192,22 +198,28 @@ def look(
     verification.tell(station.tenant_id, station.pk)
 
 
-def _variables(station: Station, wanted: Mapping[Key, Wanted]) -> dict[Key, Variable]:
-    found = Variable.objects.filter(
-        tenant_id=station.tenant_id, station=station, name__in={key[4] for key in wanted}
+def _known(tenant_id: int, wanted: Mapping[int, Mapping[Key, Wanted]]) -> dict[int, tuple[Any, Any, Any]]:
+    """{station: (its variables, the newest change of each, the rows of the last look)}, of what is wanted of each."""
+    of: Any = {"tenant_id": tenant_id, "station__in": list(wanted)}
+    named = of | {"name__in": {key[4] for keys in wanted.values() for key in keys}}
+    found: dict[int, tuple[Any, Any, Any]] = {station_id: ({}, {}, {}) for station_id in wanted}
+    newest = (
+        VariableChange.objects.filter(**named)
+        .order_by("station_id", *KEY, "-id")
+        .distinct("station_id", *KEY)
     )
-    return {variable.key: variable for variable in found}
+    rows: tuple[Iterable[Any], ...] = (
+        Variable.objects.filter(**named),
+        newest,
+        DesiredSetting.objects.filter(**of),
+    )
+    for place, told in enumerate(rows):
+        for row in told:
+            found[row.station_id][place][row.key] = row
+    return found
 
 
-def _changes(station: Station) -> dict[Key, VariableChange]:
-    newest: dict[Key, VariableChange] = {}
-    found = VariableChange.objects.filter(tenant_id=station.tenant_id, station=station).order_by("-id")
-    for change in found[:1000]:
-        newest.setdefault(change.key, change)
-    return newest
-
-
-def _row(station: Station, item: Item, before: Mapping[Key, DesiredSetting]) -> DesiredSetting:
+def _row(station: Station, item: Item, before: Mapping[Key, DesiredSetting], now: datetime) -> DesiredSetting:
     setting = item.wanted.setting
     row = before.get(setting.key) or DesiredSetting(
         tenant_id=station.tenant_id, station=station, **verification.named(setting.key), wanted=setting.value
@@ -216,8 +228,15 @@ def _row(station: Station, item: Item, before: Mapping[Key, DesiredSetting]) -> 
         row.attempts, row.attempted_at = 0, None
     row.template, row.wanted, row.actual = item.wanted.template, setting.value, item.actual
     row.state, row.reason = item.state, item.reason[:200]
-    if item.state == DriftState.IN_LINE:
+    # A station that takes a value and goes back to its own, at each restart for one, is not set for ever.
+    if item.state == DriftState.IN_LINE and row.attempted_at and row.attempted_at < now - CALM:
         row.attempts, row.attempted_at = 0, None
+    if (
+        item.state == DriftState.DRIFTED
+        and item.wanted.template.mode == TemplateMode.REPAIR
+        and row.attempts >= MOST_ATTEMPTS
+    ):
+        row.reason = words.GIVEN_UP % {"count": row.attempts}
     return row
 
 
@@ -292,10 +311,15 @@ def sweep(*, tenant_id: int, now: datetime) -> int:
     )
     done = 0
     for drift in due:
-        if drift.station.archived_at is None:
-            look(drift=drift, station=drift.station, templates=templates, now=now)
-        else:
+        if drift.station.archived_at is not None:
             drift.delete()
+        else:
+            try:
+                with transaction.atomic():
+                    look(drift=drift, station=drift.station, templates=templates, now=now)
+            except Exception:  # what one station tells is not the next one's trouble
+                log.exception("a station could not be compared", extra={"station": drift.station_id})
+                StationDrift.objects.filter(pk=drift.pk).update(due_at=now + timedelta(hours=1))
         done += 1
     return done
 
@@ -387,18 +411,22 @@ def preview(*, template: ConfigurationTemplate, stations: Iterable[Station]) -> 
     """What the template, as it stands, would change at each station that it holds for. Where another one of higher
     priority says otherwise, that one counts."""
     templates = _beside(template)
+    held = [station for station in stations if matches(template, station)]
     diffs = []
-    for station in stations:
-        if not matches(template, station):
-            continue
-        every = wanted_of(station, templates)
-        wanted = {key: want for key, want in every.items() if want.template.pk == template.pk}
-        before = {
-            row.key: row
-            for row in DesiredSetting.objects.filter(tenant_id=station.tenant_id, station=station)
+    for place in range(0, len(held), TOGETHER):
+        part = held[place : place + TOGETHER]
+        wanted = {
+            station.pk: {
+                key: want
+                for key, want in wanted_of(station, templates).items()
+                if want.template.pk == template.pk
+            }
+            for station in part
         }
-        items = compare(station, wanted, _variables(station, wanted), _changes(station), before)
-        diffs.append(Diff(station, sorted(items, key=lambda item: item.title)))
+        known = _known(template.tenant_id, wanted)
+        for station in part:
+            items = compare(station, wanted[station.pk], *known[station.pk])
+            diffs.append(Diff(station, sorted(items, key=lambda item: item.title)))
     return diffs
 
 
@@ -526,6 +554,7 @@ def retry(*, drift: StationDrift, actor: Actor) -> None:
     rows = DesiredSetting.objects.filter(
         tenant_id=station.tenant_id, station=station, state__in=(*WRONG, DriftState.UNKNOWN)
     )
+    rows.update(attempts=0, attempted_at=None)
     settings = [
         Setting(
             row.name, row.wanted, row.component, row.component_instance, row.evse_number, row.connector_number,

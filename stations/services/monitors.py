@@ -26,7 +26,7 @@ from stations.neutral import (
     MonitorsTold,
     VariableReport,
 )
-from stations.services import commands, devices, verification
+from stations.services import commands, devices, verification, words
 from tenants.errors import Invalid
 from tenants.permissions import Actor, system
 
@@ -184,7 +184,7 @@ def record_cleared(*, tenant_id: int, reports: Sequence[MonitorsCleared]) -> Non
             if status == "gone":
                 found.update(state=MonitorState.CLEARED, told_at=cleared.received_at, reason="")
             else:
-                found.update(reason=f"It stays: {reason}"[:200])
+                found.update(reason=(words.STAYS % {"reason": reason})[:200])
         verification.tell(tenant_id, cleared.station_id)
 
 

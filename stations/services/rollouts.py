@@ -20,7 +20,7 @@ from stations.models import (
     StepState,
     TrustAnchor,
 )
-from stations.services import trust
+from stations.services import trust, words
 from tenants.errors import Conflict, DomainError, Invalid
 from tenants.permissions import Actor, Permission, system
 from tenants.services import audit
@@ -65,7 +65,7 @@ def push(rollout: Rollout) -> int:
     steps = RolloutStep.objects.filter(tenant_id=rollout.tenant_id, rollout=rollout)
     if rollout.deadline <= timezone.now():
         steps.filter(state=StepState.WAITING).update(
-            state=StepState.FAILED, detail="It was not online in time.", ended_at=timezone.now()
+            state=StepState.FAILED, detail=words.NOT_ONLINE, ended_at=timezone.now()
         )
     room = AT_ONCE - steps.filter(state=StepState.SENT).count()
     sent = 0
@@ -85,7 +85,7 @@ def _send(rollout: Rollout, step: RolloutStep) -> None:
         tenant_id=step.tenant_id, station=step.station, anchor=rollout.anchor
     ).first()
     if (held is None) == rollout.remove:
-        detail = "It did not hold it." if rollout.remove else "It held it already."
+        detail = words.HELD_NOT if rollout.remove else words.HELD
         step.state, step.detail, step.ended_at = StepState.DONE, detail, timezone.now()
     else:
         try:
@@ -116,11 +116,11 @@ def follow(*, command: Command) -> None:
         command.state in (CommandState.EXPIRED, CommandState.TIMED_OUT)
         and step.rollout.deadline > timezone.now()
     ):
-        step.state, step.detail = StepState.WAITING, "It did not answer; it is asked again."
+        step.state, step.detail = StepState.WAITING, words.ASKED_AGAIN
         step.command = None
     else:
         step.state = StepState.FAILED
-        step.detail = (command.detail or f"The station answered {command.answer}.")[:200]
+        step.detail = (command.detail or words.ANSWERED % {"word": command.answer})[:200]
     if step.state != StepState.WAITING:
         step.ended_at = timezone.now()
     step.save()
@@ -141,7 +141,7 @@ def cancel(*, rollout: Rollout, actor: Actor) -> Rollout:
     if not changed:
         raise Conflict("This rollout has ended already.")
     RolloutStep.objects.filter(tenant_id=rollout.tenant_id, rollout=rollout, state=StepState.WAITING).update(
-        state=StepState.FAILED, detail="The rollout was stopped.", ended_at=timezone.now()
+        state=StepState.FAILED, detail=words.ROLLOUT_STOPPED, ended_at=timezone.now()
     )
     rollout.refresh_from_db()
     audit.record(

@@ -18,6 +18,7 @@ from stations.models import (
     VariableChange,
     VariableChangeState,
 )
+from stations.services import words
 
 Key = tuple[Any, ...]
 
@@ -51,7 +52,7 @@ def told(*, tenant_id: int, station_id: int, values: Mapping[Key, str | None], a
         elif same:
             _settle(change, VariableChangeState.DONE, change.reason, at)
         else:
-            _settle(change, VariableChangeState.DIFFERS, f"The station tells {value}"[:200], at)
+            _settle(change, VariableChangeState.DIFFERS, (words.TELLS_OTHER % {"value": value})[:200], at)
     touch(tenant_id=tenant_id, station_ids=[station_id], only_known=True)
     return explained
 

@@ -18,7 +18,6 @@ from django.views.decorators.http import require_POST
 from stations import visible
 from stations.models import (
     OPEN_LOGS,
-    OPEN_UPDATES,
     FirmwareImage,
     LogFile,
     LogKind,
@@ -180,10 +179,12 @@ def update_turn(request: PageRequest, update_id: int) -> HttpResponse:
     found = rows.filter(pk=update_id).first()
     if found is None:
         raise NotFound
-    if found.state in OPEN_UPDATES:
-        updates.cancel(update=found, actor=request.actor)
-        messages.success(request, _t("Taken back. The station keeps the firmware it has."))
-    else:
+    # By the word of the button, not by the state: pressed twice, "try again" would take back what it began.
+    if request.POST.get("verb") == "cancel":
+        if found.is_open:
+            updates.cancel(update=found, actor=request.actor)
+            messages.success(request, _t("Taken back. The station keeps the firmware it has."))
+    elif not found.is_open:
         updates.retry(update=found, actor=request.actor)
         messages.success(request, _t("It is tried again as soon as the station is ready."))
     return go(request, "station-files", found.station_id)
@@ -267,8 +268,9 @@ def log_again(request: PageRequest, station_id: int, log_id: int) -> HttpRespons
     """The same log once more, perhaps by another protocol; or, while it is open, wait for it no longer."""
     station = get_station(request, station_id)
     asked = _log(request, station, log_id)
-    if asked.is_open:
-        logs.cancel(asked=asked, actor=request.actor)
+    if request.POST.get("verb") == "cancel":  # pressed twice, it asks for no new one
+        if asked.is_open:
+            logs.cancel(asked=asked, actor=request.actor)
         return go(request, "log", station.pk, asked.pk)
     wanted = request.POST.get("protocol", "")
     fresh = logs.retry(asked=asked, actor=request.actor, protocol=wanted if wanted in Protocol.values else "")

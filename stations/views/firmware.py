@@ -167,6 +167,18 @@ class CampaignForm(PortalForm):
         fields["image_id"].choices = [(image.pk, str(image)) for image in ready]
         fields["site_ids"].choices = [(site.pk, str(site)) for site in sites]
         fields["protocol"].choices = protocol_choices()
+        self.turned_back = self._turned_back()
+        if self.turned_back is not None:
+            fields["station_ids"].help_text = _t(
+                "Identities, separated by commas. Empty: all that “%(name)s” has updated."
+            ) % {"name": self.turned_back.name}
+
+    def _turned_back(self) -> Campaign | None:
+        """The campaign that this one takes back."""
+        number = str(self.data.get("rollback_of") or self.initial.get("rollback_of") or "")
+        if not number.isdecimal() or len(number) > 18:
+            return None
+        return campaigns.visible_to(self.tenant_id, self.actor).filter(pk=int(number)).first()
 
     def clean_station_ids(self) -> list[int]:
         wanted = self.cleaned_data["station_ids"]
@@ -184,7 +196,8 @@ class CampaignForm(PortalForm):
 
     def choice(self) -> Choice:
         given = self.cleaned_data
-        return Choice(given["site_ids"], given["models"], given["versions"], given["station_ids"])
+        back = self.turned_back.pk if self.turned_back and not given["station_ids"] else None
+        return Choice(given["site_ids"], given["models"], given["versions"], given["station_ids"], back)
 
     def rules(self) -> Rules:
         names = Rules.__dataclass_fields__
@@ -436,8 +449,6 @@ def campaign_new(request: PageRequest) -> HttpResponse:
         else CampaignForm(initial=_initial(request), request=request)
     )
     if form.is_bound and form.is_valid():
-        number = form.cleaned_data["rollback_of"]
-        turned_back = campaigns.visible_to(request.tenant.pk, request.actor).filter(pk=number or 0).first()
         try:
             campaign = campaigns.start(
                 tenant_id=request.tenant.pk,
@@ -446,7 +457,7 @@ def campaign_new(request: PageRequest) -> HttpResponse:
                 choice=form.choice(),
                 rules=form.rules(),
                 actor=request.actor,
-                rollback_of=turned_back,
+                rollback_of=form.turned_back,
             )
             return go(request, "campaign", campaign.pk)
         except DomainError as error:
@@ -466,12 +477,10 @@ def _initial(request: PageRequest) -> dict[str, Any]:
     if campaign is None:
         raise NotFound
     before = campaigns.previous_image(campaign)
-    reached = campaign.updates.filter(state=UpdateState.INSTALLED, **campaigns.narrowed(request.actor))
     return {
         "image_id": before.pk if before else "",
         "name": _t("Back from %(version)s: %(name)s")
         % {"version": campaign.image.version, "name": campaign.name},
-        "station_ids": list(reached.values_list("station__identity", flat=True)[:1000]),
         "rollback_of": campaign.pk,
         "canary": 1,
         "wave_percent": 50,

@@ -232,7 +232,8 @@ def preview(request: PageRequest, template_id: int) -> HttpResponse:
         .exclude(ocpp_version="")
         .order_by("name", "identity")
     )
-    seen = list(stations.select_related("site")[: 4 * MOST_PREVIEWED])
+    held = [station for station in stations.select_related("site") if desired.matches(found, station)]
+    seen = held[: 4 * MOST_PREVIEWED]
     diffs = desired.preview(template=found, stations=seen)
     differing = [diff for diff in diffs if diff.differing]
     context = {
@@ -240,7 +241,8 @@ def preview(request: PageRequest, template_id: int) -> HttpResponse:
         "diffs": differing[:MOST_PREVIEWED],
         "left_out": desired.left_out(template=found, stations=seen),
         "in_line": len(diffs) - len(differing),
-        "matched": len(diffs),
+        "matched": len(held),
+        "not_listed": len(held) - len(seen) + max(0, len(differing) - MOST_PREVIEWED),
         "changes": sum(len(diff.differing) for diff in differing),
         "offline": sum(not diff.station.online for diff in differing),
     }

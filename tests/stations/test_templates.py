@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from stations import catalogue
@@ -226,6 +228,107 @@ def test_a_repair_that_never_arrives_is_tried_three_times(
                 commands.settle(tenant_id=tenant.pk, command_id=command.pk, state="timed_out")
     assert len(sent(station, "write_configuration")) == desired.MOST_ATTEMPTS
     assert state(station)[0] == DriftState.DRIFTED
+
+
+def test_a_station_that_undoes_each_repair_is_left_in_the_end_and_it_is_said(
+    tenant: Tenant, make: Make, owner_actor: Any
+) -> None:
+    """It takes the value, tells it, restarts and has its own again: repairing it for ever would restart it for ever."""
+    station = make()
+    template(tenant, owner_actor, mode="repair")
+    for hour in range(1, 9):
+        tell(station, "60")
+        sweep(tenant, timedelta(hours=hour))
+        for write in sent(station, "write_configuration"):
+            if write.state == "queued":
+                answer(write, "accepted")
+                tell(station, "300")
+        sweep(tenant, timedelta(hours=hour, minutes=1))
+    tell(station, "60")
+    sweep(tenant, timedelta(hours=9))
+    assert len(sent(station, "write_configuration")) == desired.MOST_ATTEMPTS
+    with tenant_scope(tenant.pk):
+        row = DesiredSetting.objects.get(station=station)
+        assert (row.state, row.reason) == (
+            DriftState.DRIFTED, "Set 3 times, and it did not stay so. It is left as it is until somebody sets it."
+        )  # fmt: skip
+        drift = StationDrift.objects.select_related("station").get(station=station)
+        desired.retry(drift=drift, actor=owner_actor)
+    tell(station, "300")
+    sweep(tenant, timedelta(hours=10))
+    assert state(station) == (DriftState.IN_LINE, "300")
+
+
+def test_a_refusal_is_remembered_however_much_a_station_tells_afterwards(
+    tenant: Tenant, make: Make, owner_actor: Any
+) -> None:
+    station = make()
+    template(tenant, owner_actor, mode="repair")
+    tell(station, "60")
+    sweep(tenant)
+    answer(sent(station, "write_configuration")[0], "refused")
+    now = timezone.now()
+    with tenant_scope(tenant.pk):
+        VariableChange.objects.bulk_create(
+            VariableChange(
+                tenant=tenant, station=station, name="Chatter", attribute="actual", after=str(number), state="told",
+                origin_kind="station", asked_at=now,
+            )
+            for number in range(1_100)
+        )  # fmt: skip
+    sweep(tenant, timedelta(hours=1))
+    assert state(station)[0] == DriftState.REFUSED
+    assert len(sent(station, "write_configuration")) == 1
+
+
+def test_a_preview_of_many_asks_the_database_a_few_times(
+    tenant: Tenant,
+    make: Make,
+    site: Any,
+    owner_actor: Any,
+    portal_client: Any,
+    make_member: Any,
+    monkeypatch: Any,
+) -> None:
+    from stations.views import templates as pages
+
+    for number in range(6):
+        tell(make(site=site, identity=f"A{number}", model="Other"), "60")
+    for number in range(5):
+        tell(make(site=site, identity=f"B{number}"), "60")
+    made = template(tenant, owner_actor, model="One")
+    with tenant_scope(tenant.pk), CaptureQueriesContext(connection) as asked:
+        diffs = desired.preview(template=made, stations=Station.objects.filter(tenant=tenant))
+    assert len(diffs) == 5 and len(asked) < 10
+    monkeypatch.setattr(
+        pages, "MOST_PREVIEWED", 1
+    )  # of thousands: those it holds for are found behind all others
+    browser = portal_client(make_member(Role.OWNER)[0])
+    page = browser.get(f"/t/{tenant.slug}/templates/{made.pk}/preview/")
+    assert (page.context["matched"], len(page.context["diffs"]), page.context["not_listed"]) == (5, 1, 4)
+    assert "4 more stations are not listed" in page.content.decode()
+
+
+def test_one_station_that_cannot_be_compared_keeps_no_other_from_it(
+    tenant: Tenant, make: Make, owner_actor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd, plain = make(), make()
+    template(tenant, owner_actor)
+    tell(odd, "60")
+    tell(plain, "60")
+    compare = desired.compare
+
+    def breaks(station: Station, *rest: Any) -> Any:
+        if station.pk == odd.pk:
+            raise ValueError
+        return compare(station, *rest)
+
+    monkeypatch.setattr(desired, "compare", breaks)
+    sweep(tenant)
+    assert state(plain)[0] == DriftState.DRIFTED
+    with tenant_scope(tenant.pk):
+        due_at = StationDrift.objects.get(station=odd).due_at
+        assert due_at is not None and due_at > timezone.now()
 
 
 def test_an_offline_station_is_compared_and_left_alone(tenant: Tenant, make: Make, owner_actor: Any) -> None:

@@ -13,7 +13,8 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db import transaction
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -29,9 +30,9 @@ from stations.models import (
     Station,
     UpdateState,
 )
+from stations.services import words
 from stations.services.files import images, tickets, updates
-from tenants import locks
-from tenants.errors import Conflict, Invalid
+from tenants.errors import Conflict, DomainError, Forbidden, Invalid
 from tenants.permissions import Actor, Permission
 from tenants.services import audit, facts
 
@@ -47,6 +48,7 @@ class Choice:
     models: Sequence[str] = ()
     versions: Sequence[str] = ()  # that they have now; * stands for any letters
     station_ids: Sequence[int] = ()
+    installed_by: int | None = None  # those that this campaign has updated: all of them, however many
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,13 @@ def _chosen(tenant_id: int, choice: Choice, actor: Actor) -> list[Station]:
         rows = rows.filter(site_id__in=choice.site_ids)
     if choice.station_ids:
         rows = rows.filter(pk__in=choice.station_ids)
+    if choice.installed_by is not None:
+        updated = FirmwareUpdate.objects.filter(
+            tenant_id=tenant_id,
+            campaign_id=choice.installed_by,
+            state__in=(UpdateState.INSTALLED, *UNDER_WAY),  # the preview says of those that they are not done
+        )
+        rows = rows.filter(pk__in=updated.values("station_id"))
     return [
         station
         for station in rows.order_by("identity", "id")[:MOST_TARGETS]
@@ -160,6 +169,7 @@ def start(
     """Begin a campaign. Invalid where it would reach nobody or its rules contradict each other."""
     actor.require(Permission.STATION_CONFIGURE)
     _check(name, image, rules)
+    updates.alone(tenant_id)  # nobody else gives one of these stations an update meanwhile
     found = preview(tenant_id=tenant_id, image=image, choice=choice, rules=rules, actor=actor)
     if not found.targets:
         raise Invalid("No station can take this image. The preview says why for each.")
@@ -172,6 +182,7 @@ def start(
             "models": list(choice.models),
             "versions": list(choice.versions),
             "station_ids": list(choice.station_ids),
+            "installed_by": choice.installed_by,
         },
         waves=len(found.waves),
         success_percent=rules.success_percent,
@@ -266,8 +277,8 @@ def cancel(*, campaign: Campaign, actor: Actor) -> Campaign:
 def _turn(
     campaign: Campaign, actor: Actor, verb: str, before: Sequence[CampaignState], after: CampaignState
 ) -> Campaign:
-    actor.require(Permission.STATION_CONFIGURE)
-    _alone(campaign.tenant_id)
+    _require(campaign, actor)
+    updates.alone(campaign.tenant_id)
     mine = (
         Campaign.objects.select_for_update(of=("self",))
         .select_related("image")
@@ -289,8 +300,8 @@ def _turn(
 
 def retry_failed(*, campaign: Campaign, actor: Actor) -> int:
     """Another attempt for all that failed; how many."""
-    actor.require(Permission.STATION_CONFIGURE)
-    _alone(campaign.tenant_id)
+    _require(campaign, actor)
+    updates.alone(campaign.tenant_id)
     mine = Campaign.objects.select_for_update(of=("self",)).get(tenant_id=campaign.tenant_id, pk=campaign.pk)
     if not mine.is_open:
         raise Conflict("The campaign is over. Begin a new one for these stations.")
@@ -303,12 +314,11 @@ def retry_failed(*, campaign: Campaign, actor: Actor) -> int:
     return count
 
 
-def _alone(tenant_id: int, *, waits: bool = True) -> bool:
-    """Until the end of the transaction nobody else moves this tenant's campaigns. Whether that was to be had.
-
-    A person waits for a look to end: it locks updates before campaigns, and gives orders by the campaign it has read.
-    """
-    return locks.hold("firmware", tenant_id, waits=waits)
+def _require(campaign: Campaign, actor: Actor) -> None:
+    """Forbidden where it concerns a station that the actor does not see."""
+    actor.require(Permission.STATION_CONFIGURE)
+    if actor.site_ids is not None and campaign.updates.exclude(station__site_id__in=actor.site_ids).exists():
+        raise Forbidden("This campaign concerns stations of other sites as well.")
 
 
 # --- by itself ---
@@ -325,16 +335,23 @@ class _Look:
     orders: int = 0
 
 
+# Of a campaign that stands still, or of a later wave, and marked so: nothing to look at, be it twenty thousand.
+_RESTING = Q(state=UpdateState.WAITING) & (
+    Q(blocked_by=Blocker.PAUSED, campaign__state__in=(CampaignState.PAUSED, CampaignState.HALTED))
+    | Q(blocked_by=Blocker.WAVE, campaign__state=CampaignState.RUNNING, wave__gt=F("campaign__wave"))
+)
+
+
 def advance(*, tenant_id: int, now: datetime | None = None) -> int:
     """One look: orders given, boots seen, patience ended, waves begun, campaigns halted and finished. How many moved.
 
     Under a lock of this tenant, so that two workers give no order twice; whoever comes second leaves it.
     """
     now = now or timezone.now()
-    if not _alone(tenant_id, waits=False):
+    if not updates.alone(tenant_id, waits=False):
         return 0
     rows = updates.locked(tenant_id).select_related("station__site", "image", "campaign")
-    waiting = list(rows.filter(state__in=OPEN_UPDATES).order_by("id"))
+    waiting = list(rows.filter(state__in=OPEN_UPDATES).exclude(_RESTING).order_by("id"))
     if not waiting and not Campaign.objects.filter(tenant_id=tenant_id, state=CampaignState.RUNNING).exists():
         return 0
     look = _Look(
@@ -352,9 +369,11 @@ def advance(*, tenant_id: int, now: datetime | None = None) -> int:
         before = (update.state, update.blocked_by)
         if update.state in UNDER_WAY:
             updates.look_after(update, now)
-        else:
+        elif not updates.left_over(update):
             _consider(update, look)
         moved += before != (update.state, update.blocked_by)
+    for update in _late(tenant_id):
+        moved += updates.verify(update)
     for campaign in (
         Campaign.objects.select_for_update(of=("self",))
         .select_related("image")
@@ -362,6 +381,20 @@ def advance(*, tenant_id: int, now: datetime | None = None) -> int:
     ):
         moved += _judge(campaign)
     return moved
+
+
+def _late(tenant_id: int) -> QuerySet[FirmwareUpdate]:
+    """Given up, and yet the station came back with the image, later than we had patience."""
+    return (
+        updates.locked(tenant_id)
+        .filter(
+            campaign__state=CampaignState.RUNNING,
+            state=UpdateState.FAILED,
+            station__firmware_version=F("image__version"),
+            station__booted_at__gte=F("sent_at"),
+        )
+        .order_by("id")
+    )
 
 
 def _consider(update: FirmwareUpdate, look: _Look) -> None:
@@ -374,7 +407,13 @@ def _consider(update: FirmwareUpdate, look: _Look) -> None:
         return
     look.orders += 1
     station = update.station
-    updates.send(update)
+    try:
+        with transaction.atomic():
+            updates.send(update)
+    except (
+        DomainError
+    ) as error:  # no way to give the file out, for one: that is not the next station's trouble
+        updates.attempt_failed(update, str(error.detail))
     if update.state == UpdateState.SENT:
         look.under_way[station.pk] = update.pk
         if update.campaign_id:
@@ -426,25 +465,25 @@ def next_window(campaign: Campaign, zone: str, now: datetime) -> datetime | None
 def _judge(campaign: Campaign) -> bool:
     """Halt, begin the next wave, or finish. Whether it did."""
     counts = states(campaign)
-    failures = counts.get(UpdateState.FAILED, 0) - campaign.failures_forgiven
+    failed = counts.get(UpdateState.FAILED, 0)
+    campaign.failures_forgiven = min(campaign.failures_forgiven, failed)
+    failures = failed - campaign.failures_forgiven
     if failures >= campaign.max_failures:
         _halt(
             campaign,
-            _("%(count)s stations failed; the bound is %(bound)s.")
-            % {"count": failures, "bound": campaign.max_failures},
+            words.BOUND % {"count": failures, "bound": campaign.max_failures},
         )
         return True
-    in_wave = states(campaign, wave__lte=campaign.wave)
-    if any(in_wave.get(state) for state in OPEN_UPDATES):
+    last = campaign.wave + 1 >= campaign.waves
+    if _goes_on(campaign, last):
         return False
     own = states(campaign, wave=campaign.wave)
     good, bad = own.get(UpdateState.INSTALLED, 0), own.get(UpdateState.FAILED, 0)
-    last = campaign.wave + 1 >= campaign.waves
-    forgiven = campaign.failures_forgiven >= counts.get(UpdateState.FAILED, 0) > 0
+    forgiven = campaign.failures_forgiven >= failed > 0
     if not last and bad and not forgiven and 100 * good < campaign.success_percent * (good + bad):
         _halt(
             campaign,
-            _("Of wave %(wave)s only %(good)s of %(all)s stations succeeded; %(needed)s %% are needed.")
+            words.WAVE
             % {
                 "wave": campaign.wave + 1,
                 "good": good,
@@ -456,14 +495,27 @@ def _judge(campaign: Campaign) -> bool:
         _finish(campaign, counts)
     else:
         campaign.wave += 1
-        campaign.save(update_fields=["wave"])
+        campaign.save(update_fields=["wave", "failures_forgiven"])
         _tell(campaign)
     return True
 
 
+def _goes_on(campaign: Campaign, last: bool) -> bool:
+    """Whether the wave waits for a station. One that is away, or has a car, for days holds up no later wave, once at
+    least half of its own wave have ended and the image has shown that it is good; it gets its order all the same."""
+    open_ones = campaign.updates.filter(wave__lte=campaign.wave, state__in=OPEN_UPDATES)
+    own = campaign.updates.filter(wave=campaign.wave)
+    few = 2 * own.exclude(state__in=OPEN_UPDATES).count() < own.count()
+    if last or few or not campaign.updates.filter(state=UpdateState.INSTALLED).exists():
+        return open_ones.exists()
+    return open_ones.exclude(
+        state=UpdateState.WAITING, blocked_by__in=(Blocker.OFFLINE, Blocker.BUSY)
+    ).exists()
+
+
 def _halt(campaign: Campaign, reason: str) -> None:
     campaign.state, campaign.reason = CampaignState.HALTED, reason[:300]
-    campaign.save(update_fields=["state", "reason"])
+    campaign.save(update_fields=["state", "reason", "failures_forgiven"])
     _publish(campaign, "campaign.halted", states(campaign))
 
 

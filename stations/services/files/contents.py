@@ -23,6 +23,7 @@ MOST_BYTES = 24_000_000  # of text that is looked at
 MOST_LINES = 300_000
 MOST_UNPACKED = 120_000_000  # that an archive may swell to while its members are listed
 MOST_MEMBERS = 500
+MOST_DIRECTORY = 4_000_000  # bytes of a zip's list of members: it is read into memory as a whole
 LONGEST_LINE = 2_000
 PAGE = 400  # lines
 ERROR = re.compile(
@@ -131,6 +132,10 @@ def _unpacked(how: Any, raw: IO[bytes]) -> Any:
 
 
 def _zip(raw: IO[bytes], member: str, answer: Shown) -> Any:
+    end = zipfile._EndRecData(raw)  # type: ignore[attr-defined]  # as ZipFile itself reads it, before it reads the list
+    if end and end[5] > MOST_DIRECTORY:
+        answer.more = True
+        return None
     archive = zipfile.ZipFile(raw)
     found = [info for info in archive.infolist() if not info.is_dir()]
     answer.members = [Member(info.filename[:300], info.file_size) for info in found[:MOST_MEMBERS]]

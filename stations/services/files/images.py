@@ -7,7 +7,6 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import Any
 
 from cryptography import x509
@@ -16,10 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 from django.db import IntegrityError, transaction
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from stations.models import FirmwareImage, Station
+from stations.services import words
 from stations.services.files import store
 from tenants.context import current_alias
 from tenants.errors import Conflict, Invalid
@@ -129,6 +129,7 @@ def attach(
 ) -> FirmwareImage:
     """Give an image its file, with its signature if it has one. Conflict if it has one, or the file is here already."""
     actor.require(Permission.STATION_CONFIGURE)
+    image = FirmwareImage.objects.select_for_update().get(tenant_id=image.tenant_id, pk=image.pk)
     if image.ready:
         raise Conflict("This image has its file already. A new file is a new image.")
     if spooled.size == 0:
@@ -252,25 +253,45 @@ def delete(*, image: FirmwareImage, actor: Actor) -> None:
 # --- which stations may take it ---
 
 
+def kept_obstacle(image: FirmwareImage, station: Station) -> str:
+    """`obstacle` in the words that are kept with a row."""
+    with translation.override("en"):
+        return obstacle(image, station)
+
+
 def matches(value: str, patterns: Sequence[str]) -> bool:
     """Whether a word fits one of the patterns, in which * stands for any letters; no pattern: anything fits."""
-    return not patterns or any(fnmatchcase(value.lower(), pattern.lower()) for pattern in patterns)
+    return not patterns or any(_fits(value.lower(), pattern.lower()) for pattern in patterns)
+
+
+def _fits(value: str, pattern: str) -> bool:
+    """Part by part from the left, so that no pattern takes long; ? and brackets stand for themselves."""
+    first, *rest = pattern.split("*")
+    if not rest:
+        return value == pattern
+    if not value.startswith(first):
+        return False
+    place, last = len(first), rest.pop()
+    for part in rest:
+        found = value.find(part, place)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return value.endswith(last) and len(value) - len(last) >= place
 
 
 def obstacle(image: FirmwareImage, station: Station) -> str:
     """Why this station cannot take this image, in words; empty when it can."""
     if station.archived_at is not None:
-        return _("The station was removed.")
+        return _(words.REMOVED)
     if not station.ocpp_version:
-        return _("The station has never connected.")
+        return _(words.NEVER_CONNECTED)
     if image.vendor.lower() != station.vendor.lower():
-        return _("Made by %(vendor)s.") % {"vendor": station.vendor or _("nobody knows")}
+        return _(words.MADE_BY) % {"vendor": station.vendor or _("nobody knows")}
     if not matches(station.model, image.models_allowed):
-        return _("Model %(model)s is not among the image's.") % {"model": station.model or "–"}
+        return _(words.OTHER_MODEL) % {"model": station.model or "–"}
     if station.firmware_version == image.version:
-        return _("It has this version already.")
+        return _(words.HAS_IT)
     if not matches(station.firmware_version, image.from_versions):
-        return _("Version %(version)s cannot take it directly.") % {
-            "version": station.firmware_version or "–"
-        }
+        return _(words.NOT_DIRECTLY) % {"version": station.firmware_version or "–"}
     return ""

@@ -28,7 +28,7 @@ from stations.models import (
     wire_number,
 )
 from stations.neutral import LogAnswered, LogNotice
-from stations.services import commands
+from stations.services import commands, words
 from stations.services.files import store, tickets
 from tenants.context import current_alias
 from tenants.errors import Conflict, Invalid, NotFound
@@ -225,7 +225,7 @@ def record_answers(*, tenant_id: int, reports: Sequence[LogAnswered]) -> None:
             _replace_older(asked)
         if told.nothing and asked.state == LogState.REQUESTED:
             asked.accepted_at = told.received_at
-            _settle(asked, LogState.REFUSED, "The station has nothing for this span of time.")
+            _settle(asked, LogState.REFUSED, words.NOTHING_LOGGED)
 
 
 def _replace_older(asked: LogRequest) -> None:
@@ -301,18 +301,19 @@ class Upload:
 
 def begin_upload(*, tenant_id: int, ticket_id: int, expected: int | None, address: str) -> Upload:
     """Open the door for one file. Gone when the ticket is used up, TooLarge when the file cannot fit."""
+    # The request before its ticket, as where an upload ends: several at once do not wait for each other in a circle.
+    asked = _locked(tenant_id).filter(tickets__pk=ticket_id).first()
     ticket = tickets.taken(tenant_id=tenant_id, ticket_id=ticket_id, address=address)
-    asked = _locked(tenant_id).filter(pk=ticket.log_request_id or 0).first()
     if ticket.purpose != TicketPurpose.LOG or asked is None:
         raise tickets.Gone("Nothing can be uploaded here.")
     if asked.state in (LogState.CANCELLED, LogState.REFUSED) or ticket.files_moved >= tickets.MOST_FILES:
         raise tickets.Gone("This upload is not awaited any more.")
     limit = settings.LOG_MAX_MB * 1_000_000 - ticket.bytes_moved
     if limit <= 0 or (expected or 0) > limit:
-        if asked.is_open:
-            asked.reason = f"The station's file is larger than {settings.LOG_MAX_MB} MB."
-            asked.save(update_fields=["reason"])
-        raise store.TooLarge(f"Logs may have {settings.LOG_MAX_MB} MB at most.")
+        raise store.TooLarge(words.FILE_TOO_LARGE % {"most": settings.LOG_MAX_MB})
+    room = settings.LOG_TENANT_MB * 1_000_000 - kept_bytes(tenant_id=tenant_id)
+    if room < max(expected or 0, 1):
+        raise store.TooLarge(words.NO_ROOM % {"most": settings.LOG_TENANT_MB})
     if asked.is_open:
         now = timezone.now()
         asked.state, asked.uploading_at = LogState.UPLOADING, asked.uploading_at or now
@@ -320,7 +321,15 @@ def begin_upload(*, tenant_id: int, ticket_id: int, expected: int | None, addres
         asked.deadline_at = now + timedelta(minutes=settings.LOG_PATIENCE_MINUTES)
         asked.save(update_fields=["state", "uploading_at", "bytes_expected", "bytes_received", "deadline_at"])
         _tell(asked)
-    return Upload(tenant_id, ticket_id, asked.pk, limit)
+    return Upload(tenant_id, ticket_id, asked.pk, min(limit, room))
+
+
+def turned_away(*, tenant_id: int, ticket_id: int, why: str) -> None:
+    """The door was not opened: who asked for the log reads why."""
+    for asked in _locked(tenant_id).filter(tickets__pk=ticket_id, state__in=OPEN_LOGS):
+        asked.reason = why[:400]
+        asked.save(update_fields=["reason"])
+        _tell(asked)
 
 
 def progress(*, upload: Upload, received: int) -> None:
@@ -345,6 +354,8 @@ def finish_upload(
 ) -> LogFile:
     """A whole file is in the storage: it belongs to its request. The same content again is the same file."""
     asked = _locked(upload.tenant_id).get(pk=upload.request_id)
+    if asked.state in (LogState.CANCELLED, LogState.REFUSED):
+        raise tickets.Gone("This upload is not awaited any more.")
     same = LogFile.objects.filter(
         tenant_id=upload.tenant_id, request=asked, sha256=sha256, size_bytes=size
     ).first()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -22,7 +24,7 @@ from stations.models import (
     wire_number,
 )
 from stations.neutral import PublicationNotice
-from stations.services import commands
+from stations.services import commands, words
 from stations.services.files import tickets
 from tenants.errors import Conflict, Invalid, NotFound
 from tenants.permissions import Actor, Permission
@@ -110,7 +112,7 @@ def follow(*, command: Command) -> None:
     if command.state == CommandState.TIMED_OUT:
         return  # what it says of its progress counts
     word = f"{command.answer} {command.detail}".strip()
-    _settle(publication, _End(PublicationState.FAILED, word or "The command did not reach the controller."))
+    _settle(publication, _End(PublicationState.FAILED, word or words.CONTROLLER_NOT_REACHED))
 
 
 def follow_withdrawal(*, command: Command) -> None:
@@ -123,7 +125,7 @@ def follow_withdrawal(*, command: Command) -> None:
         if command.state == CommandState.ACCEPTED:
             _settle(publication, _End(PublicationState.WITHDRAWN))
         elif command.answer == "DownloadOngoing":
-            publication.reason = "Stations are fetching it now. Withdraw it again later."
+            publication.reason = words.CONTROLLER_BUSY
             publication.save()
             _tell(publication)
 
@@ -139,7 +141,8 @@ def record_notices(*, tenant_id: int, reports: Sequence[PublicationNotice]) -> N
 
 
 def _noticed(publication: FirmwarePublication, told: PublicationNotice) -> None:
-    if publication.state in (PublicationState.WITHDRAWN, PublicationState.FAILED) or told.status == "idle":
+    given_up = publication.state == PublicationState.FAILED and told.status != "published"
+    if publication.state == PublicationState.WITHDRAWN or given_up or told.status == "idle":
         return
     publication.station_word = f"{told.word} {told.info}".strip()[:60]
     if told.status == "published":
@@ -152,6 +155,16 @@ def _noticed(publication: FirmwarePublication, told: PublicationNotice) -> None:
             publication.state = PublicationState.DOWNLOADING
         publication.save()
         _tell(publication)
+
+
+def give_up(*, tenant_id: int) -> int:
+    """A controller that says nothing for so long has failed: the image may be published there anew. Should it be
+    offered after all, that counts."""
+    silent = timezone.now() - timedelta(minutes=settings.FIRMWARE_PATIENCE_MINUTES)
+    over = _locked(tenant_id).filter(state__in=_OPEN, changed_at__lt=silent).order_by("id")[:200]
+    for publication in over:
+        _settle(publication, _End(PublicationState.FAILED, words.CONTROLLER_SILENT))
+    return len(over)
 
 
 def _settle(publication: FirmwarePublication, end: _End) -> None:

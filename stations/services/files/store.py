@@ -19,10 +19,12 @@ from django.core.files import File
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
+from stations.services import words
 from tenants.errors import DomainError, Unavailable
 
 CHUNK = 256 * 1024
 HEAD = 4096  # bytes that tell what a file is
+RESERVE = 256_000_000  # bytes of the disk that no file may take: the database may live there too
 _CACHE_DAYS = 7
 _KINDS = (
     (0, b"\x1f\x8b", "application/gzip"),
@@ -84,10 +86,12 @@ class Spooled:
         """TooLarge once the limit is passed; Unavailable where the disk is full."""
         if self.size + len(data) > self.limit:
             raise TooLarge(f"Files here may have {self.limit // 1_000_000} MB at most.")
+        if free_bytes() < RESERVE:
+            raise Unavailable(words.DISK_FULL)
         try:
             self._file.write(data)
         except OSError as error:
-            raise Unavailable("The file could not be stored. Try again later.") from error
+            raise Unavailable(words.OUR_TROUBLE) from error
         if len(self.head) < HEAD:
             self.head += data[: HEAD - len(self.head)]
         self.size += len(data)

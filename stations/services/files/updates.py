@@ -10,7 +10,6 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from stations import live
 from stations.models import (
@@ -34,8 +33,9 @@ from stations.models import (
     wire_number,
 )
 from stations.neutral import FirmwareNotice
-from stations.services import commands
+from stations.services import commands, words
 from stations.services.files import images, store, tickets
+from tenants import locks
 from tenants.errors import Conflict, Invalid, NotFound
 from tenants.permissions import Actor, Permission, system
 from tenants.services import audit, facts
@@ -62,10 +62,16 @@ _STEPS = {
     "paused": UpdateState.DOWNLOADING,
     "downloaded": UpdateState.DOWNLOADED,
     "verified": UpdateState.DOWNLOADED,
+    "install_scheduled": UpdateState.DOWNLOADED,
     "installing": UpdateState.INSTALLING,
     "rebooting": UpdateState.INSTALLING,
     "installed": UpdateState.INSTALLING,  # until its boot shows it
 }
+_WAITS = (
+    "scheduled",
+    "paused",
+    "install_scheduled",
+)  # the station waits for its time, or for a car to leave (L01)
 
 
 def plan(
@@ -93,8 +99,7 @@ def plan(
     image = FirmwareImage.objects.filter(tenant_id=tenant_id, pk=image_id).exclude(storage_name="").first()
     if image is None:
         raise Invalid(fields={"image_id": "There is no such image, or its file was not uploaded yet."})
-    if FirmwareUpdate.objects.filter(tenant_id=tenant_id, station=station, state__in=OPEN_UPDATES).exists():
-        raise Conflict("An update of this station is open already. Wait for it, or cancel it.")
+    _none_open(station)
     against = images.obstacle(image, station)
     if against and not (anyway and station.vendor.lower() == image.vendor.lower()):
         raise Invalid(fields={"image_id": against})
@@ -127,6 +132,23 @@ def plan(
     return update
 
 
+def alone(tenant_id: int, *, waits: bool = True) -> bool:
+    """Until the end of the transaction nobody else begins or moves updates and campaigns of this tenant. Whether that
+    was to be had.
+
+    A person waits for a look to end: it locks updates before campaigns, and gives orders by the campaign it has read.
+    """
+    return locks.hold("firmware", tenant_id, waits=waits)
+
+
+def _none_open(station: Station) -> None:
+    """Conflict while an update of the station is open. Whoever asks at the same time waits here."""
+    alone(station.tenant_id)
+    mine = FirmwareUpdate.objects.filter(tenant_id=station.tenant_id, station=station)
+    if mine.filter(state__in=OPEN_UPDATES).exists():
+        raise Conflict("An update of this station is open already. Wait for it, or cancel it.")
+
+
 def cancel(*, update: FirmwareUpdate, actor: Actor) -> FirmwareUpdate:
     """Take back an update that was not sent. Conflict afterwards: OCPP has no message to stop one."""
     actor.require(Permission.STATION_CONFIGURE, site_id=update.station.site_id)
@@ -144,6 +166,10 @@ def cancel(*, update: FirmwareUpdate, actor: Actor) -> FirmwareUpdate:
 def retry(*, update: FirmwareUpdate, actor: Actor) -> FirmwareUpdate:
     """One more attempt for an update that failed or was left out; a campaign's goes back into its campaign."""
     actor.require(Permission.STATION_CONFIGURE, site_id=update.station.site_id)
+    if update.campaign_id:
+        alone(update.tenant_id)
+    else:
+        _none_open(update.station)
     mine = locked(update.tenant_id).get(pk=update.pk)
     if mine.state not in (UpdateState.FAILED, UpdateState.SKIPPED, UpdateState.CANCELLED):
         raise Conflict("Only what failed or was left out can be tried again.")
@@ -152,6 +178,10 @@ def retry(*, update: FirmwareUpdate, actor: Actor) -> FirmwareUpdate:
     mine.state, mine.settled_at, mine.reason, mine.retry_at = UpdateState.WAITING, None, "", None
     mine.max_attempts = max(mine.max_attempts, mine.attempts + 1)
     mine.save()
+    if mine.campaign is not None and mine.campaign.failures_forgiven:
+        # What fails anew counts again: a failure that was forgiven is not forgiven twice.
+        mine.campaign.failures_forgiven -= 1
+        mine.campaign.save(update_fields=["failures_forgiven"])
     audit.record(
         tenant_id=mine.tenant_id, actor=actor, action="firmware.retry", subject=mine.station,
         site_id=mine.station.site_id, detail={"update": mine.pk},
@@ -177,8 +207,8 @@ def busy_stations(tenant_id: int, station_ids: Sequence[int]) -> set[int]:
 def send(update: FirmwareUpdate, *, actor: Actor | None = None) -> None:
     """Give the order. What the station cannot take any more is left out instead."""
     station, image = update.station, update.image
-    if station.firmware_version == image.version or station.archived_at is not None:
-        settle(update, UpdateState.SKIPPED, images.obstacle(image, station))
+    if against := _against(update):
+        settle(update, UpdateState.SKIPPED, against)
         return
     now = timezone.now()
     update.state, update.blocked_by, update.reason, update.note = UpdateState.SENT, "", "", ""
@@ -188,6 +218,38 @@ def send(update: FirmwareUpdate, *, actor: Actor | None = None) -> None:
     update.from_version, update.sent_at = station.firmware_version, now
     update.deadline_at = now + timedelta(minutes=settings.FIRMWARE_PATIENCE_MINUTES)
     _order(update, signed=image.signed, actor=actor)
+
+
+def _against(update: FirmwareUpdate) -> str:
+    """Why the station must not get it now: it may be another machine, or run another version, since it was chosen. Who
+    passed over the image's models and versions for a single station has looked at that station."""
+    station, image = update.station, update.image
+    against = images.kept_obstacle(image, station)
+    alone_and_meant = (
+        update.campaign_id is None
+        and station.archived_at is None
+        and station.vendor.lower() == image.vendor.lower()
+        and station.firmware_version != image.version
+    )
+    return "" if alone_and_meant else against
+
+
+def left_over(update: FirmwareUpdate) -> bool:
+    """Ends one that waits for nothing that could come: its station has the image after all, or is gone, or its
+    campaign is over. Whether it was one."""
+    campaign = update.campaign
+    if update.attempts and verify(update):
+        return True
+    if update.station.archived_at is not None:
+        settle(update, UpdateState.SKIPPED, images.kept_obstacle(update.image, update.station))
+        return True
+    if campaign is None or campaign.is_open:
+        return False
+    if update.attempts and update.reason:
+        settle(update, UpdateState.FAILED, update.reason)
+    else:
+        settle(update, UpdateState.CANCELLED, "")
+    return True
 
 
 def _order(update: FirmwareUpdate, *, signed: bool, actor: Actor | None = None) -> None:
@@ -201,9 +263,9 @@ def _order(update: FirmwareUpdate, *, signed: bool, actor: Actor | None = None) 
     if update.install_at and (signed or not old):
         arguments["install_at"] = update.install_at.isoformat(timespec="seconds").replace("+00:00", "Z")
     elif update.install_at:
-        update.note = _("OCPP 1.6 cannot say when to install: the station installs at once.")
+        update.note = words.ONE_OF_16
     if not signed:
-        update.note = update.note or _("Sent without a signature: the image has none.")
+        update.note = update.note or words.UNSIGNED
     command = commands.request_command(
         tenant_id=update.tenant_id,
         station_id=station.pk,
@@ -219,24 +281,26 @@ def _order(update: FirmwareUpdate, *, signed: bool, actor: Actor | None = None) 
 
 
 def _location(update: FirmwareUpdate) -> str:
-    """Where the station fetches the image: from the local controller of its site that has it, else from here."""
+    """Where the station fetches the image: from the local controller of its site that has it, else from here, and so
+    once an attempt has failed."""
     campaign = update.campaign
-    if campaign is None or campaign.use_publications:
+    if update.attempts <= 1 and (campaign is None or campaign.use_publications):
         near = (
             FirmwarePublication.objects.filter(
                 tenant_id=update.tenant_id,
                 image_id=update.image_id,
                 state=PublicationState.PUBLISHED,
                 station__site_id=update.station.site_id,
+                station__archived_at=None,
             )
             .exclude(station_id=update.station_id)
             .order_by("-id")
             .first()
         )
         if near is not None and near.locations:
-            update.note = _("Fetched from the local controller %(name)s.") % {"name": near.station}
+            update.note = words.FROM_CONTROLLER % {"name": near.station}
             return str(near.locations[0])
-    protocol = update.protocol or (campaign.protocol if campaign else "") or tickets.choose(update.station)
+    protocol = tickets.choose(update.station, update.protocol or (campaign.protocol if campaign else ""))
     token = tickets.secret()
     tickets.expire(tenant_id=update.tenant_id, update_id=update.pk)
     tickets.issue(
@@ -269,7 +333,7 @@ def follow(*, command: Command) -> None:
         case CommandState.ACCEPTED:
             tell(update)
         case CommandState.TIMED_OUT:
-            update.reason = _("The station did not answer; it may have begun all the same.")
+            update.reason = words.NO_ANSWER
             update.deadline_at = min(update.deadline_at or timezone.now(), timezone.now() + BOOT_GRACE)
             update.save(update_fields=["reason", "deadline_at", "changed_at"])
             tell(update)
@@ -279,7 +343,7 @@ def follow(*, command: Command) -> None:
             update.blocked_by = Blocker.OFFLINE
             update.save()
             if command.state == CommandState.CANCELLED:
-                settle(update, UpdateState.CANCELLED, _("The command was taken back."))
+                settle(update, UpdateState.CANCELLED, words.TAKEN_BACK)
             tell(update)
         case _:
             _refused(update, command)
@@ -288,15 +352,15 @@ def follow(*, command: Command) -> None:
 def _refused(update: FirmwareUpdate, command: Command) -> None:
     unknown = command.answer in UNKNOWN_TO_STATION
     if unknown and command.kind == CommandKind.UPDATE_SIGNED_FIRMWARE and not update.signed_only:
-        update.note = _("The station does not know signed updates: sent without a signature.")
+        update.note = words.KNOWS_NO_SIGNED
         _order(update, signed=False)
         return
     word = f"{command.answer} {command.detail}".strip()
-    reason = _("The station refused: %(word)s.") % {"word": word}
+    reason = words.REFUSED % {"word": word}
     if command.answer == "InvalidCertificate":
-        reason = _("The station does not trust the certificate that signed this image.")
+        reason = words.SIGNER_NOT_TRUSTED
     elif command.answer == "RevokedCertificate":
-        reason = _("To the station the certificate that signed this image is revoked.")
+        reason = words.SIGNER_REVOKED
     attempt_failed(update, reason, permanent=unknown or command.answer in PERMANENT)
 
 
@@ -316,9 +380,23 @@ def _meant(tenant_id: int, told: FirmwareNotice) -> FirmwareUpdate | None:
         found = mine.filter(number=told.number).order_by("-id").first()
         if found is not None:
             return found
-    if told.status == "idle":
+    if told.status == "idle" or _of_an_older_order(tenant_id, told):
         return None
     return mine.filter(state__in=UNDER_WAY, sent_at__lte=told.received_at).order_by("-id").first()
+
+
+def _of_an_older_order(tenant_id: int, told: FirmwareNotice) -> bool:
+    """Whether the number is that of another order to this station: what became of that one says nothing of this one
+    (L01.FR.24 has the station drop the older). Any other number the station made up."""
+    return (
+        told.number is not None
+        and Command.objects.filter(
+            tenant_id=tenant_id,
+            station_id=told.station_id,
+            pk=told.number,
+            kind__in=(CommandKind.UPDATE_FIRMWARE, CommandKind.UPDATE_SIGNED_FIRMWARE),
+        ).exists()
+    )
 
 
 def _noticed(update: FirmwareUpdate, told: FirmwareNotice) -> None:
@@ -339,13 +417,15 @@ def _noticed(update: FirmwareUpdate, told: FirmwareNotice) -> None:
 def _progressed(update: FirmwareUpdate, told: FirmwareNotice) -> None:
     now = told.received_at
     patience = timedelta(minutes=settings.FIRMWARE_PATIENCE_MINUTES)
-    update.deadline_at = timezone.now() + (SCHEDULED if told.status in ("scheduled", "paused") else patience)
+    update.deadline_at = timezone.now() + (SCHEDULED if told.status in _WAITS else patience)
+    if update.install_at and told.status in ("install_scheduled", "downloaded", "verified"):
+        update.deadline_at = max(update.deadline_at, update.install_at + patience)  # it was told to wait
     step = _STEPS.get(told.status)
     stuck = update.state in (UpdateState.WAITING, UpdateState.FAILED)
     # Statuses may come twice and late: an update only goes forward.
     if step is not None and (stuck or _RANK[step] > _RANK[UpdateState(update.state)]):
         update.state, update.blocked_by, update.retry_at, update.settled_at = step, "", None, None
-    if told.status in ("downloaded", "verified"):
+    if told.status in ("downloaded", "verified", "install_scheduled"):
         update.downloaded_at = update.downloaded_at or now
     if told.status == "installed":
         update.installed_told_at = update.installed_told_at or now
@@ -358,13 +438,13 @@ def _progressed(update: FirmwareUpdate, told: FirmwareNotice) -> None:
 def _failure(update: FirmwareUpdate, told: FirmwareNotice) -> str:
     info = f" {told.info}" if told.info else ""
     if told.status == "bad_signature":
-        return _("The station says that the signature is not good.") + info
+        return words.BAD_SIGNATURE + info
     if told.status == "install_failed":
-        return _("The station could not install it.") + info
+        return words.NOT_INSTALLED + info
     share = update.percent
     if share is None:
-        return _("The station could not download it: no byte was fetched from here.") + info
-    return _("The download failed at %(share)s %%.") % {"share": share} + info
+        return words.NO_BYTE + info
+    return words.DOWNLOAD_FAILED % {"share": share} + info
 
 
 def verify(update: FirmwareUpdate) -> bool:
@@ -395,14 +475,12 @@ def look_after(update: FirmwareUpdate, now: datetime) -> None:
 
 def _silence(update: FirmwareUpdate) -> str:
     if update.installed_told_at:
-        return _("The station says that it is installed, yet it reports version %(version)s.") % {
-            "version": update.station.firmware_version or "–"
-        }
+        return words.OTHER_VERSION % {"version": update.station.firmware_version or "–"}
     if update.state in (UpdateState.DOWNLOADED, UpdateState.INSTALLING):
-        return _("The station fell silent while it installed.")
+        return words.SILENT_INSTALLING
     if update.percent is None:
-        return _("The station never fetched the image.")
-    return _("The download stopped at %(share)s %%.") % {"share": update.percent}
+        return words.NEVER_FETCHED
+    return words.DOWNLOAD_STOPPED % {"share": update.percent}
 
 
 def attempt_failed(update: FirmwareUpdate, reason: str, *, permanent: bool = False) -> None:

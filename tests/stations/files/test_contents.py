@@ -112,3 +112,18 @@ def test_what_is_no_text_is_not_shown() -> None:
 )
 def test_names_are_made_harmless(name: str, plain: str) -> None:
     assert store.plain_name(name, "log") == plain
+
+
+def test_a_zip_of_very_many_members_is_not_read_into_memory() -> None:
+    """Each name of the list costs a hundred times its bytes: a list of megabytes is for no page."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("log.txt", "x")
+    one = buffer.getvalue()
+    start = one.index(b"PK\x01\x02")
+    entry, end = one[start : one.index(b"PK\x05\x06")], one[one.index(b"PK\x05\x06") :]
+    many = 100_000
+    listed = entry * many
+    forged = one[:start] + listed + end[:8] + b"\xff\xff" * 2 + len(listed).to_bytes(4, "little") + end[16:]
+    answer = contents.shown(stored(forged))
+    assert (answer.members, answer.more, answer.problem) == ([], True, "")

@@ -212,7 +212,11 @@ async def test_silence_ends_an_attempt_and_says_where_it_stopped(
         call = await wire.next_call()
         await accept(wire, call)
         await http.get(location(call, gateway), headers={"Range": "bytes=0-127999"})
-        assert (await until(tenant, update, "downloading")).percent == 25
+
+        async def counted() -> bool:  # a moment after the last byte has left
+            return (await now(tenant, update)).percent == 25
+
+        await eventually(counted)
 
         def late() -> None:
             FirmwareUpdate.objects.filter(pk=update.pk).update(deadline_at=datetime.now(UTC))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import socket
 import ssl
+import time
 from datetime import UTC, datetime, timedelta
 from ftplib import FTP, FTP_TLS, all_errors
 from pathlib import Path
@@ -17,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from django.test import override_settings
 
 from cpo.embedded import ports
+from stations.doors.work import MOST_OF_A_TICKET
 from stations.models import FirmwareUpdate, LogFile, LogRequest, Station
 from stations.services.commands import unsealed
 from stations.services.files import logs, updates
@@ -165,3 +168,75 @@ def test_an_image_is_fetched(door: Role, tenant: Tenant, station: Station, owner
     with tenant_scope(tenant.pk):
         now = FirmwareUpdate.objects.select_related("image").get(pk=update.pk)
     assert (now.state, now.percent) == ("downloading", 100)
+
+
+def test_who_connects_to_the_data_port_from_elsewhere_gets_nothing(
+    door: Role, tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    """The open port can be guessed: a stranger neither reads an image nor puts in a log."""
+    row, login = asked(tenant, station, owner_actor, "ftp")
+    client = opened(door, *login)
+    host, port = client.makepasv()
+    client.putcmd("STOR a.log")
+    with socket.create_connection((host, port), 15, source_address=("127.0.0.9", 0)) as stranger:
+        stranger.sendall(b"forged")
+        stranger.shutdown(socket.SHUT_WR)
+        while stranger.recv(100):
+            pass
+    with socket.create_connection((host, port), 15) as mine:
+        mine.sendall(b"12:00 true")
+    assert client.getresp().startswith("150") and client.getresp().startswith("226")
+    with tenant_scope(tenant.pk):
+        assert LogFile.objects.get(request=row).size_bytes == len(b"12:00 true")
+
+
+def test_one_station_does_not_take_the_places_of_all(
+    door: Role, tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    row, login = asked(tenant, station, owner_actor, "ftp")
+    waiting = []
+    for number in range(MOST_OF_A_TICKET):
+        client = opened(door, *login)
+        waiting.append((client, client.transfercmd(f"STOR {number}.log")))
+    late = opened(door, *login)
+    with pytest.raises(all_errors, match="moving already"):
+        late.storbinary("STOR late.log", io.BytesIO(b"x"))
+    for number, (client, data) in enumerate(waiting):
+        data.sendall(b"log %d" % number)
+        data.close()
+        assert client.voidresp().startswith("226")
+    assert late.storbinary("STOR late.log", io.BytesIO(b"x")).startswith("226")
+    with tenant_scope(tenant.pk):
+        assert LogFile.objects.filter(request=row).count() == MOST_OF_A_TICKET + 1
+
+
+def test_a_slow_download_shows_while_it_goes_on(
+    door: Role, tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    """An old station on a slow line takes longer than an update is waited for in silence."""
+    image = create_image(tenant, content=b"firmware" * 1_200_000)
+    with tenant_scope(tenant.pk), override_settings(**URLS):
+        Station.objects.filter(pk=station.pk).update(
+            vendor="Acme", model="M", ocpp_version="1.6", online=True, firmware_version="1"
+        )
+        update = updates.plan(
+            tenant_id=tenant.pk, station_id=station.pk, image_id=image.pk, actor=owner_actor, protocol="ftp"
+        )
+        assert update.command is not None
+        login = credentials(unsealed(update.command.arguments)["location"])
+    client = opened(door, *login)
+    host, port = client.makepasv()
+    with socket.socket() as data:
+        data.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        data.settimeout(30)
+        data.connect((host, port))
+        client.putcmd("RETR a.bin")
+
+        def shown() -> int:
+            with tenant_scope(tenant.pk):
+                return FirmwareUpdate.objects.get(pk=update.pk).bytes_sent
+
+        while not shown():  # the server waits for this reader, and is told of what went before
+            assert data.recv(65_536), "it came to its end without a word"
+            time.sleep(0.05)
+        assert 0 < shown() < image.size_bytes

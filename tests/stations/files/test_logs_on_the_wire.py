@@ -12,8 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from stations.models import Command, Frame, LogFile, LogRequest, LogState, Station, StationEvent
-from stations.services.files import logs, store
+from stations.models import Command, FileTicket, Frame, LogFile, LogRequest, LogState, Station, StationEvent
+from stations.services.files import logs, store, tickets
+from tenants.context import tenant_scope
+from tenants.errors import Unavailable
 from tenants.models import Tenant
 from tests.servers import Role
 from tests.stations.ocpp.charger import VERSIONS, Charger
@@ -190,6 +192,7 @@ async def test_a_file_that_is_too_large_is_refused_whether_or_not_it_says_so(
             yield large
 
         assert (await http.put(where, content=large)).status_code == 413
+        assert "2 MB" in (await now(tenant, asked)).reason  # who waits for it reads why nothing comes
         assert (await http.put(where, content=body())).status_code == 413
         assert (await http.put(where, content=b"small")).status_code == 200
     assert await rows(tenant, LogFile.objects.filter(request=asked).count) == 1
@@ -284,3 +287,54 @@ async def test_what_a_station_tells_after_its_answer_finds_the_answer_stored(
         release.set()
         await asyncio.gather(storing, telling)
         assert (await until(tenant, asked, "uploading")).station_file == "cp.log"
+
+
+def test_logs_of_one_company_take_no_more_than_their_share(
+    tenant: Tenant, station: Station, owner_actor: Any, settings: Any
+) -> None:
+    settings.LOG_TENANT_MB = 1
+    with tenant_scope(tenant.pk):
+        asked = logs.request(tenant_id=tenant.pk, station_id=station.pk, actor=owner_actor)
+        ticket = FileTicket.objects.get(log_request=asked)
+        LogFile.objects.create(
+            tenant=tenant, station=station, request=asked, name="old.log", storage_name="x", size_bytes=900_000,
+            sha256="0" * 64, received_at=datetime.now(UTC),
+        )  # fmt: skip
+
+        def begin(expected: int | None) -> logs.Upload:
+            return logs.begin_upload(
+                tenant_id=tenant.pk, ticket_id=ticket.pk, expected=expected, address="::1"
+            )
+
+        assert begin(None).limit == 100_000
+        with pytest.raises(store.TooLarge, match="Delete old ones"):
+            begin(100_001)
+
+
+def test_a_file_that_ends_after_its_request_was_cancelled_is_not_kept(
+    tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    with tenant_scope(tenant.pk):
+        asked = logs.request(tenant_id=tenant.pk, station_id=station.pk, actor=owner_actor)
+        ticket = FileTicket.objects.get(log_request=asked)
+        upload = logs.begin_upload(tenant_id=tenant.pk, ticket_id=ticket.pk, expected=None, address="::1")
+        logs.cancel(asked=asked, actor=owner_actor)
+        with pytest.raises(tickets.Gone):
+            logs.finish_upload(
+                upload=upload,
+                storage_name="x",
+                name="a",
+                size=1,
+                sha256="0" * 64,
+                head=b"a",
+                protocol="https",
+            )
+
+
+def test_a_file_leaves_the_disk_its_reserve(monkeypatch: pytest.MonkeyPatch) -> None:
+    spooled = store.spool(1_000_000)
+    monkeypatch.setattr(store, "RESERVE", store.free_bytes() * 2)
+    with pytest.raises(Unavailable, match="nearly full"):
+        spooled.write(b"x")
+    spooled.discard()
+    assert not spooled.path.exists()
