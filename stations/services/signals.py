@@ -373,18 +373,17 @@ def reboots(tenant_id: int, now: datetime, times: float) -> Iterator[Finding]:
 
 
 def _serious(tenant_id: int, now: datetime, times: float, kind: str) -> Iterator[Finding]:
-    rows = (
-        _events(tenant_id, kind, now - DAY)
-        .filter(severity__in=("error", "critical"))
-        .order_by("station_id", "-occurred_at")
+    serious = _events(tenant_id, kind, now - DAY).filter(severity__in=("error", "critical"))
+    counted = (
+        serious.order_by()
+        .values("station_id")
+        .annotate(n=Count("id"), first=Min("occurred_at"), last=Max("occurred_at"))
+        .filter(n__gte=ceil(times))
     )
-    by_station: dict[int, list[StationEvent]] = {}
-    for row in rows[:2000]:
-        by_station.setdefault(row.station_id, []).append(row)
-    for station_id, found in by_station.items():
-        if len(found) >= times:
-            evidence = {"count": len(found), "text": found[0].text}
-            yield Finding(station_id, None, found[-1].occurred_at, found[0].occurred_at, evidence)
+    for row in counted:
+        newest = serious.filter(station_id=row["station_id"]).order_by("-occurred_at", "-id").first()
+        evidence = {"count": row["n"], "text": newest.text if newest else ""}
+        yield Finding(row["station_id"], None, row["first"], row["last"], evidence)
 
 
 def security(tenant_id: int, now: datetime, times: float) -> Iterator[Finding]:

@@ -628,6 +628,22 @@ def test_a_security_event_waits_for_a_person(scene: Scene) -> None:
     assert [issue.signal for issue in scene.later(days=3)] == ["security"]
 
 
+def test_a_station_that_cries_all_day_hides_no_other(scene: Scene, make_station: Any) -> None:
+    second = make_station()
+    with tenant_scope(scene.tenant_id):
+        StationEvent.objects.bulk_create(
+            StationEvent(
+                tenant_id=scene.tenant_id, station_id=station_id, kind="security", severity="critical", text="Tampered",
+                occurred_at=scene.at, received_at=scene.at,
+            )
+            for station_id in [scene.station.pk] * 2001 + [second.pk]
+        )  # fmt: skip
+    scene.later()
+    with tenant_scope(scene.tenant_id):
+        told = dict(Issue.objects.filter(signal="security").values_list("station_id", "evidence__count"))
+    assert told == {scene.station.pk: 2001, second.pk: 1}
+
+
 def test_a_flood_is_bounded(scene: Scene, make_station: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "MOST_NEW", 3)
     gone: datetime = scene.at - timedelta(hours=2)
