@@ -172,11 +172,15 @@ def _others_resets(issue: Issue, now: datetime) -> list[Command]:
 
 
 def _shared(issue: Issue, kind: str, now: datetime) -> Command | None:
-    """A reset that another issue of the station has just had: four connectors that fail together are reset once."""
+    """A reset that another issue of the station has just had, since this one was noticed: four connectors that fail
+    together are reset once."""
     if kind not in RESETS:
         return None
     hard = kind == StepKind.HARD_RESET
-    return next((one for one in _others_resets(issue, now) if one.arguments.get("hard") or not hard), None)
+    for one in _others_resets(issue, now):
+        if one.created_at > issue.opened_at and (one.arguments.get("hard") or not hard):
+            return one
+    return None
 
 
 def busy(station: Station, connector: Connector | None, now: datetime) -> bool:

@@ -252,11 +252,11 @@ def _begin(
     room = min(MOST_NEW, MOST_OPEN - len(still_open))
     ended = _newest_ended(tenant_id, new)
     for key in sorted(new, key=lambda one: hits[one].finding.since):
-        if room <= 0:
-            break
         hit, last = hits[key], ended.get(key)
         if last is not None and _was_closed(last, hit, now):
             continue  # takes no place: who closed a hundred that last is still told of the next one
+        if room <= 0:
+            continue
         room -= 1
         if last is not None and last.resolved_at and last.resolution != Resolution.CLOSED and (
             now - last.resolved_at < FRESH
@@ -272,7 +272,7 @@ def _newest_ended(tenant_id: int, keys: list[Key]) -> dict[Key, Issue]:
     """The last issue at each of these places that had one."""
     newest = (
         Issue.objects.filter(
-            tenant_id=tenant_id, station_id__in={station_id for _signal, station_id, _c in keys}
+            tenant_id=tenant_id, signal__in={key[0] for key in keys}, station_id__in={key[1] for key in keys}
         )
         .order_by("signal", "station_id", "connector_id", "-id")
         .distinct("signal", "station_id", "connector_id")

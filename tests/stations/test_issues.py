@@ -833,3 +833,17 @@ def test_an_issue_is_given_to_who_can_do_something_about_it(
         member = Membership.objects.get(user=user)
         with pytest.raises(Invalid):
             issues.assign(issue=issue, actor=owner_actor, member=member)
+
+
+def test_a_reset_before_the_fault_is_no_step_against_it(scene: Scene) -> None:
+    """What is noticed right after a reset is not what that reset was for."""
+    scene.rule("not_accepted", steps=steps("soft_reset"))
+    scene.rule("faulted", steps=steps("soft_reset"), grace_minutes=0, threshold=0)
+    scene.set(registration="pending")
+    scene.later()
+    assert [kind for kind, _arguments in scene.sent()] == ["reset"]
+    scene.answer()
+    scene.fault(minutes=0)
+    scene.later(minutes=2)
+    (issue,) = scene.issues(signal="faulted")
+    assert (len(scene.sent()), issue.step, issue.blocked_by) == (1, 0, "other")
