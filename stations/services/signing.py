@@ -28,7 +28,7 @@ from stations.models import (
 )
 from stations.neutral import SignAnswer, SignRequest
 from stations.services import authority, commands
-from stations.services.stations import close_socket
+from stations.services.stations import close_socket, locked
 from tenants.errors import Conflict, DomainError, Invalid
 from tenants.permissions import Actor, Permission, system
 from tenants.services import audit, facts
@@ -47,7 +47,7 @@ def receive(*, tenant_id: int, requests: Sequence[SignRequest]) -> list[SignAnsw
 
 
 def _receive(tenant_id: int, asked: SignRequest) -> SignAnswer:
-    station = Station.objects.select_for_update(no_key=True).get(tenant_id=tenant_id, pk=asked.station_id)
+    station = locked(tenant_id=tenant_id, station_id=asked.station_id)
     recent = SigningRequest.objects.filter(
         tenant_id=tenant_id, station=station, received_at__gt=timezone.now() - timedelta(hours=1)
     )
@@ -227,11 +227,17 @@ def handed_over(*, command: Command) -> None:
         row.detail = command.detail or f"The station answered {command.answer or command.state}."
     row.save(update_fields=["state", "detail"])
     _tell(row)
-    from stations.services import security_profiles
+    _settle_change(row)
 
-    security_profiles.certificate_settled(
-        station=row.station, installed=row.state == SigningState.INSTALLED, why=row.detail
-    )
+
+def _settle_change(row: SigningRequest) -> None:
+    """A change to profile 3 waits for the certificate to log in by, and for no other."""
+    if row.use == SigningUse.STATION:
+        from stations.services import security_profiles
+
+        security_profiles.certificate_settled(
+            station=row.station, installed=row.state == SigningState.INSTALLED, why=row.detail
+        )
 
 
 # --- decided by people
@@ -363,6 +369,8 @@ def revoke(
     actor.require(Permission.STATION_CONFIGURE, site_id=station.site_id)
     if reason not in REASONS:
         raise Invalid(fields={"reason": f"Choose one of {', '.join(REASONS)}."})
+    # Held: who comes by it in this moment is online already, or finds it taken back (`security_profiles.arrived`).
+    station = locked(tenant_id=station.tenant_id, station_id=station.pk)
     changed = StationCertificate.objects.filter(
         tenant_id=certificate.tenant_id, pk=certificate.pk, revoked_at=None
     ).update(revoked_at=timezone.now(), revocation_reason=reason)
