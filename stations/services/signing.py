@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from cryptography import x509
-from django.db.models import Q
 from django.utils import timezone
 
 from stations import live, pki
@@ -154,10 +153,13 @@ def _sign(row: SigningRequest, actor: Actor) -> None:
         issuer = authority.current(row.tenant_id, _use_of(row))
     if issuer is None:
         raise Conflict("There is no V2G authority yet. Add one under Security, Authority.")
+    if issuer.not_after <= timezone.now():
+        raise Conflict(f"{issuer.name} has expired. Enter another authority under Security, Authority.")
     made = pki.issue(
         request=pki.wish(row.csr).request, common_name=row.common_name,
         organisation=authority.organisation(row.tenant_id), days=policy.certificate_days,
         issuer=authority.signer(issuer), crl_url=authority.crl_url(issuer),
+        towards_cars=row.use != SigningUse.STATION,
     )  # fmt: skip
     _hand_over(row, _keep(station, issuer, made, row.use), actor)
 
@@ -334,31 +336,35 @@ def ask(*, station: Station, actor: Actor) -> Command:
 
 
 def due(tenant_id: int) -> list[StationCertificate]:
-    """Certificates that end soon, of stations that have no newer one."""
+    """Certificates that end soon, of stations that are online, have no newer one and were not asked within a day."""
     policy = authority.policy(tenant_id)
     now = timezone.now()
     found = StationCertificate.objects.filter(
-        Q(renewal_asked_at=None) | Q(renewal_asked_at__lt=now - ASKED_WITHIN),
-        tenant_id=tenant_id, use=SigningUse.STATION, revoked_at=None, station__archived_at=None,
+        tenant_id=tenant_id, use=SigningUse.STATION, revoked_at=None, station__archived_at=None, station__online=True,
         not_after__lt=now + timedelta(days=policy.renew_days), not_after__gt=now,
     ).select_related("station")  # fmt: skip
+    # Whatever came of it: what is signed by an authority that ends soon itself is due at once.
+    asked = StationCertificate.objects.filter(
+        tenant_id=tenant_id, renewal_asked_at__gte=now - ASKED_WITHIN
+    ).values("station_id")
     lasting = StationCertificate.objects.filter(
         tenant_id=tenant_id, use=SigningUse.STATION, revoked_at=None,
         not_after__gte=now + timedelta(days=policy.renew_days),
     )  # fmt: skip
-    return list(found.exclude(station_id__in=lasting.values("station_id")).order_by("not_after")[:500])
+    found = found.exclude(station_id__in=lasting.values("station_id")).exclude(station_id__in=asked)
+    return list(found.order_by("not_after")[:500])
 
 
 def renew_due(*, tenant_id: int) -> int:
     """Ask stations that are online for a new certificate before theirs ends. Once a day each."""
-    asked = 0
+    asked = set()
     for certificate in due(tenant_id):
-        if certificate.station.online:
+        if certificate.station_id not in asked:
             ask(station=certificate.station, actor=system("Renewal of certificates"))
             certificate.renewal_asked_at = timezone.now()
             certificate.save(update_fields=["renewal_asked_at"])
-            asked += 1
-    return asked
+            asked.add(certificate.station_id)
+    return len(asked)
 
 
 def revoke(
