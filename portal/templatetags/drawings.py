@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from billing import words
 from portal.templatetags.voltyard import Number, badge, icon_body, span
 from portal.vocabulary import appearance
+from stations import sentences
 from stations.models import SEVERITY, CommandKind, UpdateState
 
 register = template.Library()
@@ -48,6 +49,12 @@ _QUIRKS = {
 def quirk_word(name: str) -> str:
     """What a vendor profile corrects; a word of its own stays as it is."""
     return str(_QUIRKS.get(name, name))
+
+
+@register.filter
+def said(text: str) -> str:
+    """A sentence that a service has kept, in the reader's language."""
+    return sentences.said(text or "")
 
 
 @register.filter
