@@ -337,20 +337,21 @@ def issue(
     days: int,
     issuer: tuple[x509.Certificate, Key],
     crl_url: str = "",
+    logs_in: bool = True,
     towards_cars: bool = False,
 ) -> x509.Certificate:
     """A station's certificate: the key is the request's, all else is ours. A00.FR.404, A00.FR.511.
 
-    `towards_cars`: by it the station is the server, and its name tells that it is an operator's (ISO 15118-2 annex F:
-    domain component CPO); by the other it is the client.
+    `logs_in`: here, as a client. `towards_cars`: there the station is the server, and its name tells that it is an
+    operator's (ISO 15118-2 annex F: domain component CPO).
     """
     until = min(datetime.now(UTC) + timedelta(days=days), issuer[0].not_valid_after_utc)
     name = _subject(common_name, organisation, "CPO" if towards_cars else "")
-    role = ExtendedKeyUsageOID.SERVER_AUTH if towards_cars else ExtendedKeyUsageOID.CLIENT_AUTH
+    roles = [ExtendedKeyUsageOID.CLIENT_AUTH] * logs_in + [ExtendedKeyUsageOID.SERVER_AUTH] * towards_cars
     builder = _builder(name, issuer[0].subject, request.public_key(), until)
     builder = builder.add_extension(x509.BasicConstraints(False, None), critical=True)
     builder = builder.add_extension(_key_usage(authority=False), critical=True)
-    builder = builder.add_extension(x509.ExtendedKeyUsage([role]), critical=False)
+    builder = builder.add_extension(x509.ExtendedKeyUsage(roles), critical=False)
     return _points(builder, issuer[0], crl_url).sign(issuer[1], digest(issuer[1]))
 
 

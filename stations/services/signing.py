@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from cryptography import x509
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from stations import live, pki
@@ -138,9 +139,9 @@ def _expected(station: Station, use: str, renew_days: int) -> bool:
     now = timezone.now()
     mine = {"tenant_id": station.tenant_id, "station": station}
     rising = ProfileChange.objects.filter(**mine, state__in=CHANGE_OPEN, to_profile=3)
-    if _asked(station, *_ASKS[use]) or rising.exists():
+    if _asked(station, *_ASKS[use]) or (use == SigningUse.STATION and rising.exists()):
         return True
-    newest = StationCertificate.objects.filter(**mine, use=SigningUse.STATION, revoked_at=None).first()
+    newest = StationCertificate.objects.filter(**mine, use=use, revoked_at=None).first()
     return newest is not None and newest.not_after < now + timedelta(days=renew_days)
 
 
@@ -159,7 +160,7 @@ def _sign(row: SigningRequest, actor: Actor) -> None:
         request=pki.wish(row.csr).request, common_name=row.common_name,
         organisation=authority.organisation(row.tenant_id), days=policy.certificate_days,
         issuer=authority.signer(issuer), crl_url=authority.crl_url(issuer),
-        towards_cars=row.use != SigningUse.STATION,
+        logs_in=row.use == SigningUse.STATION, towards_cars=row.use != SigningUse.STATION or _is_for_both(row),
     )  # fmt: skip
     _hand_over(row, _keep(station, issuer, made, row.use), actor)
 
@@ -196,8 +197,8 @@ def _send(row: SigningRequest) -> None:
         raise LookupError("nothing was signed")
     chain = row.certificate.pem + row.certificate.authority.pem + row.certificate.authority.above
     # A02: a certificate for both connections goes back without a type, as its request came.
-    both = row.use == SigningUse.STATION and _asked(row.station, ASK, ASK_COMBINED) == ASK_COMBINED
-    arguments = {"chain": chain, "use": "both" if both else row.use, "request_id": row.request_id}
+    use = "both" if _is_for_both(row) else row.use
+    arguments = {"chain": chain, "use": use, "request_id": row.request_id}
     row.tries += 1
     row.command = commands.request_command(
         tenant_id=row.tenant_id, station_id=row.station_id, kind=CommandKind.SEND_CERTIFICATE,
@@ -205,6 +206,11 @@ def _send(row: SigningRequest) -> None:
         expires_in_seconds=WAITS_SECONDS,
     )  # fmt: skip
     row.save()
+
+
+def _is_for_both(row: SigningRequest) -> bool:
+    """Whether the station was asked for one certificate to log in and to show cars."""
+    return row.use == SigningUse.STATION and _asked(row.station, ASK, ASK_COMBINED) == ASK_COMBINED
 
 
 def handed_over(*, command: Command) -> None:
@@ -255,7 +261,9 @@ def approve(*, row: SigningRequest, actor: Actor) -> SigningRequest:
 
 
 def refuse(*, row: SigningRequest, actor: Actor, reason: str = "") -> SigningRequest:
+    """Do not sign a request that waits. A change of profile that needs it fails by this."""
     actor.require(Permission.STATION_CONFIGURE, site_id=row.station.site_id)
+    locked(tenant_id=row.tenant_id, station_id=row.station_id)  # before its requests, as where they come in
     row = _waiting(row)
     row.state, row.detail = SigningState.REFUSED, (reason.strip() or "Refused.")[:300]
     row.decided_by, row.decided_at = actor.label[:120], timezone.now()
@@ -265,6 +273,7 @@ def refuse(*, row: SigningRequest, actor: Actor, reason: str = "") -> SigningReq
         site_id=row.station.site_id, detail={"request": row.pk, "reason": row.detail},
     )  # fmt: skip
     _tell(row)
+    _settle_change(row)
     return row
 
 
@@ -279,6 +288,8 @@ def bring(*, row: SigningRequest, actor: Actor, certificate: str) -> SigningRequ
         raise Invalid(fields={"certificate": f"This certificate is not for {row.common_name}."})
     if not found.not_valid_before_utc <= timezone.now() < found.not_valid_after_utc:
         raise Invalid(fields={"certificate": "This certificate is not valid today."})
+    if row.use == SigningUse.STATION and (pki.is_authority(found) or not pki.for_clients(found)):
+        raise Invalid(fields={"certificate": "This certificate is not made for logging in."})
     issuer = next(
         (
             one
@@ -327,31 +338,32 @@ def trigger_kind(station: Station) -> str:
     return CommandKind.EXTENDED_TRIGGER if old else CommandKind.TRIGGER
 
 
-def ask(*, station: Station, actor: Actor) -> Command:
-    """Have the station make a key and ask for a certificate (A02; 1.6: ExtendedTriggerMessage)."""
+def ask(*, station: Station, actor: Actor, use: str = SigningUse.STATION) -> Command:
+    """Have the station make a key and ask for a certificate (A02; 1.6: ExtendedTriggerMessage, and for one towards cars
+    the message of Plug & Charge)."""
+    kind = trigger_kind(station) if use == SigningUse.STATION else CommandKind.TRIGGER
     return commands.request_command(
-        tenant_id=station.tenant_id, station_id=station.pk, kind=trigger_kind(station),
-        arguments={"message": ASK}, actor=actor, expires_in_seconds=WAITS_SECONDS,
+        tenant_id=station.tenant_id, station_id=station.pk, kind=kind, arguments={"message": _ASKS[use][0]},
+        actor=actor, expires_in_seconds=WAITS_SECONDS,
     )  # fmt: skip
 
 
 def due(tenant_id: int) -> list[StationCertificate]:
-    """Certificates that end soon, of stations that are online, have no newer one and were not asked within a day."""
+    """Certificates that end soon, of stations that are online, have no newer one of the use and were not asked for one
+    within a day."""
     policy = authority.policy(tenant_id)
     now = timezone.now()
     found = StationCertificate.objects.filter(
-        tenant_id=tenant_id, use=SigningUse.STATION, revoked_at=None, station__archived_at=None, station__online=True,
+        tenant_id=tenant_id, revoked_at=None, station__archived_at=None, station__online=True,
         not_after__lt=now + timedelta(days=policy.renew_days), not_after__gt=now,
     ).select_related("station")  # fmt: skip
+    same = StationCertificate.objects.filter(
+        tenant_id=tenant_id, station_id=OuterRef("station_id"), use=OuterRef("use")
+    )
     # Whatever came of it: what is signed by an authority that ends soon itself is due at once.
-    asked = StationCertificate.objects.filter(
-        tenant_id=tenant_id, renewal_asked_at__gte=now - ASKED_WITHIN
-    ).values("station_id")
-    lasting = StationCertificate.objects.filter(
-        tenant_id=tenant_id, use=SigningUse.STATION, revoked_at=None,
-        not_after__gte=now + timedelta(days=policy.renew_days),
-    )  # fmt: skip
-    found = found.exclude(station_id__in=lasting.values("station_id")).exclude(station_id__in=asked)
+    asked = same.filter(renewal_asked_at__gte=now - ASKED_WITHIN)
+    lasting = same.filter(revoked_at=None, not_after__gte=now + timedelta(days=policy.renew_days))
+    found = found.exclude(Exists(lasting)).exclude(Exists(asked))
     return list(found.order_by("not_after")[:500])
 
 
@@ -359,11 +371,12 @@ def renew_due(*, tenant_id: int) -> int:
     """Ask stations that are online for a new certificate before theirs ends. Once a day each."""
     asked = set()
     for certificate in due(tenant_id):
-        if certificate.station_id not in asked:
-            ask(station=certificate.station, actor=system("Renewal of certificates"))
+        key = certificate.station_id, certificate.use
+        if key not in asked:
+            ask(station=certificate.station, actor=system("Renewal of certificates"), use=certificate.use)
             certificate.renewal_asked_at = timezone.now()
             certificate.save(update_fields=["renewal_asked_at"])
-            asked.add(certificate.station_id)
+            asked.add(key)
     return len(asked)
 
 

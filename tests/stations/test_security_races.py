@@ -24,6 +24,7 @@ from stations.services import (
     authority,
     commands,
     connections,
+    expiry,
     passwords,
     security_profiles,
     signing,
@@ -172,6 +173,45 @@ def test_only_the_certificate_to_log_in_by_takes_a_change_on(
         commands.settle(tenant_id=station.tenant_id, command_id=row.command_id or 0, state="accepted")
         change.refresh_from_db()
         assert change.state == ("switch" if use == "station" else "certificate")
+
+
+def test_a_change_ends_when_its_certificate_is_refused(station: Station, owner_actor: Any) -> None:
+    with tenant_scope(station.tenant_id):
+        change = security_profiles.start(station=station, actor=owner_actor, profile=3)
+        row = SigningRequest.objects.create(
+            tenant_id=station.tenant_id, station=station, csr="", received_at=timezone.now()
+        )
+        signing.refuse(row=row, actor=owner_actor, reason="Not this one.")
+        change.refresh_from_db()
+        assert (change.state, change.detail) == ("failed", "Not this one.")
+
+
+def test_a_change_to_profile_3_signs_nothing_towards_cars(station: Station, owner_actor: Any) -> None:
+    with tenant_scope(station.tenant_id):
+        security_profiles.start(station=station, actor=owner_actor, profile=3)
+        Command.objects.all().delete()
+        assert signing._expected(station, "station", 30)
+        assert not signing._expected(station, "v2g", 30)
+
+
+@pytest.mark.parametrize(
+    ("use", "message"), [("v2g", "sign_v2g_certificate"), ("v2g20", "sign_v2g20_certificate")]
+)
+def test_a_certificate_towards_cars_is_listed_and_renewed_before_it_ends(
+    station: Station, use: str, message: str
+) -> None:
+    with tenant_scope(station.tenant_id):
+        Station.objects.update(online=True, ocpp_version="2.1")
+        certified(station)
+        StationCertificate.objects.update(not_after=timezone.now() + timedelta(days=700))  # it lasts
+        ends = certified(station, use)
+        StationCertificate.objects.filter(pk=ends.pk).update(not_after=timezone.now() + timedelta(days=9))
+        found = expiry.expiring(tenant_id=station.tenant_id, site_ids=frozenset({station.site_id}))
+        assert [one.id for one in found] == [ends.pk]
+        assert signing.renew_due(tenant_id=station.tenant_id) == 1
+        assert Command.objects.get().arguments == {"message": message}
+        assert signing._expected(station, use, 30) and not signing._expected(station, "station", 30)
+        assert signing.renew_due(tenant_id=station.tenant_id) == 0
 
 
 def test_changes_whose_time_is_up_end_however_many_are_under_way(station: Station) -> None:

@@ -204,7 +204,12 @@ async def test_an_external_signer_signs_and_its_certificate_is_brought(
         assert row.state == "pending" and "signs elsewhere" in row.detail
         strange = pki.Authority().sign(key.public_key(), pki.named(station.identity))
         other = issuing.issue(station.identity)[0]
-        for wrong in (pki.pem(strange), other):
+        for_servers = pki.pem(
+            issuing.sign(
+                key.public_key(), pki.named(station.identity), names=(station.identity,), server=True
+            )
+        )
+        for wrong in (pki.pem(strange), other, for_servers):
             with pytest.raises(Invalid):
                 await rows(tenant, partial(signing.bring, row=row, actor=owner_actor, certificate=wrong))
         right = pki.pem(issuing.sign(key.public_key(), pki.named(station.identity)))
@@ -304,6 +309,25 @@ def test_a_certificate_says_what_the_station_is_by_it(
             ["CPO"],
             "sha512",
         )
+
+
+def test_one_certificate_for_both_says_both(tenant: Tenant, station: Station, owner_actor: Any) -> None:
+    with tenant_scope(tenant.pk):
+        signing_asked = {"message": "sign_combined_certificate"}
+        Command.objects.create(
+            tenant=tenant, station=station, kind="trigger", arguments=signing_asked, origin_kind="user",
+            origin_label="Olga", state="accepted", expires_at=timezone.now(),
+        )  # fmt: skip
+        row = SigningRequest.objects.create(
+            tenant=tenant, station=station, csr=pki.request(station.identity)[0],
+            common_name=station.identity, received_at=timezone.now(),
+        )  # fmt: skip
+        made = signing.approve(row=row, actor=owner_actor).certificate
+    usage = x509.load_pem_x509_certificate(made.pem.encode()).extensions.get_extension_for_class(
+        x509.ExtendedKeyUsage
+    )
+    oids = x509.oid.ExtendedKeyUsageOID
+    assert set(usage.value) == {oids.CLIENT_AUTH, oids.SERVER_AUTH}
 
 
 def test_an_authority_that_has_expired_signs_nothing(
