@@ -264,10 +264,12 @@ def _subject(common_name: str, organisation: str, domain: str = "") -> x509.Name
     return x509.Name(parts)
 
 
-def digest(key: Key) -> hashes.HashAlgorithm:
+def digest(key: Key) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512:
     """What this key signs with: P-521 with SHA-512 (ISO 15118-20 annex B), P-384 with SHA-384, others with SHA-256."""
     size = key.curve.key_size if isinstance(key, ec.EllipticCurvePrivateKey) else 0
-    return {521: hashes.SHA512(), 384: hashes.SHA384()}.get(size, hashes.SHA256())
+    if size == 521:
+        return hashes.SHA512()
+    return hashes.SHA384() if size == 384 else hashes.SHA256()
 
 
 def _key_usage(*, authority: bool) -> x509.KeyUsage:

@@ -174,9 +174,8 @@ def settle(*, tenant_id: int) -> int:
     missed = PasswordChange.objects.filter(tenant_id=tenant_id, state=PasswordState.SENT).exclude(
         command__state__in=(*commands.OPEN, CommandState.TIMED_OUT)
     )
-    for change in missed.filter(command__isnull=False).select_related("command")[:500]:
-        assert change.command is not None
-        follow(command=change.command)
+    for command in Command.objects.filter(tenant_id=tenant_id, pk__in=missed.values("command_id"))[:500]:
+        follow(command=command)
         ended += 1
     return ended
 

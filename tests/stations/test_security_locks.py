@@ -22,7 +22,8 @@ class Party(threading.Thread):
     def __init__(self, tenant_id: int, work: Callable[[Party], None]) -> None:
         super().__init__()
         self.tenant_id, self.work = tenant_id, work
-        self.pid, self.reached, self.error = 0, threading.Event(), None  # type: ignore[var-annotated]
+        self.pid, self.reached = 0, threading.Event()
+        self.error: BaseException | None = None
         self.start()
 
     def run(self) -> None:
@@ -76,7 +77,7 @@ def test_a_command_is_taken_back_while_the_gateway_looks_for_the_next(
     change = changing(station, owner_actor)
 
     def cancel(party: Party) -> None:
-        commands.cancel(command=Command.objects.get(pk=change.command_id), actor=owner_actor)
+        commands.cancel(command=Command.objects.get(pk=change.command_id or 0), actor=owner_actor)
 
     def claim(party: Party) -> None:
         held = stations.locked(tenant_id=station.tenant_id, station_id=station.pk)
@@ -128,7 +129,7 @@ def test_a_change_of_profile_is_given_up_while_its_command_ends(station: Station
         security_profiles.cancel(change=found, actor=owner_actor)
 
     def settle(party: Party) -> None:
-        Command.objects.select_for_update().get(pk=change.command_id)
+        Command.objects.select_for_update().get(pk=change.command_id or 0)
         other = Party(station.tenant_id, give_up)
         parties.append(other)
         other.reached.wait(0.05)
@@ -143,4 +144,4 @@ def test_a_change_of_profile_is_given_up_while_its_command_ends(station: Station
     parties[-1].ends()
     with tenant_scope(station.tenant_id):
         assert ProfileChange.objects.get(pk=change.pk).state == "cancelled"
-        assert Command.objects.get(pk=change.command_id).state == "accepted"
+        assert Command.objects.get(pk=change.command_id or 0).state == "accepted"

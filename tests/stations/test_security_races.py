@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from stations import pki as product
 from stations.models import (
     Command,
     CommandState,
@@ -48,8 +49,8 @@ def enter(request: OpenRequest, tenant_id: int) -> Any:
 def certified(station: Station, use: str = "station") -> StationCertificate:
     issuer = authority.ensure(station.tenant_id)
     csr, _key = pki.request(station.identity)
-    made = signing.pki.issue(
-        request=signing.pki.wish(csr).request, common_name=station.identity, organisation="",
+    made = product.issue(
+        request=product.wish(csr).request, common_name=station.identity, organisation="",
         days=30, issuer=authority.signer(issuer),
     )  # fmt: skip
     return signing._keep(station, issuer, made, use)
@@ -140,7 +141,7 @@ def test_a_password_set_by_hand_keeps_the_station_from_being_told_another(
         change = passwords.rotate(station=station, actor=owner_actor)
         station = Station.objects.get(pk=station.pk)
         stations.renew_password(station=station, actor=owner_actor)
-        assert Command.objects.get(pk=change.command_id).state == CommandState.CANCELLED
+        assert Command.objects.get(pk=change.command_id or 0).state == CommandState.CANCELLED
         change.refresh_from_db()
         assert (change.state, change.secret) == ("failed", "")
         passwords.rotate(station=station, actor=owner_actor)  # nothing is in its way
@@ -149,7 +150,7 @@ def test_a_password_set_by_hand_keeps_the_station_from_being_told_another(
 def test_the_end_of_a_command_that_was_missed_is_made_up_for(station: Station, owner_actor: Any) -> None:
     with tenant_scope(station.tenant_id):
         change = passwords.rotate(station=station, actor=owner_actor)
-        Command.objects.filter(pk=change.command_id).update(
+        Command.objects.filter(pk=change.command_id or 0).update(
             state=CommandState.REJECTED, answer="NotSupported"
         )
         PasswordChange.objects.update(tried_hex=True)

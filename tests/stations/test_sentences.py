@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from django.utils import translation
 
-from stations import pki, sentences
+from stations import contract_chain, pki, sentences
 from stations.services import passwords, rollouts, security_profiles, signing
+from stations.services.pnc import contracts, installs
 
 pytestmark = pytest.mark.nodb
 
@@ -39,7 +40,8 @@ def kept(module: object) -> set[str]:
     return found
 
 
-SENTENCES = sorted(set().union(*(kept(one) for one in (signing, passwords, rollouts, security_profiles))))
+MODULES = (signing, passwords, rollouts, security_profiles, contract_chain, contracts, installs)
+SENTENCES = sorted(set().union(*(kept(module) for module in MODULES)))
 
 
 @pytest.mark.parametrize("text", SENTENCES)

@@ -293,18 +293,21 @@ def test_a_certificate_says_what_the_station_is_by_it(
             received_at=timezone.now(),
         )  # fmt: skip
         made = signing.approve(row=row, actor=owner_actor).certificate
-        leaf = x509.load_pem_x509_certificate(made.pem.encode())
+    assert made is not None
+    leaf = x509.load_pem_x509_certificate(made.pem.encode())
     usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     domains = [part.value for part in leaf.subject.get_attributes_for_oid(x509.oid.NameOID.DOMAIN_COMPONENT)]
     oids = x509.oid.ExtendedKeyUsageOID
+    used = leaf.signature_hash_algorithm
+    assert used is not None
     if use == "station":
-        assert (list(usage), domains, leaf.signature_hash_algorithm.name) == (
+        assert (list(usage), domains, used.name) == (
             [oids.CLIENT_AUTH],
             [],
             "sha256",
         )
     else:
-        assert (list(usage), domains, leaf.signature_hash_algorithm.name) == (
+        assert (list(usage), domains, used.name) == (
             [oids.SERVER_AUTH],
             ["CPO"],
             "sha512",
@@ -323,6 +326,7 @@ def test_one_certificate_for_both_says_both(tenant: Tenant, station: Station, ow
             common_name=station.identity, received_at=timezone.now(),
         )  # fmt: skip
         made = signing.approve(row=row, actor=owner_actor).certificate
+    assert made is not None
     usage = x509.load_pem_x509_certificate(made.pem.encode()).extensions.get_extension_for_class(
         x509.ExtendedKeyUsage
     )
