@@ -268,8 +268,9 @@ def all_trusted() -> list[str]:
     """PEM of every authority of every company, for a TLS handshake, which comes before the station's name is known.
     Works outside any tenant; whose authority it was is decided after.
 
-    OpenSSL finds an issuer by its name and then holds on to it, so a name belongs to the company that entered it first:
-    else another one could shut its stations out by an authority of the same name.
+    OpenSSL finds an issuer by its name and then holds on to it, so a name belongs to one company: else another could
+    shut its stations out by an authority of the same name. To the one for which we made it, else to who gave its key,
+    else to who entered it first.
     """
     with connections[current_alias()].cursor() as cursor:
         cursor.execute("SELECT tenant_id, pem FROM stations_authorities_trusted()")

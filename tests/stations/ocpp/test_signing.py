@@ -27,6 +27,7 @@ from stations.services import authority, signing
 from tenants.context import tenant_scope
 from tenants.errors import Conflict, Invalid
 from tenants.models import Tenant
+from tenants.permissions import system
 from tests.stations import pki
 from tests.stations.ocpp.charger import VERSIONS, Charger
 from tests.stations.ocpp.conftest import Plug, eventually, rows
@@ -379,3 +380,18 @@ def test_the_revocation_list_names_what_was_taken_back(
     reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
     assert reason is x509.ReasonFlags.key_compromise
     assert client.get(f"/crl/{'0' * 64}.crl").status_code == 404
+
+
+def test_who_enters_our_authority_too_does_not_hide_our_list(
+    tenant: Tenant, other_tenant: Tenant, owner_actor: Any, client: Any
+) -> None:
+    """Certificates of authorities are public: anybody can enter one that is said to sign elsewhere."""
+    shared = pki.Authority("A PKI of two companies")
+    who = {"chain": shared.pem, "use": "station"}
+    with tenant_scope(other_tenant.pk):
+        authority.delegate(tenant_id=other_tenant.pk, actor=system("Neighbour"), **who)
+    with tenant_scope(tenant.pk):
+        key = pki.key_pem(shared.key)
+        found = authority.delegate(tenant_id=tenant.pk, actor=owner_actor, key=key, **who)
+    assert authority.find(found.fingerprint) == (tenant.pk, found.pk)
+    assert client.get(f"/crl/{found.fingerprint}.crl").status_code == 200
