@@ -143,6 +143,15 @@ def _climb(
     return True
 
 
+def leads_to_root(
+    certificate: x509.Certificate, anchors: Sequence[x509.Certificate], issuers: Sequence[x509.Certificate]
+) -> bool:
+    """Whether this authority stands below a root that is trusted now, or is one."""
+    if certificate in anchors:
+        return True
+    return next(_ways([certificate], list(issuers), list(anchors), []), None) is not None
+
+
 def _ways(
     path: list[x509.Certificate],
     others: list[x509.Certificate],

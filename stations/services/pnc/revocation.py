@@ -135,16 +135,18 @@ def authority_hashes(authority: x509.Certificate, algorithm: str) -> tuple[str, 
 
 
 def kept(*, tenant_id: int, queries: Sequence[Query], now: datetime) -> dict[str, Outcome]:
-    """What is known already and still holds, by key."""
+    """What is known already and still holds, by key. What an authority said that is trusted no more does not."""
     rows = RevocationCheck.objects.filter(
         tenant_id=tenant_id, key__in=[query.key for query in queries], good_until__gt=now
     )
+    proved = {query.key for query in queries if query.issuer is not None or not query.proof}
     return {
         row.key: Outcome(
             RevocationStatus(row.status), row.detail, bytes(row.response) if row.response else None,
             row.next_update, row.revoked_at, fresh=False,
         )
         for row in rows
+        if row.key in proved or row.status == RevocationStatus.FAILED
     }  # fmt: skip
 
 
