@@ -6,7 +6,7 @@ Ed448) for the shapes. Whether something was revoked is asked elsewhere (`statio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -21,6 +21,7 @@ from stations.models import CertificateStatus
 from tenants.errors import Invalid
 
 MOST_BELOW_ROOT = 3  # a contract and two authorities (ISO 15118-2 7.3.2)
+MOST_TRIED = 4  # certificates of one authority
 Kind = TypeVar("Kind", bound=x509.ExtensionType)
 _UNDERSTOOD = {
     ExtensionOID.BASIC_CONSTRAINTS,
@@ -91,7 +92,9 @@ def check(
     if not _names(found, leaf, shown):
         return found
     others = [certificate for certificate in given if certificate is not leaf]
-    if not _climb(found, [*others, *issuers], list(anchors)):
+    # A root may come along: it is trusted for being kept, not for being shown.
+    others = [one for one in [*others, *issuers] if one not in anchors]
+    if not _climb(found, others, list(anchors), at):
         return found
     for judge in (_dates, _constraints, _keys):
         if not judge(found, at):
@@ -119,29 +122,59 @@ def _names(found: Finding, leaf: x509.Certificate, shown: str) -> bool:
     return True
 
 
-def _climb(found: Finding, others: list[x509.Certificate], anchors: list[x509.Certificate]) -> bool:
-    """Name by name and signature by signature up to a trusted root."""
-    current = found.path[0]
-    for _step in range(MOST_BELOW_ROOT):
-        above = [root for root in anchors if root.subject == current.issuer]
-        for root in above:
-            if pki.issued_by(current, root):
-                found.path.append(root)
-                found.fine("path", " < ".join(pki.common_name(c.subject) or pki.name(c) for c in found.path))
-                return True
-        between = [c for c in others if c.subject == current.issuer and c not in found.path]
-        issuer = next((c for c in between if pki.issued_by(current, c)), None)
-        if issuer is None:
-            who = current.issuer.rfc4514_string()[:120]
-            if above or between:
-                found.fail(CertificateStatus.SIGNATURE_ERROR, "path", f"The signature of {who} is wrong.")
-            else:
-                found.fail(CertificateStatus.CHAIN_ERROR, "path", f"No trusted root is known for {who}.")
-            return False
-        found.path.append(issuer)
-        current = issuer
-    found.fail(CertificateStatus.CHAIN_ERROR, "path", "The chain does not reach a trusted root.")
-    return False
+def _climb(
+    found: Finding, others: list[x509.Certificate], anchors: list[x509.Certificate], at: datetime
+) -> bool:
+    """Name by name and signature by signature up to a trusted root. An authority may have more than one certificate for
+    its key (renewed, or signed by another root as well): each is tried until a path is valid as a whole."""
+    ends: list[tuple[CertificateStatus, str, list[x509.Certificate]]] = []
+    path = None
+    for way in _ways(found.path, others, anchors, ends):
+        path = path or way
+        if all(one.not_valid_before_utc <= at <= one.not_valid_after_utc for one in way):
+            path = way
+            break
+    if path is None:
+        status, told, found.path = max(ends, key=lambda end: len(end[2]))
+        found.fail(status, "path", told)
+        return False
+    found.path = path
+    found.fine("path", " < ".join(pki.common_name(c.subject) or pki.name(c) for c in path))
+    return True
+
+
+def leads_to_root(
+    certificate: x509.Certificate, anchors: Sequence[x509.Certificate], issuers: Sequence[x509.Certificate]
+) -> bool:
+    """Whether this authority stands below a root that is trusted now, or is one."""
+    if certificate in anchors:
+        return True
+    return next(_ways([certificate], list(issuers), list(anchors), []), None) is not None
+
+
+def _ways(
+    path: list[x509.Certificate],
+    others: list[x509.Certificate],
+    anchors: list[x509.Certificate],
+    ends: list[tuple[CertificateStatus, str, list[x509.Certificate]]],
+) -> Iterator[list[x509.Certificate]]:
+    """The path, continued to a root in each way there is. `ends`: where it went no further, and why."""
+    current = path[-1]
+    if len(path) > MOST_BELOW_ROOT:
+        ends.append((CertificateStatus.CHAIN_ERROR, "The chain does not reach a trusted root.", path))
+        return
+    above = [root for root in anchors if root.subject == current.issuer]
+    yield from ([*path, root] for root in above if pki.issued_by(current, root))
+    between = [c for c in others if c.subject == current.issuer and c not in path]
+    issuers = [c for c in between if pki.issued_by(current, c)]
+    for issuer in issuers[:MOST_TRIED]:
+        yield from _ways([*path, issuer], others, anchors, ends)
+    if not issuers:
+        who = current.issuer.rfc4514_string()[:120]
+        if above or between:
+            ends.append((CertificateStatus.SIGNATURE_ERROR, f"The signature of {who} is wrong.", path))
+        else:
+            ends.append((CertificateStatus.CHAIN_ERROR, f"No trusted root is known for {who}.", path))
 
 
 def _dates(found: Finding, at: datetime) -> bool:

@@ -40,17 +40,21 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
     LEFT JOIN stations_station s ON s.tenant_id = t.id AND s.identity = w.pair->>1 AND s.archived_at IS NULL
 $$;
 
--- Certificates (nothing secret) of all authorities, for a TLS handshake: it comes before the station's name.
+-- Certificates (nothing secret) of all authorities, for a TLS handshake: it comes before the station's name. First those
+-- that we made, then those whose key is here; of the others nobody has proved whose they are.
 CREATE OR REPLACE FUNCTION stations_authorities_trusted() RETURNS TABLE (tenant_id bigint, pem text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT a.tenant_id, a.pem FROM stations_authority a JOIN tenants_tenant t ON t.id = a.tenant_id AND NOT t.suspended
-    WHERE a.use = 'station' AND a.kind <> 'root' AND a.not_after > now() ORDER BY a.id
+    WHERE a.use = 'station' AND a.kind <> 'root' AND a.not_after > now()
+    ORDER BY array_position(ARRAY['issuing', 'delegated', 'external'], a.kind::text), a.id
 $$;
 
--- Whose authority has this fingerprint: revocation lists are public and come without a tenant's name.
+-- Whose authority has this fingerprint: revocation lists are public and come without a tenant's name. Others may have
+-- entered its certificate as well, without the key that signs the list.
 CREATE OR REPLACE FUNCTION stations_authority_find(wanted text) RETURNS TABLE (tenant_id bigint, id bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT a.tenant_id, a.id FROM stations_authority a WHERE a.fingerprint = wanted LIMIT 1
+    SELECT a.tenant_id, a.id FROM stations_authority a WHERE a.fingerprint = wanted
+    ORDER BY a.kind = 'external', a.id LIMIT 1
 $$;
 
 -- Commands that wait for a station whose newest socket a gateway holds: the fallback when a NOTIFY was lost.

@@ -254,12 +254,22 @@ def fits(key: Key, certificate: x509.Certificate) -> bool:
     return key.public_key() == certificate.public_key()
 
 
-def _subject(common_name: str, organisation: str) -> x509.Name:
+def _subject(common_name: str, organisation: str, domain: str = "") -> x509.Name:
     """Lengths by RFC 5280, appendix A.1."""
     parts = [x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])]
     if organisation:
         parts.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation[:64]))
+    if domain:
+        parts.append(x509.NameAttribute(NameOID.DOMAIN_COMPONENT, domain))
     return x509.Name(parts)
+
+
+def digest(key: Key) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512:
+    """What this key signs with: P-521 with SHA-512 (ISO 15118-20 annex B), P-384 with SHA-384, others with SHA-256."""
+    size = key.curve.key_size if isinstance(key, ec.EllipticCurvePrivateKey) else 0
+    if size == 521:
+        return hashes.SHA512()
+    return hashes.SHA384() if size == 384 else hashes.SHA256()
 
 
 def _key_usage(*, authority: bool) -> x509.KeyUsage:
@@ -329,14 +339,22 @@ def issue(
     days: int,
     issuer: tuple[x509.Certificate, Key],
     crl_url: str = "",
+    logs_in: bool = True,
+    towards_cars: bool = False,
 ) -> x509.Certificate:
-    """A station's certificate: the key is the request's, all else is ours. A00.FR.404, A00.FR.511."""
+    """A station's certificate: the key is the request's, all else is ours. A00.FR.404, A00.FR.511.
+
+    `logs_in`: here, as a client. `towards_cars`: there the station is the server, and its name tells that it is an
+    operator's (ISO 15118-2 annex F: domain component CPO).
+    """
     until = min(datetime.now(UTC) + timedelta(days=days), issuer[0].not_valid_after_utc)
-    builder = _builder(_subject(common_name, organisation), issuer[0].subject, request.public_key(), until)
+    name = _subject(common_name, organisation, "CPO" if towards_cars else "")
+    roles = [ExtendedKeyUsageOID.CLIENT_AUTH] * logs_in + [ExtendedKeyUsageOID.SERVER_AUTH] * towards_cars
+    builder = _builder(name, issuer[0].subject, request.public_key(), until)
     builder = builder.add_extension(x509.BasicConstraints(False, None), critical=True)
     builder = builder.add_extension(_key_usage(authority=False), critical=True)
-    builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-    return _points(builder, issuer[0], crl_url).sign(issuer[1], hashes.SHA256())
+    builder = builder.add_extension(x509.ExtendedKeyUsage(roles), critical=False)
+    return _points(builder, issuer[0], crl_url).sign(issuer[1], digest(issuer[1]))
 
 
 REASONS: dict[str, x509.ReasonFlags] = {
@@ -374,7 +392,7 @@ def revocation_list(
         if reason in REASONS and reason != "unspecified":  # 5.3.1: unspecified is left out
             entry = entry.add_extension(x509.CRLReason(REASONS[reason]), critical=False)
         builder = builder.add_revoked_certificate(entry.build())
-    return builder.sign(issuer[1], hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    return builder.sign(issuer[1], digest(issuer[1])).public_bytes(serialization.Encoding.DER)
 
 
 def for_clients(certificate: x509.Certificate) -> bool:

@@ -91,6 +91,7 @@ class Entry:
     profile: int
     used_next: bool = False  # by the password that is to replace the old one
     certificate_id: int | None = None
+    password_hash: str = ""  # of the password that opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,9 @@ def decide(
     if found.allow_unauthenticated and (given is None or stored == NOBODY):
         return _high_enough(Entry(0), max(found.security_profile, found.highest_profile), least=2)
     if same_user and (old or new):
-        entry = Entry(2 if peer.tls else 1, used_next=new and not old)
+        entry = Entry(
+            2 if peer.tls else 1, used_next=new and not old, password_hash=stored if old else coming
+        )
         floor = max(found.security_profile, found.highest_profile)
         if floor == 3 and proof is not None:
             return Refusal("CertificateRefused", proof.reason)

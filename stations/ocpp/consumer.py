@@ -112,16 +112,20 @@ class StationConsumer(AsyncConsumer):
             timezone.now(),
             entry.profile,
             entry.used_next,
+            entry.password_hash,
         )
         opened = await here.writer.call(found.tenant_id, connections.open_many, request)
-        if opened is None:  # archived since it was found
+        if opened is None:  # archived since it was found, or given another password
             await _refuse(scope, send, 401, "Identity or password is wrong.")
             return
-        if entry.used_next or entry.certificate_id or entry.profile != found.effective_profile:
+        rose = entry.profile > found.highest_profile  # or it was seen under it, and that is not kept yet
+        if entry.used_next or entry.certificate_id or rose or entry.profile != found.effective_profile:
             arrival = security_profiles.Arrival(
                 found.station_id or 0, opened.epoch, entry.profile, entry.certificate_id, entry.used_next
             )
-            await here.writer.call(found.tenant_id, security_profiles.arrived, arrival)
+            if not await here.writer.call(found.tenant_id, security_profiles.arrived, arrival):
+                await _refuse(scope, send, 401, "Identity or password is wrong.")
+                return
         scope["headers"] = ()  # some kilobytes that an idle socket would hold for days
         link = Link(here, send, version, found, identity, opened.epoch)
         link.task = asyncio.current_task()

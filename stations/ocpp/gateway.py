@@ -92,6 +92,7 @@ class Gateway:
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="commands")
         self._pulse = ThreadPoolExecutor(1, thread_name_prefix="pulse")  # never behind a mass of commands
         self._round = 0
+        self._lost: set[tuple[int, int]] = set()
         self._work: set[asyncio.Task[Any]] = set()  # what runs beside, held so that it is not collected
         self._notes: dict[int, tuple[int, dict[str, int]]] = {}
         self._loops = [
@@ -108,6 +109,9 @@ class Gateway:
 
     def add(self, link: Link, *, commands_wait: bool) -> None:
         before = self.links.get(link.station_id)
+        if before is not None and before.epoch > link.epoch:  # it was the newer one's turn first
+            link.close(1000, "Replaced by a newer connection.")
+            return
         self.links[link.station_id] = link
         metrics.SOCKETS.set(len(self.links))
         if before is not None:
@@ -338,13 +342,23 @@ class Gateway:
         if heard:
             await self._in_thread(partial(connections.seen, gateway=self.name, heard=heard))
         if everybody:
-            held = {(station_id, link.epoch) for station_id, link in self.links.items()}
-            await self._in_thread(partial(connections.close_forgotten, gateway=self.name, held=held))
+            await self._drop_lost()
         told, self._notes = self._notes, {}
         for station_id, (tenant_id, counts) in told.items():
             await self._in_thread(
                 partial(notes.add, tenant_id=tenant_id, station_id=station_id, counts=counts)
             )
+
+    async def _drop_lost(self) -> None:
+        """Sockets that are no longer their stations' (replaced, a new password, a certificate taken back) while the
+        NOTIFY was lost, or came before they were here. Twice, for a sweep may take stations offline in between."""
+        held = {(station_id, link.epoch) for station_id, link in self.links.items()}
+        lost = await self._in_thread(partial(connections.close_forgotten, gateway=self.name, held=held))
+        for station_id, epoch in lost & self._lost:
+            link = self.links.get(station_id)
+            if link is not None and link.epoch == epoch:
+                link.close(1000, "Replaced by a newer connection.")
+        self._lost = lost
 
     async def _poll(self) -> None:
         if self.links:

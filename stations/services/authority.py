@@ -57,6 +57,9 @@ def set_policy(*, tenant_id: int, actor: Actor, changes: dict[str, Any]) -> Secu
         for name, (least, most) in LIMITS.items()
         if name in changes and not least <= int(changes[name]) <= most
     }
+    days, ahead = (int(changes.get(name, getattr(mine, name))) for name in ("certificate_days", "renew_days"))
+    if not wrong and ahead >= days:  # they would be renewed for ever
+        wrong["renew_days"] = f"Write less than the {days} days for which certificates are valid."
     if changes.get("approval", Approval.MANUAL) not in Approval.values:
         wrong["approval"] = f"Choose one of {', '.join(Approval.values)}."
     if len(changes.get("organisation", "")) > 64:  # RFC 5280, upper bound of an organisation name
@@ -101,12 +104,19 @@ def create(*, tenant_id: int, actor: Actor) -> Authority:
 
 
 def ensure(tenant_id: int) -> Authority:
-    """The authority that signs stations' certificates, made at its first use."""
+    """The authority that signs stations' certificates, made at its first use, and anew when it has expired."""
     found = current(tenant_id)
-    if found is None:
+    if found is None or _worn(found):
         _lock(tenant_id)
-        found = current(tenant_id) or _create(tenant_id, MAKER)
+        found = current(tenant_id)
+        if found is None or _worn(found):
+            found = _create(tenant_id, MAKER)
     return found
+
+
+def _worn(authority: Authority) -> bool:
+    """One of our own making has expired: another is made. One of the company's own PKI is for people to replace."""
+    return authority.kind == AuthorityKind.ISSUING and authority.not_after <= timezone.now()
 
 
 def _lock(tenant_id: int) -> None:
@@ -258,8 +268,9 @@ def all_trusted() -> list[str]:
     """PEM of every authority of every company, for a TLS handshake, which comes before the station's name is known.
     Works outside any tenant; whose authority it was is decided after.
 
-    OpenSSL finds an issuer by its name and then holds on to it, so a name belongs to the company that entered it first:
-    else another one could shut its stations out by an authority of the same name.
+    OpenSSL finds an issuer by its name and then holds on to it, so a name belongs to one company: else another could
+    shut its stations out by an authority of the same name. To the one for which we made it, else to who gave its key,
+    else to who entered it first.
     """
     with connections[current_alias()].cursor() as cursor:
         cursor.execute("SELECT tenant_id, pem FROM stations_authorities_trusted()")

@@ -200,6 +200,15 @@ def cancel(*, command: Command, actor: Actor) -> Command:
     return command
 
 
+def hold(*, command: Command) -> bool:
+    """Hold a command that waits, to cancel it, for whoever holds the row that waits for its end. False for one that was
+    sent, or is being sent or ended in this moment: who does that may wait for the same row, so it is not waited for."""
+    free = Command.objects.select_for_update(of=("self",), skip_locked=True).filter(
+        tenant_id=command.tenant_id, pk=command.pk, state=CommandState.QUEUED
+    )
+    return free.first() is not None
+
+
 def claim_next(*, tenant_id: int, station_id: int, epoch: int) -> Command | None:
     """The next command of a station, marked as sent; None when nothing waits or the socket is not the newest."""
     now = timezone.now()
@@ -212,7 +221,8 @@ def claim_next(*, tenant_id: int, station_id: int, epoch: int) -> Command | None
         return None
     waiting = Command.objects.filter(tenant_id=tenant_id, station_id=station_id, state=CommandState.QUEUED)
     command = (
-        waiting.select_for_update(of=("self",))
+        # One that is being taken back is left: its end may wait for the station, which is held here.
+        waiting.select_for_update(of=("self",), skip_locked=True)
         .filter(expires_at__gt=now)
         .order_by(F("urgent").desc(), "id")
         .first()

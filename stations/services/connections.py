@@ -48,6 +48,7 @@ class OpenRequest:
     at: datetime
     profile: int | None = None  # the security profile it came by
     used_next: bool = False  # by the password that is to replace the old one
+    password_hash: str = ""  # of the password that it came by; empty: by none
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,8 @@ class Opened:
 
 
 def open_many(*, tenant_id: int, requests: Sequence[OpenRequest]) -> list[Opened | None]:
-    """Each new socket's epoch; None for a station that was archived in the meantime. The station is online through it;
-    older sockets are no longer routable."""
+    """Each new socket's epoch; None for a station that was archived, or got another password, since it was found. The
+    station is online through it; older sockets are no longer routable."""
     rows = [
         [
             request.station_id,
@@ -101,6 +102,7 @@ def open_many(*, tenant_id: int, requests: Sequence[OpenRequest]) -> list[Opened
             request.remote_address,
             request.at.timestamp(),
             request.profile,
+            request.password_hash,
         ]
         for request in requests
     ]
@@ -109,7 +111,7 @@ def open_many(*, tenant_id: int, requests: Sequence[OpenRequest]) -> list[Opened
             """
             WITH wanted AS (
                 SELECT (r->>0)::bigint station_id, r->>1 gateway, r->>2 version, r->>3 remote,
-                       to_timestamp((r->>4)::double precision) at, (r->>5)::smallint profile, n,
+                       to_timestamp((r->>4)::double precision) at, (r->>5)::smallint profile, r->>6 password, n,
                        count(*) OVER (PARTITION BY r->>0 ORDER BY n) step, count(*) OVER (PARTITION BY r->>0) steps
                 FROM json_array_elements(%(rows)s::json) WITH ORDINALITY AS list (r, n)
             ), bumped AS (
@@ -119,6 +121,7 @@ def open_many(*, tenant_id: int, requests: Sequence[OpenRequest]) -> list[Opened
                     effective_profile = coalesce(w.profile, s.effective_profile)
                 FROM wanted w WHERE s.tenant_id = %(tenant)s AND s.id = w.station_id AND w.step = w.steps
                     AND s.archived_at IS NULL
+                    AND (w.password = '' OR w.password IN (s.password_hash, s.next_password_hash))
                 RETURNING s.id, s.epoch, s.site_id
             ), opened AS (
                 INSERT INTO stations_connection (tenant_id, station_id, epoch, gateway, ocpp_version, remote_address,
@@ -213,8 +216,9 @@ def seen(*, gateway: str, heard: Sequence[Sequence[float]]) -> None:
         cursor.execute("SELECT stations_seen(%s, %s::json)", [gateway, batches.dump(heard)])
 
 
-def close_forgotten(*, gateway: str, held: set[tuple[int, int]]) -> None:
-    """Stations that PostgreSQL believes here, while no such socket is held: their end could not be written."""
+def close_forgotten(*, gateway: str, held: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Stations that PostgreSQL believes here, while no such socket is held: their end could not be written. Returns the
+    sockets, (station id, epoch), that PostgreSQL knows nothing of: somebody took them from their stations."""
     with connections[current_alias()].cursor() as cursor:
         cursor.execute("SELECT tenant_id, station_id, epoch FROM stations_held_by(%s)", [gateway])
         rows = cursor.fetchall()
@@ -224,6 +228,7 @@ def close_forgotten(*, gateway: str, held: set[tuple[int, int]]) -> None:
             with tenant_scope(tenant_id):
                 request = CloseRequest(station_id, epoch, now, 1006, "The end of this connection was missed.")
                 close_many(tenant_id=tenant_id, requests=[request])
+    return held - {(station_id, epoch) for _tenant, station_id, epoch in rows}
 
 
 def unwelcome(*, gateway: str) -> list[int]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 
 from stations import pki
-from stations.models import Authority, GatewayProcess, SigningUse, StationCertificate, TrustAnchor
+from stations.models import Authority, GatewayProcess, StationCertificate, TrustAnchor
 from tenants.errors import Invalid
 
 SOON = timedelta(days=30)
@@ -48,15 +48,13 @@ def expiring(
 
 
 def _stations(tenant_id: int, site_ids: frozenset[int] | None, until: datetime, most: int) -> list[Expiring]:
-    """The newest certificate of each station, if it ends soon: older ones were replaced."""
-    rows = StationCertificate.objects.filter(
-        tenant_id=tenant_id, use=SigningUse.STATION, revoked_at=None, station__archived_at=None
-    )
+    """The newest certificate of each station and use, if it ends soon: older ones were replaced."""
+    rows = StationCertificate.objects.filter(tenant_id=tenant_id, revoked_at=None, station__archived_at=None)
     if site_ids is not None:
         rows = rows.filter(station__site_id__in=site_ids)
-    lasting = rows.filter(not_after__gt=until).values("station_id")
-    soon = rows.filter(not_after__lte=until).exclude(station_id__in=lasting).select_related("station")
-    newest = {row.station_id: row for row in soon.order_by("not_after", "id")}
+    lasting = rows.filter(not_after__gt=until, station_id=OuterRef("station_id"), use=OuterRef("use"))
+    soon = rows.filter(not_after__lte=until).exclude(Exists(lasting)).select_related("station")
+    newest = {(row.station_id, row.use): row for row in soon.order_by("not_after", "id")}
     return [
         Expiring("station", str(row.station), row.not_after, row.pk, station_id=row.station_id)
         for row in list(newest.values())[:most]

@@ -18,7 +18,7 @@ from stations.models import (
     PasswordState,
     Station,
 )
-from stations.services import commands
+from stations.services import commands, stations
 from stations.services.stations import checked_password, new_password, password_hash
 from tenants.errors import Conflict
 from tenants.permissions import Actor, Permission, system
@@ -43,7 +43,7 @@ def rotate(*, station: Station, actor: Actor, password: str = "") -> PasswordCha
     the new one was used. It waits a day for a station that is offline. Conflict while another change is under way."""
     actor.require(Permission.STATION_EDIT, site_id=station.site_id)
     secret = checked_password(password) if password else new_password()
-    station = Station.objects.select_for_update(no_key=True).get(tenant_id=station.tenant_id, pk=station.pk)
+    station = stations.locked(tenant_id=station.tenant_id, station_id=station.pk)
     if PasswordChange.objects.filter(tenant_id=station.tenant_id, station=station, state__in=OPEN).exists():
         raise Conflict(f"{station} is being told a new password already.")
     station.next_password_hash = password_hash(secret)
@@ -68,13 +68,14 @@ def _send(change: PasswordChange, text: str) -> None:
 
 
 def follow(*, command: Command) -> None:
-    """The station took it, or did not."""
-    change = (
-        PasswordChange.objects.select_for_update(of=("self",))
-        .select_related("station")
-        .filter(tenant_id=command.tenant_id, command=command, state=PasswordState.SENT)
-        .first()
+    """The station took it, or did not. The station is locked before the change, as at the door (`used`)."""
+    sent = PasswordChange.objects.filter(
+        tenant_id=command.tenant_id, command=command, state=PasswordState.SENT
     )
+    if not sent.exists():
+        return
+    stations.locked(tenant_id=command.tenant_id, station_id=command.station_id)
+    change = sent.select_for_update(of=("self",)).select_related("station").first()
     if change is None:
         return
     if command.state == CommandState.ACCEPTED:
@@ -108,6 +109,23 @@ def _end(change: PasswordChange, why: str) -> None:
     change.save()
 
 
+def void(*, station: Station) -> None:
+    """A password was set by hand: one that was on its way opens no door, so the station must not be told it any more.
+    The station is locked."""
+    change = (
+        PasswordChange.objects.select_for_update(of=("self",))
+        .select_related("command")
+        .filter(tenant_id=station.tenant_id, station=station, state__in=OPEN)
+        .first()
+    )
+    if change is None:
+        return
+    _end(change, "Another password was set by hand.")
+    if change.command is not None and commands.hold(command=change.command):
+        commands.cancel(command=change.command, actor=RULE)
+    _tell(station)
+
+
 def used(*, station: Station) -> None:
     """The station came by its new password: the old one opens no more. Called in the transaction that keeps the new
     socket, so that whoever sees a socket of before knows that the old password opened it."""
@@ -126,7 +144,8 @@ def used(*, station: Station) -> None:
 
 
 def settle(*, tenant_id: int) -> int:
-    """End changes that were never answered: the station came by its old password since, or a week has passed.
+    """End changes that were never answered: the station came by its old password since, or a week has passed. And
+    those whose command has ended otherwise without that being followed.
 
     After a week without a word the new password opens on: the station may have it, and nobody else knows it any more.
     """
@@ -151,6 +170,12 @@ def settle(*, tenant_id: int) -> int:
         else:
             _end(change, "The station did not answer: both passwords open until one of them was used.")
         _tell(change.station)
+        ended += 1
+    missed = PasswordChange.objects.filter(tenant_id=tenant_id, state=PasswordState.SENT).exclude(
+        command__state__in=(*commands.OPEN, CommandState.TIMED_OUT)
+    )
+    for command in Command.objects.filter(tenant_id=tenant_id, pk__in=missed.values("command_id"))[:500]:
+        follow(command=command)
         ended += 1
     return ended
 

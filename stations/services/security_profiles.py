@@ -7,9 +7,9 @@ by the old one. It is never taken down again by itself: OCPP refuses that, and s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -33,7 +33,7 @@ from stations.models import (
     TrustAnchor,
     Variable,
 )
-from stations.services import authority, commands, passwords, signing
+from stations.services import authority, commands, passwords, signing, stations
 from tenants.errors import Conflict, DomainError, Invalid
 from tenants.permissions import Actor, Permission, system
 from tenants.services import audit, facts
@@ -62,7 +62,7 @@ def start(
     connection that a station of 2.x gets (B09). Conflict, in words, where it is no step up or another is under way.
     """
     actor.require(Permission.STATION_CONFIGURE, site_id=station.site_id)
-    station = Station.objects.select_for_update(no_key=True).get(tenant_id=station.tenant_id, pk=station.pk)
+    station = stations.locked(tenant_id=station.tenant_id, station_id=station.pk)
     present = current(station)
     if profile not in (1, 2, 3):
         raise Invalid(fields={"profile": "Choose 1, 2 or 3."})
@@ -223,13 +223,16 @@ def _has_certificate(station: Station) -> bool:
     ).exists()  # fmt: skip
 
 
-def _open(tenant_id: int, **which: object) -> ProfileChange | None:
-    return (
-        ProfileChange.objects.select_for_update(of=("self",))
-        .select_related("station", "anchor")
-        .filter(tenant_id=tenant_id, state__in=CHANGE_OPEN, **which)
-        .first()
-    )
+def _open(tenant_id: int, *, wait: bool = True, **which: object) -> ProfileChange | None:
+    """An open change, held with its station, which is locked first. `wait` False: None where somebody holds it."""
+    rows = ProfileChange.objects.filter(tenant_id=tenant_id, state__in=CHANGE_OPEN, **which)
+    station_id = rows.values_list("station_id", flat=True).first()
+    if station_id is None:
+        return None
+    held = Station.objects.select_for_update(no_key=True, skip_locked=not wait)
+    if held.filter(tenant_id=tenant_id, pk=station_id).first() is None:
+        return None
+    return rows.select_for_update(of=("self",)).select_related("station", "anchor").first()
 
 
 def follow(*, command: Command) -> None:
@@ -300,18 +303,20 @@ class Arrival:
     used_next: bool = False
 
 
-def arrived(*, tenant_id: int, requests: Sequence[Arrival]) -> list[None]:
-    """Keep how stations came in; end the changes that this proves."""
-    for arrival in requests:
-        _arrived(tenant_id, arrival)
-    return [None] * len(requests)
+def arrived(*, tenant_id: int, requests: Sequence[Arrival]) -> list[bool]:
+    """Keep how stations came in; end the changes that this proves. False for one whose certificate was taken back since
+    it was looked at: its socket is nobody's any more."""
+    return [_arrived(tenant_id, arrival) for arrival in requests]
 
 
-def _arrived(tenant_id: int, arrival: Arrival) -> None:
-    station = Station.objects.select_for_update(no_key=True).get(tenant_id=tenant_id, pk=arrival.station_id)
+def _arrived(tenant_id: int, arrival: Arrival) -> bool:
+    station = stations.locked(tenant_id=tenant_id, station_id=arrival.station_id)
     now = timezone.now()
     if arrival.certificate_id:
         mine = StationCertificate.objects.filter(tenant_id=tenant_id, pk=arrival.certificate_id)
+        if mine.filter(revoked_at__isnull=False).exists():
+            stations.close_socket(station)
+            return False
         mine.filter(first_used_at=None).update(first_used_at=now)
         mine.filter(installed_at=None).update(installed_at=now)
         mine.update(last_used_at=now)
@@ -326,6 +331,7 @@ def _arrived(tenant_id: int, arrival: Arrival) -> None:
         station.highest_profile = arrival.profile
         station.save(update_fields=["highest_profile"])
     live.publish(tenant_id, kind="security", station_id=station.pk, site_id=station.site_id, data={"id": 0})
+    return True
 
 
 def _done(change: ProfileChange, station: Station, profile: int) -> None:
@@ -348,13 +354,12 @@ def _take_back(change: ProfileChange) -> None:
     command = change.command
     if command is None or command.state != CommandState.QUEUED:
         return
+    if not commands.hold(command=command):  # it has just gone out
+        command.refresh_from_db()
+        return
     change.command = None
     change.save(update_fields=["command"])  # or its end would be taken for that of the step
-    try:
-        commands.cancel(command=command, actor=RULE)
-    except Conflict:  # it has just gone out
-        command.refresh_from_db()
-        change.command = command
+    commands.cancel(command=command, actor=RULE)
 
 
 def _may_have_switched(change: ProfileChange) -> bool:
@@ -420,26 +425,45 @@ def cancel(*, change: ProfileChange, actor: Actor) -> ProfileChange:
 def sweep(*, tenant_id: int) -> int:
     """Restart stations that do not reconnect by themselves; end changes whose time is up."""
     now = timezone.now()
+    every = ProfileChange.objects.filter(tenant_id=tenant_id, state__in=CHANGE_OPEN)
+    due = [row.pk for row in every.select_related("station", "command") if _step(row, now) is not None]
     moved = 0
-    for row in ProfileChange.objects.filter(tenant_id=tenant_id, state__in=CHANGE_OPEN)[:500]:
-        change = _open(tenant_id, pk=row.pk)
-        if change is None:
-            continue
-        if change.deadline <= now:
-            _fail(change, _verdict(change))
-            moved += 1
-        elif _is_stuck(change):
-            change.epoch = 0  # once
-            _restart(change)
-            change.save(update_fields=["epoch"])
-            moved += 1
-        elif _is_silent(change):
-            _enter(change, ChangeState.CERTIFICATE)
-            moved += 1
-        elif change.state == ChangeState.PASSWORD and _password_failed(change):
-            _fail(change, "The station did not take a password.")
+    for change_id in due:  # stations that are not due are not held, nor waited for
+        change = _open(tenant_id, wait=False, pk=change_id)
+        step = _step(change, now) if change is not None else None
+        if step is not None and change is not None:
+            step(change)
             moved += 1
     return moved
+
+
+def _step(change: ProfileChange, now: datetime) -> Callable[[ProfileChange], None] | None:
+    """What is to be done for a change that does not go on by itself."""
+    if change.deadline <= now:
+        return _run_out
+    if _is_stuck(change):
+        return _restart_once
+    if _is_silent(change):
+        return _ask_again
+    return _fail_password if change.state == ChangeState.PASSWORD and _password_failed(change) else None
+
+
+def _run_out(change: ProfileChange) -> None:
+    _fail(change, _verdict(change))
+
+
+def _restart_once(change: ProfileChange) -> None:
+    change.epoch = 0
+    _restart(change)
+    change.save(update_fields=["epoch"])
+
+
+def _ask_again(change: ProfileChange) -> None:
+    _enter(change, ChangeState.CERTIFICATE)
+
+
+def _fail_password(change: ProfileChange) -> None:
+    _fail(change, "The station did not take a password.")
 
 
 def _is_stuck(change: ProfileChange) -> bool:
@@ -518,7 +542,7 @@ def reset(*, station: Station, actor: Actor, profile: int) -> Station:
 
 def _locked(station: Station) -> Station:
     """As it is now: it may have come by another profile since it was read."""
-    return Station.objects.select_for_update(no_key=True).get(tenant_id=station.tenant_id, pk=station.pk)
+    return stations.locked(tenant_id=station.tenant_id, station_id=station.pk)
 
 
 def _told(station: Station, actor: Actor, before: int, action: str) -> Station:

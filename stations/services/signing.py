@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from cryptography import x509
-from django.db.models import Q
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from stations import live, pki
@@ -28,7 +28,7 @@ from stations.models import (
 )
 from stations.neutral import SignAnswer, SignRequest
 from stations.services import authority, commands
-from stations.services.stations import close_socket
+from stations.services.stations import close_socket, locked
 from tenants.errors import Conflict, DomainError, Invalid
 from tenants.permissions import Actor, Permission, system
 from tenants.services import audit, facts
@@ -47,7 +47,7 @@ def receive(*, tenant_id: int, requests: Sequence[SignRequest]) -> list[SignAnsw
 
 
 def _receive(tenant_id: int, asked: SignRequest) -> SignAnswer:
-    station = Station.objects.select_for_update(no_key=True).get(tenant_id=tenant_id, pk=asked.station_id)
+    station = locked(tenant_id=tenant_id, station_id=asked.station_id)
     recent = SigningRequest.objects.filter(
         tenant_id=tenant_id, station=station, received_at__gt=timezone.now() - timedelta(hours=1)
     )
@@ -139,9 +139,9 @@ def _expected(station: Station, use: str, renew_days: int) -> bool:
     now = timezone.now()
     mine = {"tenant_id": station.tenant_id, "station": station}
     rising = ProfileChange.objects.filter(**mine, state__in=CHANGE_OPEN, to_profile=3)
-    if _asked(station, *_ASKS[use]) or rising.exists():
+    if _asked(station, *_ASKS[use]) or (use == SigningUse.STATION and rising.exists()):
         return True
-    newest = StationCertificate.objects.filter(**mine, use=SigningUse.STATION, revoked_at=None).first()
+    newest = StationCertificate.objects.filter(**mine, use=use, revoked_at=None).first()
     return newest is not None and newest.not_after < now + timedelta(days=renew_days)
 
 
@@ -154,10 +154,13 @@ def _sign(row: SigningRequest, actor: Actor) -> None:
         issuer = authority.current(row.tenant_id, _use_of(row))
     if issuer is None:
         raise Conflict("There is no V2G authority yet. Add one under Security, Authority.")
+    if issuer.not_after <= timezone.now():
+        raise Conflict(f"{issuer.name} has expired. Enter another authority under Security, Authority.")
     made = pki.issue(
         request=pki.wish(row.csr).request, common_name=row.common_name,
         organisation=authority.organisation(row.tenant_id), days=policy.certificate_days,
         issuer=authority.signer(issuer), crl_url=authority.crl_url(issuer),
+        logs_in=row.use == SigningUse.STATION, towards_cars=row.use != SigningUse.STATION or _is_for_both(row),
     )  # fmt: skip
     _hand_over(row, _keep(station, issuer, made, row.use), actor)
 
@@ -194,8 +197,8 @@ def _send(row: SigningRequest) -> None:
         raise LookupError("nothing was signed")
     chain = row.certificate.pem + row.certificate.authority.pem + row.certificate.authority.above
     # A02: a certificate for both connections goes back without a type, as its request came.
-    both = row.use == SigningUse.STATION and _asked(row.station, ASK, ASK_COMBINED) == ASK_COMBINED
-    arguments = {"chain": chain, "use": "both" if both else row.use, "request_id": row.request_id}
+    use = "both" if _is_for_both(row) else row.use
+    arguments = {"chain": chain, "use": use, "request_id": row.request_id}
     row.tries += 1
     row.command = commands.request_command(
         tenant_id=row.tenant_id, station_id=row.station_id, kind=CommandKind.SEND_CERTIFICATE,
@@ -203,6 +206,11 @@ def _send(row: SigningRequest) -> None:
         expires_in_seconds=WAITS_SECONDS,
     )  # fmt: skip
     row.save()
+
+
+def _is_for_both(row: SigningRequest) -> bool:
+    """Whether the station was asked for one certificate to log in and to show cars."""
+    return row.use == SigningUse.STATION and _asked(row.station, ASK, ASK_COMBINED) == ASK_COMBINED
 
 
 def handed_over(*, command: Command) -> None:
@@ -227,11 +235,17 @@ def handed_over(*, command: Command) -> None:
         row.detail = command.detail or f"The station answered {command.answer or command.state}."
     row.save(update_fields=["state", "detail"])
     _tell(row)
-    from stations.services import security_profiles
+    _settle_change(row)
 
-    security_profiles.certificate_settled(
-        station=row.station, installed=row.state == SigningState.INSTALLED, why=row.detail
-    )
+
+def _settle_change(row: SigningRequest) -> None:
+    """A change to profile 3 waits for the certificate to log in by, and for no other."""
+    if row.use == SigningUse.STATION:
+        from stations.services import security_profiles
+
+        security_profiles.certificate_settled(
+            station=row.station, installed=row.state == SigningState.INSTALLED, why=row.detail
+        )
 
 
 # --- decided by people
@@ -247,7 +261,9 @@ def approve(*, row: SigningRequest, actor: Actor) -> SigningRequest:
 
 
 def refuse(*, row: SigningRequest, actor: Actor, reason: str = "") -> SigningRequest:
+    """Do not sign a request that waits. A change of profile that needs it fails by this."""
     actor.require(Permission.STATION_CONFIGURE, site_id=row.station.site_id)
+    locked(tenant_id=row.tenant_id, station_id=row.station_id)  # before its requests, as where they come in
     row = _waiting(row)
     row.state, row.detail = SigningState.REFUSED, (reason.strip() or "Refused.")[:300]
     row.decided_by, row.decided_at = actor.label[:120], timezone.now()
@@ -257,6 +273,7 @@ def refuse(*, row: SigningRequest, actor: Actor, reason: str = "") -> SigningReq
         site_id=row.station.site_id, detail={"request": row.pk, "reason": row.detail},
     )  # fmt: skip
     _tell(row)
+    _settle_change(row)
     return row
 
 
@@ -271,6 +288,8 @@ def bring(*, row: SigningRequest, actor: Actor, certificate: str) -> SigningRequ
         raise Invalid(fields={"certificate": f"This certificate is not for {row.common_name}."})
     if not found.not_valid_before_utc <= timezone.now() < found.not_valid_after_utc:
         raise Invalid(fields={"certificate": "This certificate is not valid today."})
+    if row.use == SigningUse.STATION and (pki.is_authority(found) or not pki.for_clients(found)):
+        raise Invalid(fields={"certificate": "This certificate is not made for logging in."})
     issuer = next(
         (
             one
@@ -319,40 +338,46 @@ def trigger_kind(station: Station) -> str:
     return CommandKind.EXTENDED_TRIGGER if old else CommandKind.TRIGGER
 
 
-def ask(*, station: Station, actor: Actor) -> Command:
-    """Have the station make a key and ask for a certificate (A02; 1.6: ExtendedTriggerMessage)."""
+def ask(*, station: Station, actor: Actor, use: str = SigningUse.STATION) -> Command:
+    """Have the station make a key and ask for a certificate (A02; 1.6: ExtendedTriggerMessage, and for one towards cars
+    the message of Plug & Charge)."""
+    kind = trigger_kind(station) if use == SigningUse.STATION else CommandKind.TRIGGER
     return commands.request_command(
-        tenant_id=station.tenant_id, station_id=station.pk, kind=trigger_kind(station),
-        arguments={"message": ASK}, actor=actor, expires_in_seconds=WAITS_SECONDS,
+        tenant_id=station.tenant_id, station_id=station.pk, kind=kind, arguments={"message": _ASKS[use][0]},
+        actor=actor, expires_in_seconds=WAITS_SECONDS,
     )  # fmt: skip
 
 
 def due(tenant_id: int) -> list[StationCertificate]:
-    """Certificates that end soon, of stations that have no newer one."""
+    """Certificates that end soon, of stations that are online, have no newer one of the use and were not asked for one
+    within a day."""
     policy = authority.policy(tenant_id)
     now = timezone.now()
     found = StationCertificate.objects.filter(
-        Q(renewal_asked_at=None) | Q(renewal_asked_at__lt=now - ASKED_WITHIN),
-        tenant_id=tenant_id, use=SigningUse.STATION, revoked_at=None, station__archived_at=None,
+        tenant_id=tenant_id, revoked_at=None, station__archived_at=None, station__online=True,
         not_after__lt=now + timedelta(days=policy.renew_days), not_after__gt=now,
     ).select_related("station")  # fmt: skip
-    lasting = StationCertificate.objects.filter(
-        tenant_id=tenant_id, use=SigningUse.STATION, revoked_at=None,
-        not_after__gte=now + timedelta(days=policy.renew_days),
-    )  # fmt: skip
-    return list(found.exclude(station_id__in=lasting.values("station_id")).order_by("not_after")[:500])
+    same = StationCertificate.objects.filter(
+        tenant_id=tenant_id, station_id=OuterRef("station_id"), use=OuterRef("use")
+    )
+    # Whatever came of it: what is signed by an authority that ends soon itself is due at once.
+    asked = same.filter(renewal_asked_at__gte=now - ASKED_WITHIN)
+    lasting = same.filter(revoked_at=None, not_after__gte=now + timedelta(days=policy.renew_days))
+    found = found.exclude(Exists(lasting)).exclude(Exists(asked))
+    return list(found.order_by("not_after")[:500])
 
 
 def renew_due(*, tenant_id: int) -> int:
     """Ask stations that are online for a new certificate before theirs ends. Once a day each."""
-    asked = 0
+    asked = set()
     for certificate in due(tenant_id):
-        if certificate.station.online:
-            ask(station=certificate.station, actor=system("Renewal of certificates"))
+        key = certificate.station_id, certificate.use
+        if key not in asked:
+            ask(station=certificate.station, actor=system("Renewal of certificates"), use=certificate.use)
             certificate.renewal_asked_at = timezone.now()
             certificate.save(update_fields=["renewal_asked_at"])
-            asked += 1
-    return asked
+            asked.add(key)
+    return len(asked)
 
 
 def revoke(
@@ -363,6 +388,8 @@ def revoke(
     actor.require(Permission.STATION_CONFIGURE, site_id=station.site_id)
     if reason not in REASONS:
         raise Invalid(fields={"reason": f"Choose one of {', '.join(REASONS)}."})
+    # Held: who comes by it in this moment is online already, or finds it taken back (`security_profiles.arrived`).
+    station = locked(tenant_id=station.tenant_id, station_id=station.pk)
     changed = StationCertificate.objects.filter(
         tenant_id=certificate.tenant_id, pk=certificate.pk, revoked_at=None
     ).update(revoked_at=timezone.now(), revocation_reason=reason)

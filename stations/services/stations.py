@@ -123,6 +123,12 @@ def edit_station(*, station: Station, actor: Actor, changes: dict[str, Any]) -> 
     return station
 
 
+def locked(*, tenant_id: int, station_id: int) -> Station:
+    """The station as it is now, held until the end of the transaction. Of a station and what waits for it (changes of
+    its profile or password), the station is locked first: so it is at the door."""
+    return Station.objects.select_for_update(no_key=True).get(tenant_id=tenant_id, pk=station_id)
+
+
 def close_socket(station: Station) -> None:
     """Nobody holds the station's newest socket any more; after the commit the gateway that does closes it."""
     was_online = station.online
@@ -144,7 +150,7 @@ def close_socket(station: Station) -> None:
 
 
 def renew_password(*, station: Station, actor: Actor, password: str = "", end_socket: bool = True) -> str:
-    """A new password, shown once. The old one is refused from now on.
+    """A new password, shown once. The old one is refused from now on, and so is one that the station was to be told.
 
     `end_socket`: the running socket, which the old password opened, is closed. False where the station itself is told
     the new password through it.
@@ -153,6 +159,9 @@ def renew_password(*, station: Station, actor: Actor, password: str = "", end_so
     password = checked_password(password) if password else new_password()
     station.password_hash, station.next_password_hash = password_hash(password), ""
     station.save(update_fields=["password_hash", "next_password_hash"])
+    from stations.services import passwords
+
+    passwords.void(station=station)
     if end_socket:
         close_socket(station)
     audit.record(

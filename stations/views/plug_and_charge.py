@@ -37,6 +37,7 @@ from stations.models import (
     Variable,
 )
 from stations.services.pnc import roots, settings
+from stations.services.words import said
 from stations.views.common import get_station
 from tenants.errors import DomainError, NotFound
 from tenants.pages import PageRequest, PortalForm, go, listing, page
@@ -78,7 +79,7 @@ def with_steps(checks: Any) -> list[ContractCheck]:
             (
                 STEPS.get(str(step.get("name")), str(step.get("name"))),
                 step.get("good"),
-                step.get("detail", ""),
+                said(str(step.get("detail", ""))),
             )
             for step in check.steps
         ]
@@ -88,7 +89,7 @@ def with_steps(checks: Any) -> list[ContractCheck]:
 
 def _why(check: ContractCheck) -> str:
     if check.detail:
-        return check.detail
+        return said(check.detail)
     return str(Reason(check.reason).label) if check.reason in Reason.values and check.reason else ""
 
 
@@ -139,7 +140,9 @@ def _standing(
         )
         needs.append(text % {"name": anchor.name, "date": date_format(anchor.not_after, "j F Y")})
     if own.provider_error:
-        needs.append(_t("The provider failed at its last call: %(error)s") % {"error": own.provider_error})
+        needs.append(
+            _t("The provider failed at its last call: %(error)s") % {"error": said(own.provider_error)}
+        )
     unproved = week.filter(status=CertificateStatus.NOT_AVAILABLE, reason="certificate").count()
     if unproved:
         text = ngettext(

@@ -59,6 +59,7 @@ class Authority:
         issuer: x509.Name | None = None,
         days: float = 30,
         names: tuple[str, ...] = (),
+        server: bool = False,
     ) -> x509.Certificate:
         """`days` below zero: expired so long ago."""
         now = datetime.now(UTC)
@@ -72,6 +73,9 @@ class Authority:
             .not_valid_after(now + timedelta(days=days))
             .add_extension(x509.BasicConstraints(authority, None), critical=True)
         )
+        if server:
+            usage = x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH])
+            builder = builder.add_extension(usage, critical=False)
         if names:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName(

@@ -166,3 +166,29 @@ def test_time_counts_as_it_is_told() -> None:
         made.contract(EMAID).chain, EMAID, anchors=[made.mo_root.certificate], at=later
     )
     assert found.status == S.EXPIRED
+
+
+def _renewed(old: Authority, above: Authority, **more: Any) -> Authority:
+    """The same name and key, in another certificate."""
+    return Authority(old.name, above=above, domain=old.domain, key=old.key, **more)
+
+
+def test_a_renewed_root_is_believed_beside_the_one_that_expired() -> None:
+    old = Authority("MO Root CA", domain="MO", days=-1)
+    new = Authority("MO Root CA", domain="MO", key=old.key)
+    chain = Authority("MO Sub", above=new, domain="MO").issue(EMAID).chain
+    for anchors in ((old, new), (new, old)):
+        assert check(chain, *anchors).status == S.ACCEPTED
+    assert check(chain, old).status == S.EXPIRED
+
+
+def test_an_authority_that_was_renewed_or_signed_twice_is_followed_to_a_good_end(pki: Pki) -> None:
+    gone = Authority("MO Root of old", domain="MO", days=-1)
+    sub = Authority("MO Sub", above=pki.mo_root, domain="MO")
+    crossed = _renewed(sub, gone)
+    expired = _renewed(sub, pki.mo_root, days=-1)
+    contract = pem(sub.issue(EMAID).certificate)
+    for known in ([crossed, expired, sub], [expired, sub, crossed]):
+        certificates = [one.certificate for one in known]
+        assert check(contract, gone, pki.mo_root, issuers=certificates).status == S.ACCEPTED
+        assert check(contract, pki.mo_root, issuers=certificates).status == S.ACCEPTED

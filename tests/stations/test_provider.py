@@ -94,6 +94,9 @@ def test_a_provider_that_is_down_is_left_alone_for_a_moment(opcp_server: Server)
     with pytest.raises(ProviderError, match="asked again in some seconds"):
         asked.roots()
     assert len(opcp_server.fails) == 2
+    opcp_server.fails.clear()
+    other = provider.of(PlugAndCharge(tenant_id=2, **opcp_server.settings))
+    assert other.roots()  # one company's trouble with a provider is not the next one's
     opcp._resting.clear()
 
 

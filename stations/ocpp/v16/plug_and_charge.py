@@ -12,20 +12,29 @@ from typing import Any
 
 import orjson
 
-from stations.neutral import EventReport
+from stations.models import SigningUse
+from stations.neutral import EventReport, SignRequest
 from stations.ocpp import schemas
 from stations.ocpp.transfers import UNKNOWN_MESSAGE
-from stations.ocpp.v201 import charging, plug_and_charge
+from stations.ocpp.v201 import certificates, charging, plug_and_charge
 from stations.ocpp.version import Ask, Asked, Journal, Payload, Say
-from stations.services import events
+from stations.services import events, signing
 from tenants.errors import Invalid
 
 VENDOR = "org.openchargealliance.iso15118pnc"
 INNER = "2.0.1"  # whose schemas the messages keep to
+
+
+def _sign_request(asked: Asked) -> SignRequest:
+    """Of this vendor it is for a certificate towards cars, whether it says so or not."""
+    return replace(certificates.sign_request(asked), use=SigningUse.V2G.value)
+
+
 MESSAGES: dict[str, Ask] = {
     "Authorize": charging.ANSWERS["Authorize"],  # type: ignore[dict-item]
     "Get15118EVCertificate": plug_and_charge.ANSWERS["Get15118EVCertificate"],  # type: ignore[dict-item]
     "GetCertificateStatus": plug_and_charge.ANSWERS["GetCertificateStatus"],  # type: ignore[dict-item]
+    "SignCertificate": Ask(signing.receive, _sign_request, certificates.signed, cases="A02 A03"),
 }
 
 

@@ -66,31 +66,33 @@ def says(uses: Mapping[str, str], signed: Mapping[str, str]) -> dict[str, Say]:
     }
 
 
-def _signed(answer: SignAnswer, asked: Asked) -> Payload:
+def signed(answer: SignAnswer, asked: Asked) -> Payload:
     if answer.accepted:
         return {"status": "Accepted"}
     told = {"reasonCode": answer.code[:20], "additionalInfo": answer.reason[:512]}
     return {"status": "Rejected", "statusInfo": told}
 
 
-def answers(signed: Mapping[str, str]) -> dict[str, Journal | Ask]:
-    neutral = {wire: use for use, wire in signed.items()}
+def sign_request(asked: Asked, words: Mapping[str, str] = SIGNED) -> SignRequest:
+    told = asked.payload
+    number, named = told.get("requestId"), told.get("certificateType", "")
+    return SignRequest(
+        asked.station_id,
+        asked.received_at,
+        told["csr"],
+        # A02.FR.06: absent means the station's
+        use=next((use for use, wire in words.items() if wire == named), "station"),
+        request_id=number if isinstance(number, int) and abs(number) < 2**31 else None,
+        root_hash=told.get("hashRootCertificate"),
+    )
 
-    def request(asked: Asked) -> SignRequest:
-        told = asked.payload
-        number = told.get("requestId")
-        return SignRequest(
-            asked.station_id,
-            asked.received_at,
-            told["csr"],
-            use=neutral.get(
-                told.get("certificateType", ""), "station"
-            ),  # A02.FR.06: absent means the station's
-            request_id=number if isinstance(number, int) and abs(number) < 2**31 else None,
-            root_hash=told.get("hashRootCertificate"),
+
+def answers(words: Mapping[str, str]) -> dict[str, Journal | Ask]:
+    return {
+        "SignCertificate": Ask(
+            signing.receive, lambda asked: sign_request(asked, words), signed, cases="A02 A03"
         )
-
-    return {"SignCertificate": Ask(signing.receive, request, _signed, cases="A02 A03")}
+    }
 
 
 ANSWERS = answers(SIGNED)

@@ -124,8 +124,13 @@ def _look(
         return finding.fail(CertificateStatus.NOT_AVAILABLE, "contract", _PROVED_BY_NOTHING), []
     # C07.FR.01: the station has checked the chain itself and gives hash data; what is left is revocation.
     finding.steps.append(Step("path", None, "Checked by the station; only hash data came."))
-    known = [*anchors, *issuers]
-    return finding, [revocation.resolved(Query(told), known) for told in shown.hashes]
+    queries = [revocation.resolved(Query(told), [*anchors, *issuers]) for told in shown.hashes]
+    return finding, [
+        query
+        if query.issuer is None or contract_chain.leads_to_root(query.issuer, anchors, issuers)
+        else replace(query, issuer=None)  # its root is trusted no more
+        for query in queries
+    ]
 
 
 def _revoked(tenant_id: int, queries: Sequence[Query], now: datetime) -> dict[str, Outcome]:

@@ -39,7 +39,9 @@ _STANDARDS = {"v2g": ("ISO15118-2", "secp256r1"), "v2g20": ("ISO15118-20", "secp
 # Of this process alone: what is lost is fetched again.
 _lock = threading.Lock()
 _tokens: dict[str, tuple[str, float]] = {}  # whose -> (token, until)
-_resting: dict[str, float] = {}  # host -> until
+_resting: dict[
+    tuple[str, str], float
+] = {}  # (whose, host) -> until: one company's trouble is not the next one's
 
 
 class Opcp:
@@ -50,7 +52,9 @@ class Opcp:
         self._client_secret = settings.client_secret
         self._tls = ssl.create_default_context(cadata=settings.trusted_ca or None)
         self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        own = "|".join((str(settings.tenant_id), self._token_url, self._client_id, self._client_secret))
+        own = "|".join(
+            (str(settings.tenant_id), self._token_url, self._audience, self._client_id, self._client_secret)
+        )
         self._owner = hashlib.sha256(own.encode()).hexdigest()
 
     # --- what it is asked
@@ -134,7 +138,7 @@ class Opcp:
         if token:
             headers["Authorization"] = f"Bearer {token}"
         host = urlsplit(url).netloc
-        _awake(host)
+        _awake(self._owner, host)
         problem = ""
         for attempt in range(ATTEMPTS):
             left = deadline - time.monotonic()
@@ -155,7 +159,7 @@ class Opcp:
                 problem = f"HTTP {answer.status}"
             if attempt + 1 < ATTEMPTS:
                 time.sleep(min(0.3 * 2**attempt, max(0.0, deadline - time.monotonic())))
-        _rest(host)
+        _rest(self._owner, host)
         raise ProviderError(f"{host} does not answer ({problem or 'no time left'}).")
 
     def _token(self, deadline: float) -> str:
@@ -203,16 +207,16 @@ def _forget_token(owner: str) -> None:
         _tokens.pop(owner, None)
 
 
-def _awake(host: str) -> None:
+def _awake(owner: str, host: str) -> None:
     with _lock:
-        until = _resting.get(host, 0.0)
+        until = _resting.get((owner, host), 0.0)
     if until > time.monotonic():
         raise ProviderError(f"{host} did not answer a moment ago; it is asked again in some seconds.")
 
 
-def _rest(host: str) -> None:
+def _rest(owner: str, host: str) -> None:
     with _lock:
-        _resting[host] = time.monotonic() + REST_SECONDS
+        _resting[owner, host] = time.monotonic() + REST_SECONDS
 
 
 def _json(answer: Answer) -> Any:

@@ -6,6 +6,7 @@ In three steps, so that no transaction is open while a stranger thinks: `kept`, 
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +27,8 @@ from stations import pki
 from stations.models import RevocationCheck, RevocationSource, RevocationStatus
 from stations.neutral import CertificateHash
 from tenants.services import outbound
+
+log = logging.getLogger("voltyard.contracts")
 
 MOST_OCSP_BYTES = 32_768
 MOST_CRL_BYTES = 2_000_000
@@ -132,16 +135,18 @@ def authority_hashes(authority: x509.Certificate, algorithm: str) -> tuple[str, 
 
 
 def kept(*, tenant_id: int, queries: Sequence[Query], now: datetime) -> dict[str, Outcome]:
-    """What is known already and still holds, by key."""
+    """What is known already and still holds, by key. What an authority said that is trusted no more does not."""
     rows = RevocationCheck.objects.filter(
         tenant_id=tenant_id, key__in=[query.key for query in queries], good_until__gt=now
     )
+    proved = {query.key for query in queries if query.issuer is not None or not query.proof}
     return {
         row.key: Outcome(
             RevocationStatus(row.status), row.detail, bytes(row.response) if row.response else None,
             row.next_update, row.revoked_at, fresh=False,
         )
         for row in rows
+        if row.key in proved or row.status == RevocationStatus.FAILED
     }  # fmt: skip
 
 
@@ -190,8 +195,9 @@ def ask_one(query: Query, *, seconds: float = SECONDS) -> Outcome:
     url = query.hash.responder_url
     if not url:
         return Outcome(RevocationStatus.FAILED, "The certificate does not say where to ask.", fresh=False)
-    host = (urlsplit(url).hostname or url)[:80] if url.isascii() else url[:80]
+    host = url[:80]
     try:
+        host = (urlsplit(url).hostname or url)[:80]
         if query.source == RevocationSource.CRL:
             return _ask_list(query, seconds)
         return _ask_responder(query, seconds)
@@ -202,6 +208,9 @@ def ask_one(query: Query, *, seconds: float = SECONDS) -> Outcome:
     except (OSError, ValueError) as error:
         told = str(error) or type(error).__name__
         return Outcome(RevocationStatus.FAILED, f"{host} cannot be reached: {told}"[:200])
+    except Exception as error:  # of the many errors that hostile DER causes, some are no ValueError
+        log.warning("an answer about revocation cannot be read", extra={"error": str(error)[:200]})
+        return Outcome(RevocationStatus.FAILED, f"{host}: its answer cannot be read")
 
 
 def _ask_responder(query: Query, seconds: float) -> Outcome:
@@ -344,6 +353,8 @@ def read_list(body: bytes, query: Query, *, now: datetime) -> Outcome:
         raise Unusable("its list cannot be checked, for the issuing authority is not known here")
     if listed.issuer != query.issuer.subject or not listed.is_signature_valid(query.issuer.public_key()):  # type: ignore[arg-type]
         raise Unusable("its list is not signed by the authority of the certificate")
+    if any(one.critical and not _covers(one.value, query.hash.responder_url) for one in listed.extensions):
+        raise Unusable("its list is a partial one, or holds what is not understood here")
     until = listed.next_update_utc
     if (until or listed.last_update_utc + LONGEST_KEPT) < now - SKEW:
         raise Unusable("its list is out of date")
@@ -354,6 +365,17 @@ def read_list(body: bytes, query: Query, *, now: datetime) -> Outcome:
         RevocationStatus.REVOKED, f"Revoked on {entry.revocation_date_utc:%d %B %Y}.", None, until,
         entry.revocation_date_utc,
     )  # fmt: skip
+
+
+def _covers(told: x509.ExtensionType, address: str) -> bool:
+    """RFC 5280 5.2.5, 6.3.3: a list of changes, of some reasons or of another's entries proves no certificate good; one
+    of a part does for those whose certificates name its address."""
+    if not isinstance(told, x509.IssuingDistributionPoint):
+        return False
+    names = [name.value for name in told.full_name or () if isinstance(name, x509.UniformResourceIdentifier)]
+    return address in names and not (
+        told.indirect_crl or told.only_some_reasons or told.only_contains_attribute_certs
+    )
 
 
 def resolved(query: Query, known: Iterable[x509.Certificate]) -> Query:

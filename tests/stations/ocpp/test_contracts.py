@@ -20,6 +20,7 @@ from stations.models import (
     RevocationCheck,
     Session,
     Station,
+    TrustAnchor,
 )
 from stations.services import trust
 from tenants.context import tenant_scope
@@ -263,6 +264,20 @@ async def test_hash_data_alone_are_checked_where_the_authorities_are_known(
             "Invalid",
             "CertificateRevoked",
         )
+
+
+async def test_hash_data_of_a_root_that_is_trusted_no_more_prove_nothing(plug: Plug, scene: Scene) -> None:
+    contract = scene.pki.contract(EMAID)
+    async with plug(scene.station, "2.0.1") as wire:
+        await show(wire, "2.0.1", chain=contract.chain)  # its authorities are known now
+        assert await show(wire, "2.0.1", hashes=hashes_of(scene, contract)) == ("Accepted", "Accepted")
+
+        def archive() -> None:
+            trust.archive_anchor(anchor=TrustAnchor.objects.get(tenant=scene.tenant), actor=system("tests"))
+
+        await rows(scene.tenant, archive)
+        told = await show(wire, "2.0.1", hashes=hashes_of(scene, contract))
+        assert told == ("Invalid", "NoCertificateAvailable")
 
 
 async def test_a_good_certificate_does_not_help_a_contract_that_is_not_ours(plug: Plug, scene: Scene) -> None:

@@ -6,10 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from simulator.pki import Pki
 from stations.models import InstalledCertificate, Station
+from stations.services import authority
 from tenants.models import Tenant
+from tests.stations import pki
 from tests.stations.ocpp.conftest import Plug, rows
 from tests.stations.ocpp.test_commands import request, settled
 from tests.stations.ocpp.test_contracts import PNC
@@ -83,6 +86,33 @@ async def test_what_a_station_took_and_tells_is_known(
         await settled(tenant, command)
     left = await rows(tenant, lambda: InstalledCertificate.objects.filter(tenant=tenant).count())
     assert left == 0
+
+
+async def test_a_station_asks_for_a_certificate_towards_cars_and_gets_it(
+    plug: Plug, tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    root = pki.Authority("V2G root")
+    await rows(
+        tenant,
+        lambda: authority.delegate(
+            tenant_id=tenant.pk, actor=owner_actor, chain=root.pem, key=pki.key_pem(root.key), use="v2g"
+        ),
+    )
+    csr, key = pki.request(station.identity)
+    async with plug(station, "1.6") as wire:
+        command = await request(tenant, station, owner_actor, "trigger", message="sign_v2g_certificate")
+        await wire.answer(await wire.next_call(), {"status": "Accepted", "data": '{"status": "Accepted"}'})
+        await settled(tenant, command)
+        told = {"vendorId": PNC, "messageId": "SignCertificate", "data": json.dumps({"csr": csr})}
+        answer = await wire.ok("DataTransfer", told)
+        assert (answer["status"], json.loads(answer["data"])) == ("Accepted", {"status": "Accepted"})
+        call = await wire.next_call()
+        assert (call[2], call[3]["messageId"]) == ("DataTransfer", "CertificateSigned")
+        inner = json.loads(call[3]["data"])
+        assert inner["certificateType"] == "V2GCertificate"
+        chain = x509.load_pem_x509_certificates(inner["certificateChain"].encode())
+        assert chain[0].public_key() == key.public_key()
+        chain[0].verify_directly_issued_by(root.certificate)
 
 
 async def test_what_the_whitepaper_has_goes_by_its_own_messages(

@@ -252,6 +252,19 @@ def test_who_arrived_by_a_higher_profile_in_the_meantime_keeps_it(
         assert Station.objects.get(pk=station.pk).highest_profile == 3
 
 
+async def test_a_profile_that_was_not_kept_is_kept_at_the_next_connection(
+    plug: Plug, tenant: Tenant, station: Station
+) -> None:
+    """The gateway ended between the socket and what is kept of its way in: else nothing would ever rise."""
+    await rows(tenant, lambda: Station.objects.update(effective_profile=1, highest_profile=0))
+    async with plug(station):
+
+        async def kept() -> bool:
+            return (await told(tenant, station)).highest_profile == 1
+
+        await eventually(kept)
+
+
 async def test_a_station_that_forgets_to_ask_for_its_certificate_is_told_again(
     plug: Plug, tenant: Tenant, station: Station, owner_actor: Any
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from cryptography import x509
 from django.utils import timezone
 
+from simulator.pki import Pki
 from stations.models import (
     Approval,
     Command,
@@ -26,6 +27,7 @@ from stations.services import authority, signing
 from tenants.context import tenant_scope
 from tenants.errors import Conflict, Invalid
 from tenants.models import Tenant
+from tenants.permissions import system
 from tests.stations import pki
 from tests.stations.ocpp.charger import VERSIONS, Charger
 from tests.stations.ocpp.conftest import Plug, eventually, rows
@@ -203,7 +205,12 @@ async def test_an_external_signer_signs_and_its_certificate_is_brought(
         assert row.state == "pending" and "signs elsewhere" in row.detail
         strange = pki.Authority().sign(key.public_key(), pki.named(station.identity))
         other = issuing.issue(station.identity)[0]
-        for wrong in (pki.pem(strange), other):
+        for_servers = pki.pem(
+            issuing.sign(
+                key.public_key(), pki.named(station.identity), names=(station.identity,), server=True
+            )
+        )
+        for wrong in (pki.pem(strange), other, for_servers):
             with pytest.raises(Invalid):
                 await rows(tenant, partial(signing.bring, row=row, actor=owner_actor, certificate=wrong))
         right = pki.pem(issuing.sign(key.public_key(), pki.named(station.identity)))
@@ -255,6 +262,98 @@ async def test_a_certificate_that_ends_soon_is_renewed(
         await sign(wire, pki.request(station.identity)[0])
         assert (await wire.next_call())[2] == "CertificateSigned"
         assert await rows(tenant, lambda: signing.renew_due(tenant_id=tenant.pk)) == 0
+        # The new one ends soon as well, for its authority does: it is asked for another tomorrow, not at once.
+        await rows(tenant, soon)
+        assert await rows(tenant, lambda: signing.renew_due(tenant_id=tenant.pk)) == 0
+
+
+def test_certificates_last_longer_than_they_are_renewed_ahead(tenant: Tenant, owner_actor: Any) -> None:
+    who = {"tenant_id": tenant.pk, "actor": owner_actor}
+    with tenant_scope(tenant.pk):
+        for changes in ({"certificate_days": 30}, {"certificate_days": 60, "renew_days": 60}):
+            with pytest.raises(Invalid) as refused:
+                authority.set_policy(**who, changes=changes)
+            assert list(refused.value.fields) == ["renew_days"]
+        authority.set_policy(**who, changes={"certificate_days": 60, "renew_days": 20})
+
+
+@pytest.mark.parametrize("use", ["station", "v2g", "v2g20"])
+def test_a_certificate_says_what_the_station_is_by_it(
+    tenant: Tenant, station: Station, owner_actor: Any, use: str
+) -> None:
+    """Here it logs in as a client; towards cars it is the server, of a charge point operator (ISO 15118-2 annex F)."""
+    with tenant_scope(tenant.pk):
+        if use != "station":
+            root = Pki("15118-20").v2g_root
+            authority.delegate(
+                tenant_id=tenant.pk, actor=owner_actor, chain=root.pem, key=pki.key_pem(root.key), use="v2g"
+            )
+        csr, _key = pki.request(station.identity)
+        row = SigningRequest.objects.create(
+            tenant=tenant, station=station, use=use, csr=csr, common_name=station.identity,
+            received_at=timezone.now(),
+        )  # fmt: skip
+        made = signing.approve(row=row, actor=owner_actor).certificate
+    assert made is not None
+    leaf = x509.load_pem_x509_certificate(made.pem.encode())
+    usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    domains = [part.value for part in leaf.subject.get_attributes_for_oid(x509.oid.NameOID.DOMAIN_COMPONENT)]
+    oids = x509.oid.ExtendedKeyUsageOID
+    used = leaf.signature_hash_algorithm
+    assert used is not None
+    if use == "station":
+        assert (list(usage), domains, used.name) == (
+            [oids.CLIENT_AUTH],
+            [],
+            "sha256",
+        )
+    else:
+        assert (list(usage), domains, used.name) == (
+            [oids.SERVER_AUTH],
+            ["CPO"],
+            "sha512",
+        )
+
+
+def test_one_certificate_for_both_says_both(tenant: Tenant, station: Station, owner_actor: Any) -> None:
+    with tenant_scope(tenant.pk):
+        signing_asked = {"message": "sign_combined_certificate"}
+        Command.objects.create(
+            tenant=tenant, station=station, kind="trigger", arguments=signing_asked, origin_kind="user",
+            origin_label="Olga", state="accepted", expires_at=timezone.now(),
+        )  # fmt: skip
+        row = SigningRequest.objects.create(
+            tenant=tenant, station=station, csr=pki.request(station.identity)[0],
+            common_name=station.identity, received_at=timezone.now(),
+        )  # fmt: skip
+        made = signing.approve(row=row, actor=owner_actor).certificate
+    assert made is not None
+    usage = x509.load_pem_x509_certificate(made.pem.encode()).extensions.get_extension_for_class(
+        x509.ExtendedKeyUsage
+    )
+    oids = x509.oid.ExtendedKeyUsageOID
+    assert set(usage.value) == {oids.CLIENT_AUTH, oids.SERVER_AUTH}
+
+
+def test_an_authority_that_has_expired_signs_nothing(
+    tenant: Tenant, station: Station, owner_actor: Any
+) -> None:
+    """Ours is made anew; one of the company's own PKI is for people to replace."""
+    with tenant_scope(tenant.pk):
+        first = authority.ensure(tenant.pk)
+        AuthorityRow.objects.filter(pk=first.pk).update(not_after=timezone.now())
+        assert authority.ensure(tenant.pk).pk not in (first.pk, None)
+        other = pki.Authority("Own PKI")
+        authority.delegate(
+            tenant_id=tenant.pk, actor=owner_actor, chain=other.pem, key=pki.key_pem(other.key)
+        )
+        AuthorityRow.objects.filter(active=True).update(not_after=timezone.now())
+        row = SigningRequest.objects.create(
+            tenant=tenant, station=station, csr=pki.request(station.identity)[0],
+            common_name=station.identity, received_at=timezone.now(),
+        )  # fmt: skip
+        with pytest.raises(Conflict, match="has expired"):
+            signing.approve(row=row, actor=owner_actor)
 
 
 def test_the_revocation_list_names_what_was_taken_back(
@@ -281,3 +380,18 @@ def test_the_revocation_list_names_what_was_taken_back(
     reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
     assert reason is x509.ReasonFlags.key_compromise
     assert client.get(f"/crl/{'0' * 64}.crl").status_code == 404
+
+
+def test_who_enters_our_authority_too_does_not_hide_our_list(
+    tenant: Tenant, other_tenant: Tenant, owner_actor: Any, client: Any
+) -> None:
+    """Certificates of authorities are public: anybody can enter one that is said to sign elsewhere."""
+    shared = pki.Authority("A PKI of two companies")
+    who = {"chain": shared.pem, "use": "station"}
+    with tenant_scope(other_tenant.pk):
+        authority.delegate(tenant_id=other_tenant.pk, actor=system("Neighbour"), **who)
+    with tenant_scope(tenant.pk):
+        key = pki.key_pem(shared.key)
+        found = authority.delegate(tenant_id=tenant.pk, actor=owner_actor, key=key, **who)
+    assert authority.find(found.fingerprint) == (tenant.pk, found.pk)
+    assert client.get(f"/crl/{found.fingerprint}.crl").status_code == 200
