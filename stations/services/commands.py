@@ -44,7 +44,7 @@ NEEDS = {
 _OPENS = re.compile(r"(://[^/@:\s]+:)[^/@\s]+(?=@)|(/files/)[0-9a-f]{32}")
 # Sent by the minute to every station that charges: the session says what was shown, the audit is for what people do.
 UNAUDITED = (CommandKind.TELL_COST, CommandKind.TELL_PRICE)
-SECRET_NAMES = ("password", "authorizationkey", "secret", "simpin")
+SECRET_NAMES = ("password", "passwd", "passphrase", "authorizationkey", "secret", "simpin", "apikey")
 MOST_SHOWN = 20
 OPEN = (CommandState.QUEUED, CommandState.SENT)
 

@@ -48,9 +48,8 @@ TOGETHER = 100  # stations whose settings are read by one query
 MOST_ATTEMPTS = 3
 FIRST_PAUSE = timedelta(minutes=5)  # before a repair is tried again; twice as long each time
 ASK_AGAIN = timedelta(days=1)  # what a station did not tell
-CALM = timedelta(
-    days=1
-)  # a repair that held for so long counts as done; one undone before counts as an attempt
+# A repair that held for so long counts as done; one undone before counts as an attempt.
+CALM = timedelta(days=1)
 WEEK_SECONDS = 7 * 86_400
 WRONG = (DriftState.DRIFTED, DriftState.REFUSED)
 

@@ -351,21 +351,26 @@ def test_typed_words_outlive_what_happens_meanwhile(
         assert page.url.endswith(f"/stations/{station.pk}/access/")
 
 
+@pytest.mark.parametrize("told", ["before the button is up", "later"])
 def test_a_limit_is_set_by_the_first_press(
-    quiet: Page, web: Role, site: Site, make_station: Make, make_member: Make
+    quiet: Page, web: Role, site: Site, make_station: Make, make_member: Make, told: str
 ) -> None:
-    """What it would cost is told meanwhile; the button must not move away from under the finger."""
+    """What it would cost is asked for meanwhile; the button must neither move away nor go dead under the finger."""
     station = make_station(site=site, ocpp_version="2.0.1", online=True)
     user, password = make_member("operator")
     page = quiet
     sign_in(page, web, user.email, password)
     page.goto(f"{web.url}/t/{site.tenant.slug}/stations/{station.pk}/limits/")
+    if told == "later":
+        page.route("**/limits/preview/**", lambda route: None)
     page.get_by_label("At most").first.fill("6")
     button = page.get_by_role("button", name="Set the limit").first
     box = button.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.mouse.down()
-    page.locator("#consequence .notice").wait_for()
+    with page.expect_request("**/limits/preview/**"):
+        page.mouse.down()
+    if told != "later":
+        page.locator("#consequence .notice").wait_for()
     page.mouse.up()
     page.get_by_text("Sent to").first.wait_for()

@@ -17,6 +17,7 @@ NAMED = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuth
     "payload",
     [
         {"configurationKey": [{"key": "AuthorizationKey", "readonly": False, "value": "hunter2"}]},
+        {"configurationKey": [{"key": "WifiPassphrase", "readonly": False, "value": "hunter2"}]},
         {"getVariableResult": [NAMED | {"attributeStatus": "Accepted", "attributeValue": "hunter2"}]},
         {"setVariableData": [NAMED | {"attributeValue": "hunter2"}]},
         {"reportData": [NAMED | {"variableAttribute": [{"type": "Actual", "value": "hunter2"}]}]},
