@@ -204,7 +204,7 @@ def said(text: str) -> str:
             more = values.pop("told_more_") or ""
             if "detail" in values:
                 values["detail"] = said(values["detail"])
-            if values.get("step"):
-                values["step"] = gettext(values["step"])
+            if step := values.get("step"):
+                values["step"] = gettext(step)
             return (gettext(sentence) % values if "%" in sentence else gettext(sentence)) + more
     return text
