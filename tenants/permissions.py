@@ -144,6 +144,8 @@ SYSTEM = (
     gettext_noop("Certificate authority"),
     gettext_noop("Demo set-up"),
     gettext_noop("Firmware"),
+    gettext_noop("Firmware version"),
+    gettext_noop("Grid controls"),
     gettext_noop("Limit of the session"),
     gettext_noop("Local lists"),
     gettext_noop("Logs"),

@@ -30,6 +30,7 @@ from stations.models import (
     Station,
     TicketPurpose,
     UpdateState,
+    Variable,
     wire_number,
 )
 from stations.neutral import FirmwareNotice
@@ -45,6 +46,8 @@ PERMANENT = ("InvalidCertificate", "RevokedCertificate")  # another attempt woul
 RETRIES, RETRY_SECONDS = 3, 60  # of the station by itself
 RETRY_AFTER = timedelta(minutes=15)
 BOOT_GRACE = timedelta(minutes=10)  # from "installed" to the boot with the new version
+ASK_AFTER = timedelta(minutes=2)  # then it is asked for its version
+VERSION = system("Firmware version")
 SCHEDULED = timedelta(days=1)
 # A car that charges, is about to, or still hangs on the cable; and one that is expected.
 BUSY = (
@@ -448,12 +451,15 @@ def _failure(update: FirmwareUpdate, told: FirmwareNotice) -> str:
 
 
 def verify(update: FirmwareUpdate) -> bool:
-    """Whether the newest boot shows the new version; then it is installed."""
+    """Whether the newest boot shows the new version, or the station tells it when it is asked; then it is installed."""
     station = update.station
     booted = (
         station.booted_at is not None and update.sent_at is not None and station.booted_at >= update.sent_at
     )
-    if not booted or station.firmware_version != update.image.version:
+    if _tells(update):
+        station.firmware_version = update.image.version
+        station.save(update_fields=["firmware_version"])
+    elif not booted or station.firmware_version != update.image.version:
         return False
     update.to_version = station.firmware_version
     settle(update, UpdateState.INSTALLED, "")
@@ -465,10 +471,38 @@ def verify(update: FirmwareUpdate) -> bool:
     return True
 
 
+def _tells(update: FirmwareUpdate) -> bool:
+    """A station that installs without a restart is asked for its version, and answers."""
+    return update.installed_told_at is not None and Variable.objects.filter(
+        tenant_id=update.tenant_id, station_id=update.station_id, component="ChargingStation", name="FirmwareVersion",
+        attribute="actual", value=update.image.version, read_at__gte=update.installed_told_at,
+    ).exists()  # fmt: skip
+
+
+def _ask(update: FirmwareUpdate, now: datetime) -> None:
+    """It says that it is installed, and does not restart: not every station must (L01). Once: 1.6 tells its version by
+    a BootNotification on demand, 2.x as a variable."""
+    told = update.installed_told_at
+    if told is None or now - told < ASK_AFTER or not update.station.online:
+        return
+    asked = Command.objects.filter(
+        tenant_id=update.tenant_id, station_id=update.station_id, origin_id=VERSION.id, created_at__gte=told
+    )
+    if asked.exists():
+        return
+    v2 = update.station.ocpp_version.startswith("2")
+    commands.request_command(
+        tenant_id=update.tenant_id, station_id=update.station_id, actor=VERSION,
+        kind=CommandKind.READ_CONFIGURATION if v2 else CommandKind.TRIGGER,
+        arguments={"names": ["ChargingStation.FirmwareVersion"]} if v2 else {"message": "boot"},
+    )  # fmt: skip
+
+
 def look_after(update: FirmwareUpdate, now: datetime) -> None:
     """One that is under way: the boot that proves it, or the end of patience."""
     if verify(update):
         return
+    _ask(update, now)
     if update.deadline_at is not None and update.deadline_at <= now:
         attempt_failed(update, _silence(update))
 

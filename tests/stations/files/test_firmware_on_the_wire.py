@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
-from stations.models import FirmwareImage, FirmwarePublication, FirmwareUpdate, Station
+from stations.models import Command, FirmwareImage, FirmwarePublication, FirmwareUpdate, Station
 from stations.services.files import campaigns, images, publications, updates
 from tenants.errors import Conflict, Invalid
 from tenants.models import Fact, Tenant
@@ -249,6 +250,47 @@ async def test_one_that_says_installed_and_boots_with_the_old_version_has_failed
 
         await rows(tenant, late)
     assert "reports version 1.2.3" in (await now(tenant, update)).reason
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("told_version", ["2.0.0", "1.2.3"])
+async def test_one_that_installs_without_a_restart_is_asked_for_its_version(
+    plug: Plug, tenant: Tenant, station: Station, owner_actor: Any, version: str, told_version: str
+) -> None:
+    image = await rows_of(tenant)
+    async with plug(station, version) as wire:
+        await wire.ok("BootNotification", booted(version, "1.2.3"))
+        update = await plan(tenant, station, image, owner_actor)
+        call = await wire.next_call()
+        await accept(wire, call)
+        await tell(wire, version, call, "Installed")
+        await until(tenant, update, "installing")
+        for minutes in (1, 3, 4):
+            later = datetime.now(UTC) + timedelta(minutes=minutes)
+            await rows(tenant, partial(campaigns.advance, tenant_id=tenant.pk, now=later))
+        asked = await wire.next_call()
+        if version == "1.6":
+            assert asked[2:] == ["TriggerMessage", {"requestedMessage": "BootNotification"}]
+            await wire.answer(asked, {"status": "Accepted"})
+            await wire.ok("BootNotification", booted(version, told_version))
+        else:
+            variable = {"component": {"name": "ChargingStation"}, "variable": {"name": "FirmwareVersion"}}
+            assert asked[2:] == ["GetVariables", {"getVariableData": [variable]}]
+            value = variable | {"attributeStatus": "Accepted", "attributeValue": told_version}
+            await wire.answer(asked, {"getVariableResult": [value]})
+        await applied(tenant)
+
+        async def heard() -> bool:
+            return not await rows(tenant, Command.objects.filter(station=station, state="sent").exists)
+
+        await eventually(heard)
+        await rows(tenant, lambda: campaigns.advance(tenant_id=tenant.pk))
+        good = told_version == "2.0.0"
+        found = await now(tenant, update)
+        assert (found.state, found.station.firmware_version) == (
+            ("installed", "2.0.0") if good else ("installing", "1.2.3")
+        )
+        assert wire.calls.empty(), "asked once"
 
 
 async def test_what_the_door_gives_out(
