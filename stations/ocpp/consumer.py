@@ -28,7 +28,7 @@ class StationConsumer(AsyncConsumer):
         await receive()  # websocket.connect
         here = gateway.current()
         if here.draining:
-            await _refuse(scope, send, 503, "The gateway restarts; please connect again.")
+            await _refuse(scope, send, 503, connections.RESTARTS)
             return
         address = access.address(scope)
         if address is None:

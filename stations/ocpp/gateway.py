@@ -402,7 +402,7 @@ class Gateway:
         self.draining = True
         links = list(self.links.values())
         for link in links:
-            link.close(1001, "The gateway restarts; please connect again.")
+            link.close(1001, connections.RESTARTS)
         tasks = [link.task for link in links if link.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=10)

@@ -24,6 +24,10 @@ QUARANTINE_LIMIT = 500  # rows a tenant; beyond it only known rows are counted o
 GATEWAY_SILENT = timedelta(seconds=30)
 
 
+PROCESS_ENDED = "The gateway process ended."
+RESTARTS = "The gateway restarts; please connect again."
+
+
 @dataclass(frozen=True, slots=True)
 class FoundStation:
     tenant_id: int
@@ -262,9 +266,7 @@ def take_offline_orphans(*, tenant_id: int) -> int:
     orphans = Station.objects.filter(tenant_id=tenant_id, online=True).exclude(gateway__in=living)
     now = timezone.now()
     requests = [
-        CloseRequest(
-            station.pk, station.epoch, station.last_seen_at or now, 1006, "The gateway process ended."
-        )
+        CloseRequest(station.pk, station.epoch, station.last_seen_at or now, 1006, PROCESS_ENDED)
         for station in orphans[:2000]
     ]
     if not requests:

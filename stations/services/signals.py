@@ -19,6 +19,9 @@ from django.utils.translation import gettext_lazy as _
 from stations import attempts
 from stations.models import (
     Alert,
+    Command,
+    CommandKind,
+    CommandState,
     Connection,
     Connector,
     ConnectorStatus,
@@ -31,8 +34,12 @@ from stations.models import (
     StationEvent,
     StatusEntry,
 )
+from stations.services.connections import PROCESS_ENDED, RESTARTS
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+ENDED_BY_US = (PROCESS_ENDED, RESTARTS)
+# What a station boots after, if it takes it.
+BOOTING = (CommandKind.RESET, CommandKind.UPDATE_FIRMWARE, CommandKind.UPDATE_SIGNED_FIRMWARE)
 
 
 @dataclass(frozen=True)
@@ -108,9 +115,10 @@ def silent(tenant_id: int, now: datetime, minutes: float) -> Iterator[Finding]:
 
 
 def flapping(tenant_id: int, now: datetime, times: float) -> Iterator[Finding]:
-    """So many connections within an hour."""
+    """So many connections within an hour, those aside that we ended."""
     rows = (
         Connection.objects.filter(tenant_id=tenant_id, opened_at__gt=now - HOUR, station__archived_at=None)
+        .exclude(close_reason__in=ENDED_BY_US)
         .order_by()
         .values("station_id")
         .annotate(n=Count("id"), first=Min("opened_at"), last=Max("opened_at"))
@@ -360,7 +368,12 @@ def _events(tenant_id: int, kind: str, since: datetime) -> Any:
 
 
 def reboots(tenant_id: int, now: datetime, times: float) -> Iterator[Finding]:
-    """So many boots within an hour."""
+    """So many boots within an hour that nobody here asked for: a reset or an update of ours explains one."""
+    asked: dict[int, int] = dict(
+        Command.objects.filter(
+            tenant_id=tenant_id, kind__in=BOOTING, state=CommandState.ACCEPTED, settled_at__gt=now - HOUR
+        ).order_by().values_list("station_id").annotate(Count("id"))
+    )  # fmt: skip
     rows = (
         _events(tenant_id, "boot", now - HOUR)
         .order_by()
@@ -369,7 +382,9 @@ def reboots(tenant_id: int, now: datetime, times: float) -> Iterator[Finding]:
         .filter(n__gte=ceil(times))
     )
     for row in rows:
-        yield Finding(row["station_id"], None, row["first"], row["last"], {"count": row["n"]})
+        count = row["n"] - asked.get(row["station_id"], 0)
+        if count >= times:
+            yield Finding(row["station_id"], None, row["first"], row["last"], {"count": count})
 
 
 def _serious(tenant_id: int, now: datetime, times: float, kind: str) -> Iterator[Finding]:

@@ -628,6 +628,25 @@ def test_a_security_event_waits_for_a_person(scene: Scene) -> None:
     assert [issue.signal for issue in scene.later(days=3)] == ["security"]
 
 
+def test_what_we_ended_ourselves_is_no_flapping(scene: Scene) -> None:
+    _connections(scene, 7)
+    with tenant_scope(scene.tenant_id):
+        Connection.objects.filter(station=scene.station, epoch__lte=3).update(
+            close_reason="The gateway restarts; please connect again."
+        )
+    assert scene.later(seconds=10) == []
+
+
+@pytest.mark.parametrize(("orders", "seen"), [(["reset", "update_firmware"], []), (["reset"], ["reboots"])])
+def test_a_boot_that_was_ordered_is_no_trouble(
+    scene: Scene, make_command: Callable[..., Command], orders: list[str], seen: list[str]
+) -> None:
+    _events(scene, "boot", "info", 5)
+    for kind in (*orders, "clear_cache"):
+        make_command(scene.station, kind=kind, state="accepted", settled_at=scene.at - timedelta(minutes=20))
+    assert [issue.signal for issue in scene.later(seconds=10)] == seen
+
+
 def test_a_station_that_cries_all_day_hides_no_other(scene: Scene, make_station: Any) -> None:
     second = make_station()
     with tenant_scope(scene.tenant_id):
