@@ -454,6 +454,7 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
     "uptime/exclusions/<int:exclusion_id>/withdraw/": lambda world: {"reason": "A test"},
     "stations/<int:station_id>/files/fetch/": lambda world: {"kind": "diagnostics", "hours": "24"},
     "stations/<int:station_id>/files/update/": lambda world: {"image_id": world.image.pk, "when": "idle"},
+    "stations/<int:station_id>/logs/<int:log_id>/again/": lambda world: {"verb": "cancel"},
     "firmware/<int:image_id>/sign/": lambda world: objects.signature(b"firmware"),
     "firmware/<int:image_id>/publish/": lambda world: {"station": world.station.pk},
     "campaigns/<int:campaign_id>/turn/": lambda world: {"verb": "pause"},

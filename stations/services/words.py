@@ -192,7 +192,8 @@ def _known() -> list[tuple[re.Pattern[str], str]]:
             f"(?P<{part}>.*?)" if place % 2 else re.escape(part.replace("%%", "%"))
             for place, part in enumerate(parts)
         )
-        found.append((re.compile(f"{looks}(?P<told_more_> .*)?", re.DOTALL), sentence))
+        more = "(?P<told_more_> .*)?" if parts[-1] else ""  # a value at the end takes it all
+        found.append((re.compile(looks + more, re.DOTALL), sentence))
     return found
 
 
@@ -201,7 +202,7 @@ def said(text: str) -> str:
     for looks, sentence in _known():
         if found := looks.fullmatch(text):
             values = found.groupdict()
-            more = values.pop("told_more_") or ""
+            more = values.pop("told_more_", None) or ""
             if "detail" in values:
                 values["detail"] = said(values["detail"])
             if step := values.get("step"):
