@@ -142,14 +142,24 @@ class Door(aioftp.Server):
         connection.extra_workers.add(asyncio.create_task(work))
 
     async def _data(self, connection: Any) -> Any:
-        """The data connection that the station opens after PASV. Who else finds the open port gets nothing of it."""
-        async with asyncio.timeout(self.wait_future_timeout):
-            while True:
-                stream = await asyncio.shield(connection.future.data_connection)
-                del connection.data_connection
-                if _host(stream.writer.get_extra_info("peername")[0]) == _host(connection.client_host):
-                    return stream
-                stream.close()
+        """The data connection that the station opens after PASV."""
+        stream = await asyncio.wait_for(
+            asyncio.shield(connection.future.data_connection), self.wait_future_timeout
+        )
+        del connection.data_connection
+        return stream
+
+    async def _start_passive_server(self, connection: Any, handler_callback: Any) -> Any:
+        async def only_its_own(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            """Who else finds the open port gets nothing of it. Asked at once: a connection that has ended, its data
+            still unread, knows its peer no more under TLS."""
+            peer = writer.get_extra_info("peername")
+            if peer is None or _host(peer[0]) != _host(connection.client_host):
+                writer.close()
+            else:
+                await handler_callback(reader, writer)
+
+        return await super()._start_passive_server(connection, only_its_own)
 
     @contextlib.asynccontextmanager
     async def _place(self, ticket: tickets.Found) -> AsyncIterator[None]:
