@@ -135,10 +135,10 @@ def test_an_applier_never_passes_what_is_stored_while_it_looks(
         SELECT id FROM stations_frame WHERE false AND id > %(applied)s AND received_at > %(since)s LIMIT %(most)s
     """
     monkeypatch.setattr(applier, "_WAITING", looks)
-    applier.apply_batch(tenant.pk, gateway)
-    with tenant_scope(tenant.pk):
+    with tenant_scope(tenant.pk):  # appliers of other tests see nothing of it before its end
+        applier.apply_batch(tenant.pk, gateway)
         assert JournalHead.objects.get(tenant=tenant, gateway=gateway).last_id == 6
         assert JournalCursor.objects.get(tenant=tenant, gateway=gateway).applied_id == 5
         JournalCursor.objects.filter(tenant=tenant, gateway=gateway).update(
             applied_id=6
-        )  # nothing for live appliers
+        )  # nothing left for them
