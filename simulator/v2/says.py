@@ -126,7 +126,7 @@ class Says2:
         at = readings.at if readings else station.clock.now()
         more: dict[str, Any] = {}
         if connector.kind == "ac" and event == "Started":
-            more["cable_max_current"] = int(connector.max_amps)
+            more["cable_max_current"] = round(connector.max_amps)
         if connector.kind == "ac" and connector.flow.power_w:
             more["number_of_phases_used"] = connector.flow.phases
         return self.call.TransactionEvent(
