@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import django_filters
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from stations import visible
-from stations.models import Command, CommandBatch, Order
+from stations.models import CommandBatch, Order
 from stations.services import batches
 from tenants.permissions import Permission
 from tenants.rest import Filters, In, Out, TenantView, Verb
@@ -30,9 +30,7 @@ class BatchOut(Out):
 
     @extend_schema_field(serializers.DictField(child=serializers.IntegerField()))
     def get_states(self, batch: CommandBatch) -> dict[str, int]:
-        seen = visible.stations(batch.tenant_id, self.context["actor"])
-        own = Command.objects.filter(tenant_id=batch.tenant_id, batch=batch, station__in=seen)
-        return dict(own.order_by().values_list("state").annotate(Count("id")))
+        return batches.states(batch.tenant_id, self.context["actor"], [batch]).get(batch.pk, {})
 
     @extend_schema_field(serializers.ListField(child=serializers.DictField()))
     def get_left_out(self, batch: CommandBatch) -> list[dict[str, Any]]:

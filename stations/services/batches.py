@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.utils.translation import gettext_noop
 
+from stations import visible
 from stations.models import (
     Command,
     CommandBatch,
@@ -81,7 +83,7 @@ def choose(*, tenant_id: int, stations: Iterable[Station], order: str, also_busy
 
 def _waits_itself(station: Station, order: str) -> bool:
     """2.x restarts "OnIdle" once its sessions are over (B12)."""
-    return order == Order.RESTART and station.ocpp_version.startswith("2")
+    return order == Order.RESTART and configuration.is_v2(station)
 
 
 def start(
@@ -149,6 +151,17 @@ def seen_by(tenant_id: int, actor: Actor) -> QuerySet[CommandBatch]:
     return rows.filter(Exists(own))
 
 
+def states(tenant_id: int, actor: Actor, listed: Iterable[CommandBatch]) -> dict[int, Counter[str]]:
+    """Of each of these orders its commands by state, as far as the actor sees their stations."""
+    own = Command.objects.filter(
+        tenant_id=tenant_id, batch__in=list(listed), station__in=visible.stations(tenant_id, actor)
+    )
+    counted: dict[int, Counter[str]] = {}
+    for batch_id, state, count in own.order_by().values_list("batch_id", "state").annotate(Count("id")):
+        counted.setdefault(batch_id, Counter())[state] = count
+    return counted
+
+
 def _own(batch: CommandBatch, actor: Actor) -> QuerySet[Command]:
     actor.require(Permission.STATION_COMMAND)
     found = Command.objects.filter(tenant_id=batch.tenant_id, batch=batch)
@@ -172,7 +185,7 @@ def _command(
 def _status(station: Station, actor: Actor) -> Sequence[Command]:
     """2.x tells the status of a connector alone, never of all at once (F06.FR.12)."""
     places: list[dict[str, Any]] = [{}]
-    if station.ocpp_version.startswith("2"):
+    if configuration.is_v2(station):
         known = Connector.objects.filter(tenant_id=station.tenant_id, evse__station=station)
         numbers = known.order_by("evse__number", "number").values_list("evse__number", "number")
         places = [{"evse": evse, "connector": connector} for evse, connector in numbers[:MOST_CONNECTORS]]

@@ -158,6 +158,15 @@ def _tells(event: TransactionEvent) -> bool:
 def _with_money(
     tenant_id: int, events: Sequence[TransactionEvent], answers: list[TransactionAnswer], *, limits: bool
 ) -> list[TransactionAnswer]:
+    accepted = [
+        event.station_id
+        for event, answer in zip(events, answers, strict=True)
+        if event.kind != "ended" and answer.verdict == Verdict.ACCEPTED
+    ]
+    shows = showing.of(tenant_id, accepted) if accepted else {}
+    prices = any(able.price for able in shows.values())
+    if not limits and not prices and all(event.kind != "ended" for event in events):
+        return answers  # most stations of 2.0.1 show none: their starts cost no more than that look
     wanted = sorted({(event.station_id, event.transaction_id[:64]) for event in events})
     found = {(row[0], row[1]): _found(row) for row in rows.run(_SESSIONS, tenant_id, wanted)}
     if limits:
@@ -166,12 +175,6 @@ def _with_money(
         remote = {_key(event) for event in events if event.remote_start_id is not None}
         bounds = _bounds(tenant_id, starting, {_key(event) for event in events if event.token is not None})
         bounds |= _ordered(tenant_id, starting, remote - set(bounds))
-    accepted = [
-        event.station_id
-        for event, answer in zip(events, answers, strict=True)
-        if event.kind != "ended" and answer.verdict == Verdict.ACCEPTED
-    ]
-    shows = showing.of(tenant_id, accepted) if accepted else {}
     told = []
     for event, answer in zip(events, answers, strict=True):
         one = found.get(_key(event))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _t
@@ -37,7 +36,7 @@ def batches(request: PageRequest) -> HttpResponse:
     """Orders that were given, the newest first."""
     found = listing(request, service.seen_by(request.tenant.pk, request.actor))
     listed = list(found.page)
-    states = _states(request, listed)
+    states = service.states(request.tenant.pk, request.actor, listed)
     return render(
         request,
         "stations/batches.html",
@@ -48,14 +47,6 @@ def batches(request: PageRequest) -> HttpResponse:
 def _commands(request: PageRequest) -> QuerySet[Command]:
     seen = visible.stations(request.tenant.pk, request.actor)
     return Command.objects.filter(tenant_id=request.tenant.pk, station__in=seen)
-
-
-def _states(request: PageRequest, listed: Sequence[CommandBatch]) -> dict[int, Counter[str]]:
-    states: dict[int, Counter[str]] = {}
-    rows = _commands(request).filter(batch__in=listed).order_by().values_list("batch_id", "state")
-    for batch_id, state, count in rows.annotate(n=Count("id")):
-        states.setdefault(batch_id, Counter())[state] = count
-    return states
 
 
 def _bar(counted: Counter[str]) -> list[tuple[str, int]]:
@@ -121,7 +112,7 @@ def batch(request: PageRequest, batch_id: int) -> HttpResponse:
     if found is None:
         raise NotFound
     rows = _commands(request).filter(batch=found)
-    counted = _states(request, [found]).get(found.pk, Counter())
+    counted = service.states(request.tenant.pk, request.actor, [found]).get(found.pk, Counter())
     state = request.GET.get("state", "")
     shown = rows.filter(state=state) if state in CommandState.values else rows
     waiting = counted[CommandState.QUEUED] + counted[CommandState.SENT]
