@@ -82,14 +82,15 @@ class LiveConsumer(AsyncJsonWebsocketConsumer):
         if isinstance(watch, list) and self.tenant_id is not None:
             before, self.topics = self.topics, frozenset(str(topic)[:60] for topic in watch[:MAX_TOPICS])
             age = content.get("age")
-            await self._catch_up(self.topics - before, age if isinstance(age, int | float) else 0)
+            known = isinstance(age, int | float) and age >= 0  # not so NaN
+            await self._catch_up(self.topics - before, age if known else 0)
 
     async def _catch_up(self, topics: frozenset[str], age: float) -> None:
         """Tell what happened between the drawing of the page and now."""
         if not topics:
             return
         try:
-            missed = await live.recent(self.tenant_id, max(age, 0) + MARGIN_SECONDS)  # type: ignore[arg-type]
+            missed = await live.recent(self.tenant_id, age + MARGIN_SECONDS)  # type: ignore[arg-type]
         except Exception as error:  # Redis away: what comes next is told all the same
             log.warning("live memory not read", extra={"error": str(error)[:200]})
             return

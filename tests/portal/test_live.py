@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -40,15 +40,26 @@ async def _tell(tenant: Tenant, site_id: int, station_id: int = 3) -> None:
     )
 
 
+async def _hear(page: WebsocketCommunicator, tell: Callable[[], Awaitable[None]]) -> Any:
+    """What the page is told first. Told again until then: nothing says when a watch is in force."""
+    for _try in range(100):
+        await tell()
+        if not await page.receive_nothing(0.1):
+            break
+    return await page.receive_json_from(1)
+
+
 async def test_a_member_hears_of_what_the_page_watches(tenant: Tenant, make_member: Make) -> None:
     user, _password = await sync_to_async(make_member)("owner")
     page = _socket(user, tenant.slug)
     await page.connect()
     await page.send_json_to({"watch": ["station:3"]})
-    assert await page.receive_nothing(0.1)
-    await _tell(tenant, site_id=1, station_id=4)
-    await _tell(tenant, site_id=1, station_id=3)
-    assert (await page.receive_json_from(5))["station_id"] == 3
+
+    async def tell() -> None:
+        await _tell(tenant, site_id=1, station_id=4)
+        await _tell(tenant, site_id=1, station_id=3)
+
+    assert (await _hear(page, tell))["station_id"] == 3
     await page.disconnect()
 
 
@@ -60,10 +71,12 @@ async def test_a_facility_manager_hears_of_their_sites_alone(
     page = _socket(user, tenant.slug)
     await page.connect()
     await page.send_json_to({"watch": ["connector"]})
-    assert await page.receive_nothing(0.1)
-    await _tell(tenant, site_id=own.pk + 1)
-    await _tell(tenant, site_id=own.pk)
-    assert (await page.receive_json_from(5))["site_id"] == own.pk
+
+    async def tell() -> None:
+        await _tell(tenant, site_id=own.pk + 1)
+        await _tell(tenant, site_id=own.pk)
+
+    assert (await _hear(page, tell))["site_id"] == own.pk
     await page.disconnect()
 
 
@@ -125,7 +138,5 @@ async def test_nonsense_from_the_browser_is_ignored(tenant: Tenant, make_member:
     for text in ("{", "[]", '{"watch": 7}', '{"watch": [{"a": 1}]}', *ages):
         await page.send_to(text_data=text)
     await page.send_json_to({"watch": ["*"]})
-    assert await page.receive_nothing(0.1)
-    await _tell(tenant, site_id=1)
-    assert (await page.receive_json_from(5))["kind"] == "connector"
+    assert (await _hear(page, partial(_tell, tenant, site_id=1)))["kind"] == "connector"
     await page.disconnect()
