@@ -1,0 +1,194 @@
+"""The commitment ledger: for every connector the highest limit that may be in force, now and if we fall silent.
+
+What we wish is one thing, what a station may be doing is another: a profile that was sent may be in force before its
+answer arrives, one that timed out may be in force without, one that was replaced is drawn on for some seconds more
+(IEC 61851-1: a car has 5 s to follow), one that expires gives way to the default, an unreachable station may have lost
+all of them. The ledger counts the highest of what may be. Raises are granted only from what it leaves (`grant`), so no
+order of losses and delays over-commits a node. Times are seconds of one clock; amounts A of pilot.
+
+Dead man: profiles above the default (`high`) end soon, those below it (a pause is 0 A) outlive every high one. If we
+fall silent, the high ones are gone before the first low one ends, and what is then left are the defaults, which fit
+(`defaults_fit`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energy.filling import TINY, fill
+from energy.grid import Bools, Floats, Grid
+
+Where = NDArray[np.intp] | int
+SETTLE_S = 6.0  # after its acknowledgement, until a lower limit is seen in the current: IEC 61851-1 gives the car 5 s
+SKEW_S = 15.0  # by which a station's clock may be off: an expiry is earlier and later than told
+NEVER = np.inf
+
+
+@dataclass
+class Ledger:
+    """Of one site. Build it with `of`; after a restart fill `held` and what is open from the rows."""
+
+    grid: Grid
+    default: Floats  # what a session falls to when its profile ends; the hardware's most until the station took one
+    delay: Floats  # s from a session's start in which the default gives 0 A (a relative default profile); 0: at once
+    plugged: Bools
+    reachable: Bools
+    obeys: Bools
+    held: Floats  # acknowledged last
+    held_until: Floats
+    flight: Floats  # sent and not answered yet
+    flight_until: Floats
+    stray: Floats  # sent and never answered: in force or not
+    stray_until: Floats
+    fading: Floats  # was in force a moment ago
+    fading_until: Floats
+
+    @classmethod
+    def of(cls, grid: Grid, *, default: Floats, delay: Floats | None = None) -> Ledger:
+        """Nothing plugged in, every station unreachable: it counts until it is heard of."""
+        count = len(grid.leaves)
+        zero, gone = lambda: np.zeros(count), lambda: np.full(count, -NEVER)
+        no = lambda: np.zeros(count, dtype=bool)  # noqa: E731
+        return cls(
+            grid=grid, default=default.astype(float), delay=zero() if delay is None else delay.astype(float),
+            plugged=no(), reachable=no(), obeys=~no(), held=default.astype(float), held_until=gone(),
+            flight=zero(), flight_until=gone(), stray=zero(), stray_until=gone(), fading=zero(), fading_until=gone(),
+        )  # fmt: skip
+
+    # --- what may be in force ---
+
+    def in_force(self, now: float, at: float | None = None) -> Floats:
+        """The most that each connector may take at `at` (default: now) if no further message goes either way."""
+        at = now if at is None else at
+        limit = np.where(at < self.held_until + SKEW_S, self.held, 0.0)
+        limit = np.maximum(limit, np.where(at >= self.held_until - SKEW_S, self.default, 0.0))
+        limit = self._with_open(limit, at)
+        # Nobody plugged in at a station that we hear draws nothing; whoever plugs in waits for us if the default waits.
+        idle = self.reachable & ~self.plugged & (self.delay > 0)
+        limit = np.where(idle, np.where(at < self.fading_until, self.fading, 0.0), limit)
+        lone = ~self.reachable
+        limit[lone] = np.maximum(limit[lone], self.default[lone])
+        return np.where(self.obeys, limit, self.grid.max_a)
+
+    def _with_open(self, limit: Floats, at: float) -> Floats:
+        for amps, until, skew in (
+            (self.flight, self.flight_until, SKEW_S),
+            (self.stray, self.stray_until, SKEW_S),
+            (self.fading, self.fading_until, 0.0),
+        ):
+            limit = np.maximum(limit, np.where(at < until + skew, amps, 0.0))
+        return limit
+
+    def last_high(self, now: float) -> float:
+        """When the last profile above its default is surely over, if we fall silent now."""
+        ends = [now]
+        for amps, until in (
+            (self.held, self.held_until), (self.flight, self.flight_until), (self.stray, self.stray_until),
+        ):  # fmt: skip
+            high = (amps > self.default + TINY) & (until > -NEVER) & self.plugged
+            ends.append(float((until[high] + SKEW_S).max(initial=now)))
+        return max(ends)
+
+    def committed(self, now: float, high_until: float | None = None) -> Floats:
+        """The most of each connector from now until every high profile is over, if we fall silent: what raises must
+        leave room for. `high_until`: when a raise that is thought of would end."""
+        end = max(self.last_high(now), -NEVER if high_until is None else high_until + SKEW_S)
+        rises = self.plugged & (self.held_until - SKEW_S <= end)
+        return np.maximum(
+            self.in_force(now), np.where(rises, np.maximum(self.default, self.in_force(now)), 0.0)
+        )
+
+    def worst(self, now: float) -> Floats:
+        """Each row's highest load at any later moment if we fall silent now. For tests and for the page."""
+        turns = np.concatenate([
+            self.held_until - SKEW_S, self.held_until + SKEW_S, self.flight_until + SKEW_S,
+            self.stray_until + SKEW_S, self.fading_until,
+        ])  # fmt: skip
+        moments = [now, *np.unique(turns[np.isfinite(turns) & (turns > now)])]
+        loads = [self.grid.loads(self.in_force(now, float(at))) for at in moments]
+        return np.max(loads, axis=0)
+
+    def grant(self, now: float, *, wish: Floats, weight: Floats, limits: Floats, high_until: float) -> Floats:
+        """How far each connector may be raised now: up to `wish`, from what nobody may be using."""
+        taken = self.committed(now, high_until)
+        pilots, _binding = fill(
+            self.grid, base=taken, upper=np.maximum(taken, wish), weight=weight, limits=limits
+        )
+        return np.minimum(pilots, wish)
+
+    # --- what happens ---
+
+    def started(self, leaf: Where, now: float) -> None:
+        """A session begins: the default rules, after its delay."""
+        self._fade(leaf, now)
+        self.plugged[leaf] = True
+        self.held[leaf] = 0.0
+        self.held_until[leaf] = np.where(self.delay[leaf] > 0, now + self.delay[leaf], -NEVER)
+        self._forget_open(leaf)
+
+    def ended(self, leaf: Where, now: float) -> None:
+        """A session is over, and its profile with it."""
+        self._fade(leaf, now)
+        self.plugged[leaf] = False
+        self.held[leaf], self.held_until[leaf] = 0.0, -NEVER
+        self._forget_open(leaf)
+
+    def sent(self, leaf: Where, amps: float | Floats, until: float | Floats) -> None:
+        """A profile is on its way. One that was under way already is as good as lost."""
+        self.lost(leaf)
+        self.flight[leaf], self.flight_until[leaf] = amps, until
+
+    def lost(self, leaf: Where) -> None:
+        """No answer came: what was sent may be in force or not."""
+        self.stray[leaf] = np.maximum(
+            np.where(self.stray_until[leaf] > -NEVER, self.stray[leaf], 0.0), self.flight[leaf]
+        )
+        self.stray_until[leaf] = np.maximum(self.stray_until[leaf], self.flight_until[leaf])
+        self.flight[leaf], self.flight_until[leaf] = 0.0, -NEVER
+
+    def accepted(self, leaf: Where, now: float) -> None:
+        """The station took what was sent last, and with it, in order, everything before."""
+        amps, until = self.flight[leaf], self.flight_until[leaf]
+        self._fade(leaf, now)
+        self.held[leaf], self.held_until[leaf] = amps, until
+        self._forget_open(leaf)
+
+    def refused(self, leaf: Where) -> None:
+        """The station did not take it: all stays."""
+        self.flight[leaf], self.flight_until[leaf] = 0.0, -NEVER
+
+    def away(self, leaf: Where) -> None:
+        """The station is not reachable: it may restart, and cars may come."""
+        self.lost(leaf)
+        self.reachable[leaf] = False
+
+    def back(self, leaf: Where, now: float, *, rebooted: bool) -> None:
+        """It is heard again. After a restart the profile may be kept or gone."""
+        self._fade(leaf, now)
+        self.reachable[leaf] = True
+        if rebooted:
+            self.stray[leaf] = np.maximum(self.stray[leaf], self.held[leaf])
+            self.stray_until[leaf] = np.maximum(self.stray_until[leaf], self.held_until[leaf])
+            self.held[leaf], self.held_until[leaf] = 0.0, -NEVER
+
+    def took_default(self, leaf: Where, amps: float | Floats, delay: float | Floats = 0.0) -> None:
+        """The station holds this default profile."""
+        self.default[leaf], self.delay[leaf] = amps, delay
+
+    def _fade(self, leaf: Where, now: float) -> None:
+        """What may be in force now may be drawn for a moment more."""
+        self.fading[leaf] = self.in_force(now)[leaf]
+        self.fading_until[leaf] = now + SETTLE_S
+
+    def _forget_open(self, leaf: Where) -> None:
+        self.flight[leaf], self.flight_until[leaf] = 0.0, -NEVER
+        self.stray[leaf], self.stray_until[leaf] = 0.0, -NEVER
+
+
+def defaults_fit(grid: Grid, default: Floats, building: Floats) -> Floats:
+    """By how much each row is over its limit when every connector takes its default and the building its maximum; what
+    is above 0 trips the breaker on the day on which we fall silent."""
+    return grid.excess(default, grid.limits - building)
