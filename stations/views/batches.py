@@ -18,7 +18,7 @@ from stations import visible
 from stations.models import Command, CommandBatch, CommandState, Order, Station
 from stations.services import batches as service
 from stations.views import lists
-from tenants.errors import DomainError, Invalid, NotFound
+from tenants.errors import Conflict, DomainError, Invalid, NotFound
 from tenants.pages import Column, PageRequest, go, listing, page
 from tenants.permissions import Permission
 
@@ -57,9 +57,12 @@ def _bar(counted: Counter[str]) -> list[tuple[str, int]]:
 def new(request: PageRequest) -> HttpResponse:
     """Look an order over before it goes out: who gets it, who is left out and why, what it does now."""
     data = request.POST if request.method == "POST" else request.GET
-    order, also_busy = data.get("order", ""), data.get("also_busy") == "yes"
-    stations = _chosen(request)
+    failed = _batch(request, data["again"]) if data.get("again") else None
+    order, also_busy = failed.order if failed else data.get("order", ""), data.get("also_busy") == "yes"
+    stations = _chosen(request, failed)
     try:
+        if failed and not stations:
+            raise Conflict("No station has failed.")
         if request.method == "POST":
             batch = service.start(
                 tenant_id=request.tenant.pk, actor=request.actor, stations=stations, order=order,
@@ -71,7 +74,7 @@ def new(request: PageRequest) -> HttpResponse:
         )
     except DomainError as error:
         messages.error(request, _said(error))
-        return go(request, "stations")
+        return go(request, "batch", failed.pk) if failed else go(request, "stations")
     left_out = [(station, _reason({"why": why})) for station, why in choice.left_out]
     context = {
         "order": Order(order),
@@ -80,8 +83,6 @@ def new(request: PageRequest) -> HttpResponse:
         "left_out": left_out,
         "busy": sum(why == service.BUSY for _station, why in choice.left_out),
         "also_busy": also_busy,
-        "restarts": order in service.RESTARTS,
-        "ends": choice.running and (order == Order.RESTART_NOW or also_busy),
         "later": sum(not station.online for station in choice.asked),
     }
     return render(request, "stations/batch_new.html", context)
@@ -93,11 +94,14 @@ def _said(error: DomainError) -> str:
     )
 
 
-def _chosen(request: PageRequest) -> list[Station]:
-    """The stations that were ticked; with `all` those of the whole list, by its filters."""
+def _chosen(request: PageRequest, failed: CommandBatch | None) -> list[Station]:
+    """The stations that were ticked; with `all` those of the whole list, by its filters; or those where an order
+    failed."""
     rows = visible.stations(request.tenant.pk, request.actor).select_related("site")
     data = request.POST if request.method == "POST" else request.GET
-    if request.method != "POST" and data.get("all") == "yes":
+    if failed:
+        rows = service.undone(batch=failed, actor=request.actor).select_related("site")
+    elif request.method != "POST" and data.get("all") == "yes":
         rows = lists.filtered(request, rows)
     else:
         ticked = [int(text) for text in data.getlist("station") if text.isdecimal() and len(text) < 18]
@@ -108,9 +112,7 @@ def _chosen(request: PageRequest) -> list[Station]:
 @page(Permission.STATION_VIEW)
 def batch(request: PageRequest, batch_id: int) -> HttpResponse:
     """How far an order is: how many have done it, who has not, and why."""
-    found = service.seen_by(request.tenant.pk, request.actor).filter(pk=batch_id).first()
-    if found is None:
-        raise NotFound
+    found = _batch(request, batch_id)
     rows = _commands(request).filter(batch=found)
     counted = service.states(request.tenant.pk, request.actor, [found]).get(found.pk, Counter())
     state = request.GET.get("state", "")
@@ -125,7 +127,7 @@ def batch(request: PageRequest, batch_id: int) -> HttpResponse:
         "done": counted[CommandState.ACCEPTED],
         "waiting": waiting,
         "queued": counted[CommandState.QUEUED],
-        "undone": sum(counted[one] for one in service.UNDONE),
+        "undone": service.undone(batch=found, actor=request.actor).count(),
         "left_out": _left_out(request, found),
         "may_command": request.actor.may(Permission.STATION_COMMAND),
     }
@@ -148,18 +150,22 @@ def _reason(entry: dict[str, Any]) -> str:
 
 @require_POST
 @page(Permission.STATION_COMMAND)
-def turn(request: PageRequest, batch_id: int) -> HttpResponse:
-    """Take back what waits, or try those again that have failed."""
-    found = service.seen_by(request.tenant.pk, request.actor).filter(pk=batch_id).first()
-    if found is None:
-        raise NotFound
+def take_back(request: PageRequest, batch_id: int) -> HttpResponse:
+    """Take back what waits."""
+    found = _batch(request, batch_id)
     try:
-        if request.POST.get("verb") == "again":
-            found = service.again(batch=found, actor=request.actor)
-        else:
-            taken = service.cancel(batch=found, actor=request.actor)
-            text = ngettext("%(count)s was taken back.", "%(count)s were taken back.", taken)
-            messages.success(request, text % {"count": taken})
+        taken = service.cancel(batch=found, actor=request.actor)
+        text = ngettext("%(count)s was taken back.", "%(count)s were taken back.", taken)
+        messages.success(request, text % {"count": taken})
     except DomainError as error:
         messages.error(request, str(error.detail))
     return go(request, "batch", found.pk)
+
+
+def _batch(request: PageRequest, number: int | str) -> CommandBatch:
+    known = str(number).isdecimal() and len(str(number)) < 19
+    seen = service.seen_by(request.tenant.pk, request.actor)
+    found = seen.filter(pk=int(number)).first() if known else None
+    if found is None:
+        raise NotFound
+    return found
