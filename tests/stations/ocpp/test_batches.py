@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.db import connections
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from stations.models import (
     Command,
@@ -224,6 +227,20 @@ def test_the_same_order_is_not_given_to_a_station_that_still_has_it(
         assert give(Order.OUT_OF_SERVICE).left_out == []  # the last word counts: it is another one
 
 
+def test_those_asked_first_wait_no_shorter_than_the_last(
+    tenant: Tenant, fleet: dict[str, Station], owner_actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None goes out before all are asked, which takes a while for hundreds: it is no part of the minute they wait."""
+    clock = iter([timezone.now(), timezone.now() + timedelta(seconds=90)])
+    monkeypatch.setattr(batches, "timezone", SimpleNamespace(now=lambda: next(clock)))
+    with tenant_scope(tenant.pk):
+        batch = batches.start(
+            tenant_id=tenant.pk, actor=owner_actor, stations=[fleet["idle"]], order=Order.RESTART
+        )
+        command = batch.commands.get()
+    assert command.expires_at - command.created_at >= timedelta(seconds=145)
+
+
 def test_two_who_press_at_once_ask_each_station_once(
     tenant: Tenant, fleet: dict[str, Station], owner_actor: Actor
 ) -> None:
@@ -348,7 +365,8 @@ def test_an_order_is_looked_over_before_it_goes_out(
     page = operator.get(new, given).content.decode()
     assert "2 stations get the order" in page and "2 are left out" in page
     assert "Restart them as well" in page and "It is offline." in page
-    assert not CommandBatch.objects.filter(tenant=tenant).exists()
+    with tenant_scope(tenant.pk):
+        assert not CommandBatch.objects.exists()
     page = operator.get(new, given | {"also_busy": "yes"}).content.decode()
     assert "1 running session ends." in page and "1 session goes on;" in page
     assert "Restart them as well" not in page
@@ -366,7 +384,8 @@ def test_an_order_that_nobody_takes_leaves_no_trace(
     address = reverse("batch-new", args=[tenant.slug])
     answer = operator.post(address, {"order": "log", "station": fleet["offline"].pk}, follow=True)
     assert "None of these stations can be asked now." in answer.content.decode()
-    assert not CommandBatch.objects.filter(tenant=tenant).exists()
+    with tenant_scope(tenant.pk):
+        assert not CommandBatch.objects.exists()
 
 
 def test_those_that_failed_are_looked_over_before_they_are_asked_again(
