@@ -78,6 +78,7 @@ def new(request: PageRequest) -> HttpResponse:
     left_out = [(station, _reason({"why": why})) for station, why in choice.left_out]
     context = {
         "order": Order(order),
+        "failed": failed,
         "stations": stations,
         "choice": choice,
         "left_out": left_out,
