@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -20,6 +20,8 @@ from stations.models import (
     CommandState,
     Connector,
     ConnectorStatus,
+    LogRequest,
+    LogState,
     Order,
     Session,
     SessionState,
@@ -47,6 +49,7 @@ REASONS = {
 }
 # A car charges there, whether or not its session is known here.
 CHARGES = (ConnectorStatus.CHARGING, ConnectorStatus.SUSPENDED_EV, ConnectorStatus.SUSPENDED_EVSE)
+NOT_ARRIVED = (LogState.FAILED, LogState.MISSING, LogState.TIMED_OUT)  # of logs whose upload was promised
 UNDONE = (
     CommandState.REJECTED, CommandState.FAILED, CommandState.TIMED_OUT, CommandState.EXPIRED, CommandState.CANCELLED,
 )  # fmt: skip
@@ -182,7 +185,15 @@ def undone(*, batch: CommandBatch, actor: Actor) -> QuerySet[Station]:
     later = Command.objects.filter(
         tenant_id=batch.tenant_id, station=OuterRef("station"), batch__order=batch.order, batch__gt=batch.pk
     ).exclude(state__in=UNDONE)
-    failed = Command.objects.filter(tenant_id=batch.tenant_id, batch=batch, state__in=UNDONE)
+    wrong = Q(state__in=UNDONE)
+    if batch.order == Order.LOG:
+        wrong |= Exists(
+            LogRequest.objects.filter(
+                tenant_id=batch.tenant_id, station=OuterRef("station"), command=OuterRef("pk"),
+                state__in=NOT_ARRIVED,
+            )
+        )  # fmt: skip
+    failed = Command.objects.filter(wrong, tenant_id=batch.tenant_id, batch=batch)
     return visible.stations(batch.tenant_id, actor).filter(
         pk__in=failed.filter(~Exists(later)).values("station_id")
     )

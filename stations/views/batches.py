@@ -15,7 +15,16 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from stations import visible
-from stations.models import Command, CommandBatch, CommandState, Order, Station
+from stations.models import (
+    OPEN_LOGS,
+    Command,
+    CommandBatch,
+    CommandState,
+    LogRequest,
+    LogState,
+    Order,
+    Station,
+)
 from stations.services import batches as service
 from stations.views import lists
 from tenants.errors import Conflict, DomainError, Invalid, NotFound
@@ -119,9 +128,18 @@ def batch(request: PageRequest, batch_id: int) -> HttpResponse:
     state = request.GET.get("state", "")
     shown = rows.filter(state=state) if state in CommandState.values else rows
     waiting = counted[CommandState.QUEUED] + counted[CommandState.SENT]
+    table = listing(request, shown.select_related("station__site"), COLUMNS, default="station")
+    logs = LogRequest.objects.filter(
+        tenant_id=request.tenant.pk, station__in=rows.values("station"), command__in=rows
+    )
+    if found.order != Order.LOG:
+        logs = logs.none()
     context = {
         "batch": found,
-        "listing": listing(request, shown.select_related("station__site"), COLUMNS, default="station"),
+        "listing": table,
+        "logs": {log.command_id: log for log in logs.filter(command__in=[row.pk for row in table.page])},
+        "arrived": logs.filter(state=LogState.UPLOADED).count(),
+        "moves": waiting or logs.filter(state__in=OPEN_LOGS).exists(),
         "bar": _bar(counted),
         "state": state,
         "total": sum(counted.values()),

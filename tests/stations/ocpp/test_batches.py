@@ -21,6 +21,7 @@ from stations.models import (
     Connector,
     ConnectorStatus,
     LogRequest,
+    LogState,
     Order,
     Station,
 )
@@ -408,6 +409,22 @@ def test_those_that_failed_are_looked_over_before_they_are_asked_again(
     assert "2 stations get the order" in page and "1 running session ends." in page
     with tenant_scope(tenant.pk):
         assert CommandBatch.objects.count() == 1
+
+
+def test_of_logs_the_order_tells_which_are_here(
+    tenant: Tenant, fleet: dict[str, Station], operator: Client, owner_actor: Actor
+) -> None:
+    """That a station will upload is not yet a file: one that promised and failed can be asked again."""
+    with tenant_scope(tenant.pk):
+        batch = batches.start(
+            tenant_id=tenant.pk, actor=owner_actor, stations=[fleet["idle"], fleet["busy"]], order=Order.LOG
+        )
+        settle(batch, CommandState.ACCEPTED)
+        LogRequest.objects.filter(station=fleet["idle"]).update(state=LogState.UPLOADED)
+        LogRequest.objects.filter(station=fleet["busy"]).update(state=LogState.TIMED_OUT)
+    page = operator.get(reverse("batch", args=[tenant.slug, batch.pk])).content.decode()
+    assert "1 log is here" in page and "Nothing came in time" in page
+    assert "Try again: 1 station" in page and "data-live" not in page.partition('id="batch"')[2]
 
 
 def test_all_of_a_list_are_those_that_its_filters_show(
