@@ -187,12 +187,10 @@ def undone(*, batch: CommandBatch, actor: Actor) -> QuerySet[Station]:
     ).exclude(state__in=UNDONE)
     wrong = Q(state__in=UNDONE)
     if batch.order == Order.LOG:
-        wrong |= Exists(
-            LogRequest.objects.filter(
-                tenant_id=batch.tenant_id, station=OuterRef("station"), command=OuterRef("pk"),
-                state__in=NOT_ARRIVED,
-            )
+        lost = LogRequest.objects.filter(
+            tenant_id=batch.tenant_id, station=OuterRef("station"), command=OuterRef("pk"), state__in=NOT_ARRIVED
         )  # fmt: skip
+        wrong |= Q(Exists(lost))
     failed = Command.objects.filter(wrong, tenant_id=batch.tenant_id, batch=batch)
     return visible.stations(batch.tenant_id, actor).filter(
         pk__in=failed.filter(~Exists(later)).values("station_id")
