@@ -27,7 +27,7 @@ from stations.models import (
     SessionState,
     Station,
 )
-from stations.services import commands, configuration
+from stations.services import commands, configuration, words
 from stations.services.files import logs
 from tenants import locks
 from tenants.context import current_alias
@@ -37,6 +37,7 @@ from tenants.services import audit
 
 MOST_STATIONS = 500
 MOST_CONNECTORS = 30  # of a station, whose status is asked for
+MOST_COMMANDS = 3_000  # of an order, queued within a request: some ten seconds
 WAITS_SECONDS = 86_400  # of orders that make sense whenever a station comes back
 WAITING = (Order.IN_SERVICE, Order.OUT_OF_SERVICE, Order.SETTINGS, Order.CLEAR_CACHE)
 RESTARTS = (Order.RESTART, Order.RESTART_NOW)
@@ -127,6 +128,8 @@ def start(
     refusal = ""
     for station in choice.asked:
         try:
+            if len(sent) >= MOST_COMMANDS:
+                raise Conflict(words.ORDER_TOO_LONG)
             with transaction.atomic(using=current_alias()):
                 sent += [command.pk for command in _ORDERS[Order(order)](station, actor)]
         except DomainError as error:
@@ -247,7 +250,7 @@ def _status(station: Station, actor: Actor) -> Sequence[Command]:
         numbers = known.order_by("evse__number", "number").values_list("evse__number", "number")
         places = [{"evse": evse, "connector": connector} for evse, connector in numbers[:MOST_CONNECTORS]]
         if not places:
-            raise Conflict("None of its connectors is known yet.")
+            raise Conflict(words.CONNECTORS_UNKNOWN)
     return [
         sent
         for place in places

@@ -26,6 +26,7 @@ from stations.models import (
     Station,
 )
 from stations.services import batches as service
+from stations.services import words
 from stations.views import lists
 from tenants.errors import Conflict, DomainError, Invalid, NotFound
 from tenants.pages import Column, PageRequest, go, listing, page
@@ -163,8 +164,8 @@ def _left_out(request: PageRequest, found: CommandBatch) -> list[tuple[Station, 
 
 
 def _reason(entry: dict[str, Any]) -> str:
-    words = service.REASONS.get(entry["why"])
-    return _t(words) if words else str(entry.get("detail", ""))
+    reason = service.REASONS.get(entry["why"])
+    return _t(reason) if reason else words.said(str(entry.get("detail", "")))
 
 
 @require_POST

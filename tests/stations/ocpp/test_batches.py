@@ -129,6 +129,20 @@ def test_of_2x_each_connector_is_asked_for_its_status(
     assert told == [{"message": "status", "evse": evse, "connector": 1} for evse in (1, 2)]
 
 
+def test_an_order_of_too_many_messages_says_whom_it_leaves_out(
+    tenant: Tenant, make_station: MakeStation, site: Site, owner_actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "MOST_COMMANDS", 2)
+    large, small = (make_station(site=site, online=True, ocpp_version="2.1", evses=n) for n in (3, 1))
+    with tenant_scope(tenant.pk):
+        batch = batches.start(
+            tenant_id=tenant.pk, actor=owner_actor, stations=[large, small], order=Order.STATUS
+        )
+        assert batch.commands.count() == 3
+        (left,) = batch.left_out
+        assert left["station"] == small.pk and "too long" in left["detail"]
+
+
 def test_a_station_whose_connectors_are_unknown_does_not_vanish_from_the_order(
     tenant: Tenant, make_station: MakeStation, site: Site, owner_actor: Actor
 ) -> None:
