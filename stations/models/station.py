@@ -79,6 +79,11 @@ class Station(TenantModel):
     def __str__(self) -> str:
         return self.name or self.identity
 
+    @property
+    def is_v2(self) -> bool:
+        """Spoke OCPP 2.0.1 or 2.1 last: it has components, variables and monitors, not keys."""
+        return self.ocpp_version.startswith("2")
+
 
 class Evse(TenantModel):
     """The part of a station that charges one car at a time. 1.6 connector n becomes EVSE n."""

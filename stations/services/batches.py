@@ -112,7 +112,7 @@ def _newest(tenant_id: int, stations: Sequence[Station]) -> dict[int, str | None
 
 def _waits_itself(station: Station, order: str) -> bool:
     """2.x restarts "OnIdle" once its sessions are over (B12)."""
-    return order == Order.RESTART and configuration.is_v2(station)
+    return order == Order.RESTART and station.is_v2
 
 
 def start(
@@ -245,7 +245,7 @@ def _command(
 def _status(station: Station, actor: Actor) -> Sequence[Command]:
     """2.x tells the status of a connector alone, never of all at once (F06.FR.12)."""
     places: list[dict[str, Any]] = [{}]
-    if configuration.is_v2(station):
+    if station.is_v2:
         known = Connector.objects.filter(tenant_id=station.tenant_id, evse__station=station)
         numbers = known.order_by("evse__number", "number").values_list("evse__number", "number")
         places = [{"evse": evse, "connector": connector} for evse, connector in numbers[:MOST_CONNECTORS]]

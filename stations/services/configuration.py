@@ -182,12 +182,8 @@ def _replace(station: Station, keys: set[tuple[Any, ...]], now: datetime) -> Non
     )
 
 
-def is_v2(station: Station) -> bool:
-    return station.ocpp_version.startswith("2")
-
-
 def _arguments(station: Station, part: Sequence[Setting]) -> dict[str, Any]:
-    if not is_v2(station):
+    if not station.is_v2:
         return {"name": part[0].name, "value": part[0].value}
     return {"variables": [_spelt(setting) | {"value": setting.value} for setting in part]}
 
@@ -204,7 +200,7 @@ def _spelt(setting: Setting) -> dict[str, Any]:
 
 def _messages(station: Station, settings: list[Setting]) -> Iterator[list[Setting]]:
     """1.6 takes one key a message; 2.x as many as ItemsPerMessage and BytesPerMessage of SetVariables say (B05)."""
-    if not is_v2(station):
+    if not station.is_v2:
         yield from ([setting] for setting in settings)
         return
     items, size = limits(station, "SetVariables")
@@ -251,7 +247,7 @@ def read(
 ) -> list[Command]:
     """Ask for the present values of these variables; without keys for all of them."""
     station = _station(tenant_id, station_id, actor)
-    v2 = is_v2(station)
+    v2 = station.is_v2
     if not keys:
         kind = CommandKind.READ_REPORT if v2 else CommandKind.READ_CONFIGURATION
         return [_ask(station, kind, {}, actor, expires_in_seconds)]
@@ -340,7 +336,7 @@ def _changes_of(command: Command) -> dict[tuple[Any, ...], VariableChange]:
         )  # fmt: skip
         change.save()
         changes[change.key] = change
-        if not is_v2(command.station):  # 1.6 knows the key alone, whatever component was given
+        if not command.station.is_v2:  # 1.6 knows the key alone, whatever component was given
             changes[("", "", 0, 0, change.name, "", "actual")] = change
     return changes
 

@@ -113,7 +113,7 @@ def wanted_of(station: Station, templates: Sequence[ConfigurationTemplate]) -> d
 
 def _in_its_names(template: ConfigurationTemplate, station: Station) -> Iterator[Setting | None]:
     """The template's settings as the station's version names them; None where it has no such setting."""
-    v2, unsupported = configuration.is_v2(station), quirks.of(station).unsupported
+    v2, unsupported = station.is_v2, quirks.of(station).unsupported
     for told in template.settings:
         setting = read_setting(told)
         named = catalogue.translated(setting.component, setting.name, setting.instance, v2=v2)

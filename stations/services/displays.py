@@ -133,7 +133,7 @@ def cannot(station: Station, notice: DisplayNotice) -> str:
     """Why a station cannot show a message, as far as its version and configuration tell; empty: it may."""
     if not station.ocpp_version:
         return "It has never connected, so nobody knows what it can show."
-    if not station.ocpp_version.startswith("2"):
+    if not station.is_v2:
         return f"It speaks OCPP {station.ocpp_version}, which has no messages for the display."
     longest = LONGEST.get(station.ocpp_version, 512)
     if any(len(entry["text"]) > longest for entry in notice.contents):

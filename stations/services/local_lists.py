@@ -232,7 +232,7 @@ def _proceed(one: LocalList, rules: Rules, now: datetime) -> None:
 
 def _ask_limits(one: LocalList, now: datetime) -> None:
     one.limits_at = now
-    is_2x = one.station.ocpp_version.startswith("2")
+    is_2x = one.station.is_v2
     commands.request_command(
         tenant_id=one.tenant_id, station_id=one.station_id, kind=CommandKind.READ_CONFIGURATION,
         arguments={"names": _LIMITS_2X if is_2x else _LIMITS_16}, actor=US,

@@ -76,7 +76,7 @@ def start(
     ).exists():
         raise Conflict(f"{station} is on its way to another profile already.")
     url = (url or address(station)).strip()
-    if profile >= 2 and station.ocpp_version.startswith("2") and not url.startswith("wss://"):
+    if profile >= 2 and station.is_v2 and not url.startswith("wss://"):
         raise Invalid(fields={"url": "Profiles 2 and 3 need an address that begins with wss://."})
     minutes = authority.policy(station.tenant_id).transition_minutes
     change = ProfileChange.objects.create(
@@ -145,7 +145,7 @@ def _enter(change: ProfileChange, state: ChangeState) -> None:
 def _begin(change: ProfileChange, step: ChangeState) -> bool:
     """Whether there is something to wait for."""
     station = change.station
-    v2 = station.ocpp_version.startswith("2")
+    v2 = station.is_v2
     if step == ChangeState.ROOT:
         if change.anchor is None or _holds(station, change.anchor):
             return False
@@ -267,7 +267,7 @@ def _go_on(change: ProfileChange, command: Command) -> None:
             _fail(change, "The station does not tell by which connections it comes now.")
     elif change.state == ChangeState.SWITCH:
         _enter(change, ChangeState.RETURN)
-        if command.answer == "RebootRequired" or change.station.ocpp_version.startswith("2"):
+        if command.answer == "RebootRequired" or change.station.is_v2:
             _restart(change)
     elif change.state != ChangeState.RETURN:
         _enter(change, _ORDER[_ORDER.index(ChangeState(change.state)) + 1])
@@ -381,7 +381,7 @@ def _fail(change: ProfileChange, why: str) -> None:
 def _fall_back(change: ProfileChange) -> None:
     """2.x: the old connection comes first again, so that the station's next start does not try in vain. A station of
     1.6 returns by itself to the profile that worked (whitepaper A05.FR.06)."""
-    if change.station.ocpp_version.startswith("2") and change.old_priority:
+    if change.station.is_v2 and change.old_priority:
         commands.request_command(
             tenant_id=change.tenant_id, station_id=change.station_id, kind=CommandKind.WRITE_CONFIGURATION,
             arguments={"component": "OCPPCommCtrlr", "name": PRIORITY, "value": change.old_priority},

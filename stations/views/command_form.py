@@ -37,9 +37,5 @@ class NoForm(CommandForm):
     """For commands without arguments."""
 
 
-def is_v2(station: Station) -> bool:
-    return station.ocpp_version.startswith("2")
-
-
 def evse_field() -> forms.TypedChoiceField:
     return forms.TypedChoiceField(label=_("Connector"), coerce=int)

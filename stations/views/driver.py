@@ -64,7 +64,7 @@ def _driver(request: PageRequest, station: Station, form: FallbackForm | None = 
     context = {
         "station": station,
         "tab": "driver",
-        "is_v2": station.ocpp_version.startswith("2"),
+        "is_v2": station.is_v2,
         "is_v21": station.ocpp_version == "2.1",
         "shown": DisplayMessage.objects.filter(**own)
         .exclude(standing__in=_GONE)

@@ -313,7 +313,7 @@ def _image_page(
         .select_related("site")
     )
     reasons = Counter(images.obstacle(found, station) for station in stations)
-    controllers = [station for station in stations if station.ocpp_version.startswith("2")]
+    controllers = [station for station in stations if station.is_v2]
     context = {
         "image": found,
         "fit": reasons.pop("", 0),

@@ -432,7 +432,7 @@ def ask(request: PageRequest, station_id: int) -> HttpResponse:
         )
         for evse in _shown_places(found)[:20]
     ]
-    if station.ocpp_version.startswith("2"):
+    if station.is_v2:
         asked.append((CommandKind.READ_PROFILES, {}))
     for kind, arguments in asked:
         commands.request_command(

@@ -21,7 +21,7 @@ from stations.models import (
 )
 from stations.services.commands import NEEDS
 from stations.views import offer_driver
-from stations.views.command_form import CommandForm, NoForm, evse_field, is_v2
+from stations.views.command_form import CommandForm, NoForm, evse_field
 from stations.views.offer_access import NumberForm
 from stations.views.offer_configuration import ComponentsForm, TransactionStatusForm
 from stations.views.offer_files import ExtendedTriggerForm, TriggerForm
@@ -148,7 +148,7 @@ class ReadForm(CommandForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if is_v2(self.station):
+        if self.station.is_v2:
             self.fields["names"].required = True
             self.fields["names"].label = _t("Variables")
             self.fields["names"].help_text = _t(
@@ -170,7 +170,7 @@ class WriteForm(CommandForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if not is_v2(self.station):
+        if not self.station.is_v2:
             self.fields["component"].widget = forms.HiddenInput()
 
     def arguments(self) -> dict[str, Any]:

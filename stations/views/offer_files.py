@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from stations.views.command_form import CommandForm, evse_field, is_v2
+from stations.views.command_form import CommandForm, evse_field
 
 _COMMON = [
     ("status", _("Status of a connector")),
@@ -42,7 +42,7 @@ class TriggerForm(CommandForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         latest = self.station.ocpp_version == "2.1"
-        more = (_V2 if is_v2(self.station) else []) + (_V21 if latest else [])
+        more = (_V2 if self.station.is_v2 else []) + (_V21 if latest else [])
         self.fields["message"].choices = [*_COMMON, *more]  # type: ignore[attr-defined]
         if not latest:
             del self.fields["custom"]

@@ -10,12 +10,12 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from stations.models import CertificateUse, InstalledCertificate, TrustAnchor
-from stations.views.command_form import CommandForm, is_v2
+from stations.views.command_form import CommandForm
 
 
 def _uses(station: Any, *, read: bool = False) -> list[tuple[str, Any]]:
     """What this station's version can trust certificates for."""
-    if not is_v2(station):
+    if not station.is_v2:
         known = [
             CertificateUse.CSMS_ROOT,
             CertificateUse.MANUFACTURER_ROOT,
@@ -82,7 +82,7 @@ class ListForm(CommandForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        every = [("", _t("All"))] if is_v2(self.station) else []
+        every = [("", _t("All"))] if self.station.is_v2 else []
         self.fields["use"].choices = [*every, *_uses(self.station, read=True)]  # type: ignore[attr-defined]
 
     def arguments(self) -> dict[str, Any]:

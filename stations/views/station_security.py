@@ -25,7 +25,6 @@ from stations.models import (
     TrustAnchor,
 )
 from stations.services import passwords, security_profiles, signing, trust
-from stations.views.command_form import is_v2
 from stations.views.common import get_station
 from tenants.errors import DomainError, NotFound
 from tenants.pages import PageRequest, PortalForm, go, page
@@ -70,7 +69,7 @@ class ChangeForm(PortalForm):
         address = security_profiles.address(station)
         if address.startswith("wss://"):  # both profiles that one can rise to end in TLS
             self.fields["url"].initial = address
-        if not is_v2(station):
+        if not station.is_v2:
             for name in ("url", "slot", "interface"):
                 del self.fields[name]
         elif station.ocpp_version == "2.0.1":

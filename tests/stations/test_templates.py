@@ -53,7 +53,7 @@ def template(tenant: Tenant, actor: Any, **values: Any) -> ConfigurationTemplate
 
 
 def tell(station: Station, value: str, *, at: Any = None) -> None:
-    v2 = station.ocpp_version.startswith("2")
+    v2 = station.is_v2
     with tenant_scope(station.tenant_id):
         devices.record_variables(
             tenant_id=station.tenant_id, station_id=station.pk, source="read_configuration", at=at or timezone.now(),

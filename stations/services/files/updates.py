@@ -490,7 +490,7 @@ def _ask(update: FirmwareUpdate, now: datetime) -> None:
     )
     if asked.exists():
         return
-    v2 = update.station.ocpp_version.startswith("2")
+    v2 = update.station.is_v2
     commands.request_command(
         tenant_id=update.tenant_id, station_id=update.station_id, actor=VERSION,
         kind=CommandKind.READ_CONFIGURATION if v2 else CommandKind.TRIGGER,
