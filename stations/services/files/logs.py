@@ -205,7 +205,8 @@ def _refused(asked: LogRequest, command: Command) -> None:
         # Stations with the security extension may know the newer message alone.
         tickets.expire(tenant_id=asked.tenant_id, log_request_id=asked.pk)
         _send(asked, CommandKind.FETCH_LOG, system("Logs"))
-        if asked.command_id and command.batch_id:  # the newer message takes its place in the order to many stations
+        if asked.command_id and command.batch_id:
+            # The newer message takes its place in the order to many stations.
             sent = Command.objects.filter(tenant_id=asked.tenant_id)
             sent.filter(pk=asked.command_id).update(batch=command.batch_id)
             sent.filter(pk=command.pk).update(batch=None)
