@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -31,6 +32,10 @@ BATTERY = {
 }
 
 
+# Energy flows no longer than the session lasts (2.x TransactionType): more is milliseconds, or of all sessions.
+SLACK_S = 3600  # of clocks
+
+
 def of_session(session: Session) -> dict[str, Any]:
     return {name: value for name, (_at, value) in sorted(Evidence.from_json(session.evidence).around.items())}
 
@@ -43,7 +48,7 @@ def rows(session: Session) -> list[tuple[str, str, Any]]:
         words.append(("phases", _("Phases in use"), str(told["phases"])))
     if "cable_a" in told:
         words.append(("cable_a", _("The cable bears"), f"{told['cable_a']} A"))
-    if told.get("charging_s"):
+    if told.get("charging_s") and told["charging_s"] <= _lasted_s(session) + SLACK_S:
         words.append(("charging_s", _("Time with energy"), told["charging_s"]))
     if told.get("mode") in MODES:
         words.append(("mode", _("Mode"), MODES[told["mode"]]))
@@ -52,3 +57,7 @@ def rows(session: Session) -> list[tuple[str, str, Any]]:
     if told.get("asleep"):
         words.append(("asleep", _("Power electronics"), _("asleep, to save energy")))
     return words
+
+
+def _lasted_s(session: Session) -> float:
+    return ((session.ended_at or timezone.now()) - session.started_at).total_seconds()

@@ -446,7 +446,6 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
     "autocharge/switch/": lambda world: {"state": "on"},
     "stations/<int:station_id>/commands/send/": lambda world: {"kind": "clear_cache"},
     "stations/orders/new/": lambda world: {"order": "clear_cache", "station": world.station.pk},
-    "stations/orders/<int:batch_id>/turn/": lambda world: {"verb": "cancel"},
     "issues/bulk/": lambda world: {"action": "assign", "issue": world.issue.pk},
     "issues/<int:issue_id>/act/": lambda world: {"action": "comment", "text": "Looked at"},
     "issues/rules/policy/": lambda world: {"recovery_on": "on"},

@@ -21,7 +21,7 @@ from tenants.rest import Filters, In, Out, TenantView, Verb
 class BatchOut(Out):
     states = serializers.SerializerMethodField(help_text="Commands of the order by their state")
     left_out = serializers.SerializerMethodField(
-        help_text='[{"station": id, "why": "offline" | "busy" | "refused", "detail": "..."}]'
+        help_text='[{"station": id, "why": "offline" | "busy" | "asked" | "refused", "detail": "..."}]'
     )
 
     class Meta:
@@ -30,13 +30,11 @@ class BatchOut(Out):
 
     @extend_schema_field(serializers.DictField(child=serializers.IntegerField()))
     def get_states(self, batch: CommandBatch) -> dict[str, int]:
-        return batches.states(batch.tenant_id, self.context["actor"], [batch]).get(batch.pk, {})
+        return self.context["states"].get(batch.pk, {})
 
     @extend_schema_field(serializers.ListField(child=serializers.DictField()))
     def get_left_out(self, batch: CommandBatch) -> list[dict[str, Any]]:
-        seen = visible.stations(batch.tenant_id, self.context["actor"])
-        told = {entry["station"]: entry for entry in batch.left_out}
-        return [told[pk] for pk in seen.filter(pk__in=list(told)).values_list("pk", flat=True)]
+        return [entry for entry in batch.left_out if entry["station"] in self.context["seen"]]
 
 
 class BatchIn(In):
@@ -51,6 +49,12 @@ class BatchIn(In):
     )
 
 
+class AgainIn(In):
+    also_busy = serializers.BooleanField(
+        required=False, default=False, help_text="A restart may end sessions that run now"
+    )
+
+
 class BatchFilter(Filters):
     order = django_filters.ChoiceFilter(choices=Order.choices)
 
@@ -58,6 +62,16 @@ class BatchFilter(Filters):
 class BatchView(TenantView):
     def rows(self) -> QuerySet[CommandBatch]:
         return batches.seen_by(self.tenant_id, self.actor)
+
+    def shown(self, thing: Any, *, many: bool = False) -> Any:
+        listed: list[CommandBatch] = list(thing) if many else [thing]
+        left_out = {entry["station"] for batch in listed for entry in batch.left_out}
+        seen = visible.stations(self.tenant_id, self.actor).filter(pk__in=left_out)
+        context = {
+            "states": batches.states(self.tenant_id, self.actor, listed),
+            "seen": set(seen.values_list("pk", flat=True)),
+        }
+        return BatchOut(listed if many else thing, many=many, context=context).data
 
 
 class BatchList(BatchView):
@@ -114,7 +128,7 @@ class BatchAgain(BatchView):
     verbs = {
         "POST": Verb(
             Permission.STATION_COMMAND,
-            takes=In,
+            takes=AgainIn,
             gives=BatchOut,
             status=202,
             says="Order those again that failed",
@@ -122,6 +136,6 @@ class BatchAgain(BatchView):
     }
 
     def post(self, request: Request, batch_id: int) -> Response:
-        self.given()
+        given = self.given()
         batch = self.one(self.rows(), pk=batch_id)
-        return self.answer(batches.again(batch=batch, actor=self.actor))
+        return self.answer(batches.again(batch=batch, actor=self.actor, **given))

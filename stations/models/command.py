@@ -145,7 +145,7 @@ class Order(models.TextChoices):
 
 class CommandBatch(TenantModel):
     """An order to many stations. Each has a command of its own; `left_out` holds who was not asked, and why:
-    [{"station": id, "why": "offline" | "busy" | "refused", "detail": "..."}]."""
+    [{"station": id, "why": "offline" | "busy" | "asked" | "refused", "detail": "..."}]."""
 
     order = models.CharField(max_length=16, choices=Order.choices)
     also_busy = models.BooleanField(default=False)  # a restart may end sessions

@@ -27,6 +27,13 @@ _INFORMATIVE = {
 # Of these a station that leaves one out is understood as well; with a refusal the end of a session would be lost.
 _MISSING = {"triggerReason": "AbnormalCondition"}
 _TIMES = ("timestamp", "time", "generatedAt", "currentTime")
+# What only tells under which circumstances a session charges: wrong in any way it is dropped, and the event counts.
+_BESIDE = {
+    "TransactionEvent": {
+        ("numberOfPhasesUsed",), ("cableMaxCurrent",), ("preconditioningStatus",), ("evseSleep",),
+        ("transactionInfo", "timeSpentCharging"), ("transactionInfo", "operationMode"),
+    },
+}  # fmt: skip
 MAX_REPAIRS = 200  # a round; `Link` bounds the payload, for errors are collected eagerly
 MAX_TEXT = {"transactionId": 64, "idTag": 255, "idToken": 255}  # keys of our rows: longer ones are refused
 
@@ -42,7 +49,7 @@ def repair(version: str, action: str, payload: dict[str, Any]) -> list[str]:
         return notes
     for _round in range(4):  # mending one thing can uncover another
         errors = list(compiled.iter_errors(payload))[:MAX_REPAIRS]
-        mended = [note for error in errors if (note := _mend(payload, error))]
+        mended = [note for error in errors if (note := _mend(action, payload, error))]
         notes += mended
         if not mended:
             break
@@ -71,7 +78,7 @@ def accept(version: str, action: str, payload: dict[str, Any]) -> tuple[tuple[st
     return None, notes
 
 
-def _mend(payload: dict[str, Any], error: Any) -> str | None:
+def _mend(action: str, payload: dict[str, Any], error: Any) -> str | None:
     path = list(error.instance_path)
     keyword = str(error.schema_path[-1]) if error.schema_path else ""
     if keyword == "additionalProperties":
@@ -83,6 +90,15 @@ def _mend(payload: dict[str, Any], error: Any) -> str | None:
     parent, name = _at(payload, path[:-1]), path[-1]
     if not isinstance(parent, dict) or name not in parent:
         return None
+    beside = tuple(path) in _BESIDE.get(action, ())
+    note = _mend_value(parent, name, keyword) if not beside or isinstance(parent[name], str) else None
+    if note is None and beside:
+        del parent[name]
+        note = f"{name}: not understood"
+    return note
+
+
+def _mend_value(parent: dict[str, Any], name: str, keyword: str) -> str | None:
     value = parent[name]
     if isinstance(value, str):
         return _mend_text(parent, name, value, keyword)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from stations import visible
@@ -18,13 +19,17 @@ from stations.models import (
     CommandKind,
     CommandState,
     Connector,
+    ConnectorStatus,
+    LogRequest,
+    LogState,
     Order,
     Session,
     SessionState,
     Station,
 )
-from stations.services import commands, configuration
+from stations.services import commands, configuration, words
 from stations.services.files import logs
+from tenants import locks
 from tenants.context import current_alias
 from tenants.errors import Conflict, DomainError, Invalid
 from tenants.permissions import Actor, Permission
@@ -32,12 +37,20 @@ from tenants.services import audit
 
 MOST_STATIONS = 500
 MOST_CONNECTORS = 30  # of a station, whose status is asked for
+MOST_COMMANDS = 3_000  # of an order, queued within a request: some ten seconds
 WAITS_SECONDS = 86_400  # of orders that make sense whenever a station comes back
 WAITING = (Order.IN_SERVICE, Order.OUT_OF_SERVICE, Order.SETTINGS, Order.CLEAR_CACHE)
 RESTARTS = (Order.RESTART, Order.RESTART_NOW)
-OFFLINE, BUSY, REFUSED = "offline", "busy", "refused"
+OFFLINE, BUSY, ASKED, REFUSED = "offline", "busy", "asked", "refused"
 # What `left_out` says; a refusal has words of its own.
-REASONS = {OFFLINE: gettext_noop("It is offline."), BUSY: gettext_noop("A car charges there.")}
+REASONS = {
+    OFFLINE: gettext_noop("It is offline."),
+    BUSY: gettext_noop("A car charges there."),
+    ASKED: gettext_noop("It has this order already and has not answered yet."),
+}
+# A car charges there, whether or not its session is known here.
+CHARGES = (ConnectorStatus.CHARGING, ConnectorStatus.SUSPENDED_EV, ConnectorStatus.SUSPENDED_EVSE)
+NOT_ARRIVED = (LogState.FAILED, LogState.MISSING, LogState.TIMED_OUT)  # of logs whose upload was promised
 UNDONE = (
     CommandState.REJECTED, CommandState.FAILED, CommandState.TIMED_OUT, CommandState.EXPIRED, CommandState.CANCELLED,
 )  # fmt: skip
@@ -45,11 +58,12 @@ UNDONE = (
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`running`: how many sessions those asked have now; a restart ends them."""
+    """`ends`: how many sessions of those asked a restart ends; `waits`: how many their stations wait for."""
 
     asked: list[Station]
     left_out: list[tuple[Station, str]]
-    running: int
+    ends: int = 0
+    waits: int = 0
 
 
 def choose(*, tenant_id: int, stations: Iterable[Station], order: str, also_busy: bool = False) -> Choice:
@@ -62,23 +76,38 @@ def choose(*, tenant_id: int, stations: Iterable[Station], order: str, also_busy
         raise Invalid(fields={"stations": "Tick at least one station."})
     if len(listed) > MOST_STATIONS:
         raise Invalid(fields={"stations": f"Choose at most {MOST_STATIONS} stations at a time."})
-    running: dict[int, int] = dict(
-        Session.objects.filter(tenant_id=tenant_id, state=SessionState.ACTIVE, station__in=listed)
-        .order_by()
-        .values_list("station_id")
-        .annotate(Count("id"))
-    )
+    charging = _charging(tenant_id, listed) if order in RESTARTS else {}
+    newest = _newest(tenant_id, listed)
     asked: list[Station] = []
     left_out: list[tuple[Station, str]] = []
+    ends = waits = 0
     for station in listed:
-        spares = order in RESTARTS and not also_busy and not _waits_itself(station, order)
-        if not station.online and order not in WAITING:
+        cars, patient = charging.get(station.pk, 0), _waits_itself(station, order)
+        if newest.get(station.pk) == order:
+            left_out.append((station, ASKED))
+        elif not station.online and order not in WAITING:
             left_out.append((station, OFFLINE))
-        elif spares and running.get(station.pk):
+        elif cars and not patient and not also_busy:
             left_out.append((station, BUSY))
         else:
             asked.append(station)
-    return Choice(asked, left_out, sum(running.get(station.pk, 0) for station in asked))
+            ends, waits = ends + cars * (not patient), waits + cars * patient
+    return Choice(asked, left_out, ends, waits)
+
+
+def _charging(tenant_id: int, stations: Sequence[Station]) -> dict[int, int]:
+    """Where cars charge, and how many."""
+    sessions = Session.objects.filter(tenant_id=tenant_id, state=SessionState.ACTIVE, station__in=stations)
+    plugs = Connector.objects.filter(tenant_id=tenant_id, status__in=CHARGES, evse__station__in=stations)
+    told = Counter(plugs.values_list("evse__station_id", flat=True))
+    return told | Counter(sessions.values_list("station_id", flat=True))  # of each the greater number
+
+
+def _newest(tenant_id: int, stations: Sequence[Station]) -> dict[int, str | None]:
+    """The order that each of them was asked last and has not answered; None: a command of another kind."""
+    under_way = Command.objects.filter(tenant_id=tenant_id, station__in=stations, state__in=commands.OPEN)
+    last = under_way.order_by("station_id", "-id").distinct("station_id")
+    return dict(last.values_list("station_id", "batch__order"))
 
 
 def _waits_itself(station: Station, order: str) -> bool:
@@ -91,28 +120,40 @@ def start(
 ) -> CommandBatch:
     """Give the order. A station that refuses to be asked (it speaks a version without the word, the actor may not
     steer it) is left out with the reason; the others are asked all the same."""
+    _alone(tenant_id)
+    began = timezone.now()
     choice = choose(tenant_id=tenant_id, stations=stations, order=order, also_busy=also_busy)
-    batch = CommandBatch.objects.create(
-        tenant_id=tenant_id, order=order, also_busy=also_busy, started_by=actor.label[:120]
-    )
     left_out = [{"station": station.pk, "why": why} for station, why in choice.left_out]
     sent: list[int] = []
+    refusal = ""
     for station in choice.asked:
         try:
+            if len(sent) >= MOST_COMMANDS:
+                raise Conflict(words.ORDER_TOO_LONG)
             with transaction.atomic(using=current_alias()):
                 sent += [command.pk for command in _ORDERS[Order(order)](station, actor)]
         except DomainError as error:
-            left_out.append({"station": station.pk, "why": REFUSED, "detail": str(error.detail)[:200]})
+            refusal = str(error.detail)[:200]
+            left_out.append({"station": station.pk, "why": REFUSED, "detail": refusal})
     if not sent:
-        raise Conflict("None of these stations can be asked now.", code="nobody_asked")
-    Command.objects.filter(tenant_id=tenant_id, pk__in=sent).update(batch=batch)
-    batch.left_out = left_out
-    batch.save(update_fields=["left_out"])
+        raise Conflict(f"None of these stations can be asked now. {refusal}".strip(), code="nobody_asked")
+    batch = CommandBatch.objects.create(
+        tenant_id=tenant_id, order=order, also_busy=also_busy, left_out=left_out, started_by=actor.label[:120]
+    )
+    # They wait from now on: none of them was on its way before the last was asked.
+    Command.objects.filter(tenant_id=tenant_id, pk__in=sent).update(
+        batch=batch, expires_at=F("expires_at") + (timezone.now() - began)
+    )
     audit.record(
         tenant_id=tenant_id, actor=actor, action="command.batch", subject=batch,
-        detail={"order": order, "stations": len(sent), "left_out": len(left_out)},
+        detail={"order": order, "commands": len(sent), "left_out": len(left_out)},
     )  # fmt: skip
     return batch
+
+
+def _alone(tenant_id: int) -> None:
+    """One order at a time: who presses twice finds those asked that the first has asked."""
+    locks.hold("orders to many stations", tenant_id)
 
 
 def cancel(*, batch: CommandBatch, actor: Actor) -> int:
@@ -129,15 +170,34 @@ def cancel(*, batch: CommandBatch, actor: Actor) -> int:
     return taken
 
 
-def again(*, batch: CommandBatch, actor: Actor) -> CommandBatch:
-    """The same order once more, to the stations that did not carry it out."""
-    ids = _own(batch, actor).filter(state__in=UNDONE).values_list("station_id", flat=True)
-    stations = Station.objects.filter(tenant_id=batch.tenant_id, pk__in=list(ids), archived_at=None)
+def again(*, batch: CommandBatch, actor: Actor, also_busy: bool = False) -> CommandBatch:
+    """The same order once more, to the stations that did not carry it out. `also_busy` is to be said anew: other cars
+    charge there now."""
+    actor.require(Permission.STATION_COMMAND)
+    _alone(batch.tenant_id)
+    stations = undone(batch=batch, actor=actor)
     if not stations:
         raise Conflict("No station has failed.", code="none_failed")
     return start(
-        tenant_id=batch.tenant_id, actor=actor, stations=stations, order=batch.order, also_busy=batch.also_busy
+        tenant_id=batch.tenant_id, actor=actor, stations=stations, order=batch.order, also_busy=also_busy
     )  # fmt: skip
+
+
+def undone(*, batch: CommandBatch, actor: Actor) -> QuerySet[Station]:
+    """The stations that did not carry it out, neither then nor when they were asked the same again."""
+    later = Command.objects.filter(
+        tenant_id=batch.tenant_id, station=OuterRef("station"), batch__order=batch.order, batch__gt=batch.pk
+    ).exclude(state__in=UNDONE)
+    wrong = Q(state__in=UNDONE)
+    if batch.order == Order.LOG:
+        lost = LogRequest.objects.filter(
+            tenant_id=batch.tenant_id, station=OuterRef("station"), command=OuterRef("pk"), state__in=NOT_ARRIVED
+        )  # fmt: skip
+        wrong |= Q(Exists(lost))
+    failed = Command.objects.filter(wrong, tenant_id=batch.tenant_id, batch=batch)
+    return visible.stations(batch.tenant_id, actor).filter(
+        pk__in=failed.filter(~Exists(later)).values("station_id")
+    )
 
 
 def seen_by(tenant_id: int, actor: Actor) -> QuerySet[CommandBatch]:
@@ -189,6 +249,8 @@ def _status(station: Station, actor: Actor) -> Sequence[Command]:
         known = Connector.objects.filter(tenant_id=station.tenant_id, evse__station=station)
         numbers = known.order_by("evse__number", "number").values_list("evse__number", "number")
         places = [{"evse": evse, "connector": connector} for evse, connector in numbers[:MOST_CONNECTORS]]
+        if not places:
+            raise Conflict(words.CONNECTORS_UNKNOWN)
     return [
         sent
         for place in places

@@ -53,6 +53,8 @@ OUR_TROUBLE = gettext_noop("Something broke on our side. Try again later.")
 # --- commands ---
 NOT_CONNECTED = gettext_noop("The station was not connected in time. Send it again once it is.")
 CONNECTION_ENDED = gettext_noop("The connection ended before the station answered.")
+CONNECTORS_UNKNOWN = gettext_noop("None of its connectors is known yet.")
+ORDER_TOO_LONG = gettext_noop("The order is too long for it as well: give it to this station apart.")
 # --- settings ---
 GIVEN_UP = gettext_noop(
     "Set %(count)s times, and it did not stay so. It is left as it is until somebody sets it."

@@ -78,6 +78,7 @@ def stations(request: PageRequest) -> HttpResponse:
         "chosen_site": request.GET.get("site", ""),
         "any": visible.stations(request.tenant.pk, request.actor).exists(),
         "orders": Order.choices,
+        "ordered": batches.seen_by(request.tenant.pk, request.actor).exists(),
         "carried": [
             (name, request.GET[name]) for name in ("q", "site", "state", "security") if request.GET.get(name)
         ],

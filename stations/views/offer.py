@@ -656,6 +656,12 @@ def consequence(kind: str, station: Station) -> str:
     if kind == CommandKind.RESET:
         if not running:
             return _t("Nobody charges here now, so a reset ends no session.")
+        if station.is_v2:  # B12
+            return ngettext(
+                "At once, it ends %(count)s running session; when it is idle, it waits until that is over.",
+                "At once, it ends %(count)s running sessions; when it is idle, it waits until they are over.",
+                running,
+            ) % {"count": running}
         return ngettext(
             "A reset now ends %(count)s running session.",
             "A reset now ends %(count)s running sessions.",

@@ -311,7 +311,7 @@ async def test_why_a_car_is_slow_is_told(
         visit.at -= timedelta(minutes=5)
         before = {"timeSpentCharging": 60} | ({"operationMode": "Idle"} if version == "2.1" else {})
         await visit.event(
-            "Updated", "MeterValuePeriodic", info=before, numberOfPhasesUsed=3, cableMaxCurrent=32
+            "Updated", "MeterValuePeriodic", info=before, numberOfPhasesUsed=3, cableMaxCurrent=32.0
         )
         await visit.event("Updated", "MeterValuePeriodic", cableMaxCurrent=-7)
         session = await scene.session()
@@ -323,3 +323,7 @@ async def test_why_a_car_is_slow_is_told(
         address = reverse("session", args=[tenant.slug, session["id"]])
         page = await in_thread(lambda: portal_client(user).get(address).content.decode())
         assert "32 A" in page and ("Frequency support by the station" in page) == (version == "2.1")
+        visit.at += timedelta(minutes=30)
+        await visit.event("Updated", "MeterValuePeriodic")
+        told = (await scene.rest("GET", f"/sessions/{session['id']}"))["circumstances"]
+        assert not told.get("asleep")  # left out, `evseSleep` is false

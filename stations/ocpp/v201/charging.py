@@ -114,7 +114,7 @@ def event(asked: Asked) -> TransactionEvent:
 
 def _circumstances(told: Payload) -> dict[str, Any]:
     return {
-        name: value
+        name: int(value)  # 32.0 is a whole number as well
         for name, value, most in (
             ("phases", told.get("numberOfPhasesUsed"), 3),
             ("cable_a", told.get("cableMaxCurrent"), 10_000),

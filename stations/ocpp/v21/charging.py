@@ -39,7 +39,7 @@ def _circumstances(told: Payload) -> Payload:
     return optional(
         mode=profiles.MODE_TOLD.get(told["transactionInfo"].get("operationMode", "")),
         battery=_BATTERY.get(told.get("preconditioningStatus", "")),
-        asleep=told.get("evseSleep"),
+        asleep=told.get("evseSleep", False),  # left out, it is false: the EVSE has woken up
     )
 
 

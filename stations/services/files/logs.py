@@ -153,16 +153,11 @@ def cancel(*, asked: LogRequest, actor: Actor) -> LogRequest:
     locked = _locked(asked.tenant_id).filter(pk=asked.pk).get()
     if not locked.is_open:
         raise Conflict("This request has ended already.")
-    if (
-        locked.command_id
-        and Command.objects.filter(
-            tenant_id=asked.tenant_id, pk=locked.command_id, state=CommandState.QUEUED
-        ).exists()
-    ):
-        command = Command.objects.select_related("station").get(
-            tenant_id=asked.tenant_id, pk=locked.command_id
-        )
-        commands.cancel(command=command, actor=actor)
+    command = Command.objects.select_related("station").filter(
+        tenant_id=asked.tenant_id, pk=locked.command_id or 0, state=CommandState.QUEUED
+    )
+    if (waiting := command.first()) and commands.hold(command=waiting):
+        commands.cancel(command=waiting, actor=actor)
         locked.refresh_from_db()
     audit.record(
         tenant_id=asked.tenant_id,
@@ -210,6 +205,11 @@ def _refused(asked: LogRequest, command: Command) -> None:
         # Stations with the security extension may know the newer message alone.
         tickets.expire(tenant_id=asked.tenant_id, log_request_id=asked.pk)
         _send(asked, CommandKind.FETCH_LOG, system("Logs"))
+        if asked.command_id and command.batch_id:
+            # The newer message takes its place in the order to many stations.
+            sent = Command.objects.filter(tenant_id=asked.tenant_id)
+            sent.filter(pk=asked.command_id).update(batch=command.batch_id)
+            sent.filter(pk=command.pk).update(batch=None)
         return
     _settle(asked, LogState.REFUSED, f"{command.answer} {command.detail}".strip())
 

@@ -577,7 +577,8 @@ def progress(*, download: Download, reached: int, moved: int) -> None:
     """Up to which byte the station has it. Called now and then while it is sent."""
     update = locked(download.tenant_id).filter(pk=download.update_id or 0).first()  # before its ticket
     tickets.moved(tenant_id=download.tenant_id, ticket_id=download.ticket_id, size=moved)
-    if update is None or update.state not in UNDER_WAY:
+    # A quick station may say that it is done before we have counted its last byte.
+    if update is None or update.state not in (*UNDER_WAY, UpdateState.INSTALLED):
         return
     update.bytes_sent = max(update.bytes_sent, reached)
     later = timezone.now() + timedelta(minutes=settings.FIRMWARE_PATIENCE_MINUTES)

@@ -14,12 +14,13 @@ from stations.models import (
     Command,
     CommandState,
     Connector,
+    FileTicket,
     FirmwareImage,
     FirmwareUpdate,
     Station,
 )
 from stations.services import commands
-from stations.services.files import campaigns
+from stations.services.files import campaigns, updates
 from stations.services.files.campaigns import Choice, Rules
 from tenants.context import tenant_scope
 from tenants.errors import Conflict, Invalid
@@ -124,6 +125,21 @@ def test_waves_begin_one_after_the_other_and_the_campaign_finishes(
     with tenant_scope(rollout.tenant.pk):
         kinds = list(Fact.objects.filter(tenant=rollout.tenant).values_list("kind", flat=True))
     assert kinds.count("firmware.updated") == 6 and kinds.count("campaign.finished") == 1
+
+
+def test_the_last_byte_counts_though_the_station_was_done_first(rollout: Rollout, six: list[Station]) -> None:
+    rollout.start(canary=6)
+    rollout.look()
+    tenant_id = rollout.tenant.pk
+    with tenant_scope(tenant_id):
+        ticket = FileTicket.objects.get(update__station=six[0])
+        download = updates.begin_download(tenant_id=tenant_id, ticket_id=ticket.pk, address="")
+    rollout.install("S1")
+    rollout.look()
+    assert rollout.of("installed") == ["S1"]
+    with tenant_scope(tenant_id):
+        updates.progress(download=download, reached=download.size, moved=download.size)
+        assert FirmwareUpdate.objects.get(station=six[0]).percent == 100
 
 
 def test_a_canary_that_fails_halts_it_before_the_next_wave(rollout: Rollout, six: list[Station]) -> None:
