@@ -69,9 +69,7 @@ def allocate(grid: Grid, wishes: Wishes, limits: Floats, *, peak: Floats | None 
     return Allocation(pilots, binding, wants & ~first & ~others)
 
 
-def _admit(
-    grid: Grid, pilots: Floats, least: Floats, wishes: Wishes, who: Bools, limits: Floats
-) -> Bools:
+def _admit(grid: Grid, pilots: Floats, least: Floats, wishes: Wishes, who: Bools, limits: Floats) -> Bools:
     """Who of them can have the minimum besides `pilots`, the highest rank first."""
     order = np.flatnonzero(who)
     order = order[np.argsort(-wishes.rank[order], kind="stable")].astype(np.intp)

@@ -97,14 +97,17 @@ def fitting(
     An earlier one goes first; one that does not fit is passed over.
     """
     limits = grid.limits if limits is None else limits
-    if not grid.is_real:
+    if not grid.is_real and len(order):
         return _fitting_angles(grid, pilots, more, order, limits)
     chosen = np.zeros(len(pilots), dtype=bool)
+    chosen[order] = True
+    if not len(order) or np.all(grid.excess(pilots + np.where(chosen, more, 0.0), limits) <= TINY):
+        return chosen
+    chosen[order[np.isin(order, grid.leaf_of)]] = False  # the others nothing limits
     place = np.full(len(pilots), -1, dtype=np.intp)
     place[order] = np.arange(len(order))
     entries = np.flatnonzero(place[grid.leaf_of] >= 0)
     entries = entries[np.lexsort((place[grid.leaf_of[entries]], grid.row_of[entries]))]
-    chosen[order[~np.isin(order, grid.leaf_of)]] = True  # nothing limits them
     room = limits - grid.loads(pilots)
     cost = grid.coefficients.real * more[grid.leaf_of]
     while len(entries):

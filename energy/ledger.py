@@ -25,6 +25,7 @@ Where = NDArray[np.intp] | int
 SETTLE_S = 6.0  # after its acknowledgement, until a lower limit is seen in the current: IEC 61851-1 gives the car 5 s
 SKEW_S = 15.0  # by which a station's clock may be off: an expiry is earlier and later than told
 NEVER = np.inf
+SLOTS = 4  # of unanswered profiles told apart; more count as one that is as high and as long as any of them
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Ledger:
     held_until: Floats
     flight: Floats  # sent and not answered yet
     flight_until: Floats
-    stray: Floats  # sent and never answered: in force or not
+    stray: Floats  # sent and never answered, in force or not: SLOTS x leaves
     stray_until: Floats
     fading: Floats  # was in force a moment ago
     fading_until: Floats
@@ -55,7 +56,8 @@ class Ledger:
         return cls(
             grid=grid, default=default.astype(float), delay=zero() if delay is None else delay.astype(float),
             plugged=no(), reachable=no(), obeys=~no(), held=default.astype(float), held_until=gone(),
-            flight=zero(), flight_until=gone(), stray=zero(), stray_until=gone(), fading=zero(), fading_until=gone(),
+            flight=zero(), flight_until=gone(), fading=zero(), fading_until=gone(),
+            stray=np.zeros((SLOTS, count)), stray_until=np.full((SLOTS, count), -NEVER),
         )  # fmt: skip
 
     # --- what may be in force ---
@@ -74,20 +76,20 @@ class Ledger:
         return np.where(self.obeys, limit, self.grid.max_a)
 
     def _with_open(self, limit: Floats, at: float) -> Floats:
-        for amps, until, skew in (
-            (self.flight, self.flight_until, SKEW_S),
-            (self.stray, self.stray_until, SKEW_S),
-            (self.fading, self.fading_until, 0.0),
-        ):
-            limit = np.maximum(limit, np.where(at < until + skew, amps, 0.0))
-        return limit
+        """With what was sent and is not settled: it may rule, and once it has ended the default in its stead."""
+        for amps, until in self._open():
+            limit = np.maximum(limit, np.where(at < until + SKEW_S, amps, 0.0))
+            ended = (until > -NEVER) & (at >= until - SKEW_S)
+            limit = np.maximum(limit, np.where(ended, self.default, 0.0))
+        return np.maximum(limit, np.where(at < self.fading_until, self.fading, 0.0))
+
+    def _open(self) -> list[tuple[Floats, Floats]]:
+        return [(self.flight, self.flight_until), *zip(self.stray, self.stray_until, strict=True)]
 
     def last_high(self, now: float) -> float:
         """When the last profile above its default is surely over, if we fall silent now."""
         ends = [now]
-        for amps, until in (
-            (self.held, self.held_until), (self.flight, self.flight_until), (self.stray, self.stray_until),
-        ):  # fmt: skip
+        for amps, until in ((self.held, self.held_until), *self._open()):
             high = (amps > self.default + TINY) & (until > -NEVER) & self.plugged
             ends.append(float((until[high] + SKEW_S).max(initial=now)))
         return max(ends)
@@ -96,17 +98,17 @@ class Ledger:
         """The most of each connector from now until every high profile is over, if we fall silent: what raises must
         leave room for. `high_until`: when a raise that is thought of would end."""
         end = max(self.last_high(now), -NEVER if high_until is None else high_until + SKEW_S)
-        rises = self.plugged & (self.held_until - SKEW_S <= end)
+        rises = self.plugged & (self.held_until - SKEW_S < end)
+        for _amps, until in self._open():
+            rises |= self.plugged & (until > -NEVER) & (until - SKEW_S < end)
         return np.maximum(
             self.in_force(now), np.where(rises, np.maximum(self.default, self.in_force(now)), 0.0)
         )
 
     def worst(self, now: float) -> Floats:
         """Each row's highest load at any later moment if we fall silent now. For tests and for the page."""
-        turns = np.concatenate([
-            self.held_until - SKEW_S, self.held_until + SKEW_S, self.flight_until + SKEW_S,
-            self.stray_until + SKEW_S, self.fading_until,
-        ])  # fmt: skip
+        ends = np.concatenate([self.held_until, *(until for _amps, until in self._open())])
+        turns = np.concatenate([ends - SKEW_S, ends + SKEW_S, self.fading_until])
         moments = [now, *np.unique(turns[np.isfinite(turns) & (turns > now)])]
         loads = [self.grid.loads(self.in_force(now, float(at))) for at in moments]
         return np.max(loads, axis=0)
@@ -117,7 +119,19 @@ class Ledger:
         pilots, _binding = fill(
             self.grid, base=taken, upper=np.maximum(taken, wish), weight=weight, limits=limits
         )
-        return np.minimum(pilots, wish)
+        # Behind a full row even the default that comes by itself later is no reason to give it now.
+        return np.minimum(np.where(self._beside_full(taken, limits), self.in_force(now), pilots), wish)
+
+    def may_go_on(self, now: float, *, limits: Floats, high_until: float) -> Bools:
+        """Whose high profile may be sent anew as it is: those without a row that could be over before it ends."""
+        return ~self._beside_full(self.committed(now, high_until), limits)
+
+    def _beside_full(self, pilots: Floats, limits: Floats) -> Bools:
+        """Leaves in a row that these pilots are over."""
+        full = self.grid.excess(pilots, limits) > 1e-6
+        found = np.zeros(len(pilots), dtype=bool)
+        found[self.grid.leaf_of[full[self.grid.row_of]]] = True
+        return found
 
     # --- what happens ---
 
@@ -136,17 +150,15 @@ class Ledger:
         self.held[leaf], self.held_until[leaf] = 0.0, -NEVER
         self._forget_open(leaf)
 
-    def sent(self, leaf: Where, amps: float | Floats, until: float | Floats) -> None:
+    def sent(self, leaf: int, now: float, amps: float, until: float) -> None:
         """A profile is on its way. One that was under way already is as good as lost."""
-        self.lost(leaf)
+        self.lost(leaf, now)
         self.flight[leaf], self.flight_until[leaf] = amps, until
 
-    def lost(self, leaf: Where) -> None:
+    def lost(self, leaf: Where, now: float) -> None:
         """No answer came: what was sent may be in force or not."""
-        self.stray[leaf] = np.maximum(
-            np.where(self.stray_until[leaf] > -NEVER, self.stray[leaf], 0.0), self.flight[leaf]
-        )
-        self.stray_until[leaf] = np.maximum(self.stray_until[leaf], self.flight_until[leaf])
+        for one in np.atleast_1d(leaf):
+            self._stray(int(one), now, self.flight[one], self.flight_until[one])
         self.flight[leaf], self.flight_until[leaf] = 0.0, -NEVER
 
     def accepted(self, leaf: Where, now: float) -> None:
@@ -160,9 +172,9 @@ class Ledger:
         """The station did not take it: all stays."""
         self.flight[leaf], self.flight_until[leaf] = 0.0, -NEVER
 
-    def away(self, leaf: Where) -> None:
+    def away(self, leaf: Where, now: float) -> None:
         """The station is not reachable: it may restart, and cars may come."""
-        self.lost(leaf)
+        self.lost(leaf, now)
         self.reachable[leaf] = False
 
     def back(self, leaf: Where, now: float, *, rebooted: bool) -> None:
@@ -170,8 +182,8 @@ class Ledger:
         self._fade(leaf, now)
         self.reachable[leaf] = True
         if rebooted:
-            self.stray[leaf] = np.maximum(self.stray[leaf], self.held[leaf])
-            self.stray_until[leaf] = np.maximum(self.stray_until[leaf], self.held_until[leaf])
+            for one in np.atleast_1d(leaf):
+                self._stray(int(one), now, self.held[one], self.held_until[one])
             self.held[leaf], self.held_until[leaf] = 0.0, -NEVER
 
     def took_default(self, leaf: Where, amps: float | Floats, delay: float | Floats = 0.0) -> None:
@@ -185,7 +197,26 @@ class Ledger:
 
     def _forget_open(self, leaf: Where) -> None:
         self.flight[leaf], self.flight_until[leaf] = 0.0, -NEVER
-        self.stray[leaf], self.stray_until[leaf] = 0.0, -NEVER
+        self.stray[:, leaf], self.stray_until[:, leaf] = 0.0, -NEVER
+
+    def _stray(self, leaf: int, now: float, amps: float, until: float) -> None:
+        """This may be in force too. What has ended since leaves its default behind, and that alone."""
+        if until == -NEVER:
+            return
+        told = zip(self.stray[:, leaf], self.stray_until[:, leaf], strict=True)
+        known = [(0.0 if end + SKEW_S <= now else a, end) for a, end in told if end > -NEVER]
+        kept: list[tuple[float, float]] = []
+        for one in sorted([*known, (amps, until)], reverse=True):  # the highest first
+            if not kept or one[1] > max(end for _amps, end in kept):
+                kept.append(one)
+        ended = [one for one in known if one[1] + SKEW_S <= now][:1]
+        kept += [one for one in ended if one not in kept]
+        while len(kept) > SLOTS:
+            (first, _end), (_second, later) = kept[0], kept[1]
+            kept[:2] = [(first, later)]
+        self.stray[:, leaf], self.stray_until[:, leaf] = 0.0, -NEVER
+        for slot, (height, end) in enumerate(kept):
+            self.stray[slot, leaf], self.stray_until[slot, leaf] = height, end
 
 
 def defaults_fit(grid: Grid, default: Floats, building: Floats) -> Floats:

@@ -117,7 +117,9 @@ class _Rows:
         lp.row_lower_ = np.full(len(self.bound), -highspy.kHighsInf)
         lp.row_upper_ = np.array(self.bound)
         lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-        lp.a_matrix_.start_ = np.concatenate([[0], np.cumsum([len(one) for one in self.index])]).astype(np.int32)
+        lp.a_matrix_.start_ = np.concatenate([[0], np.cumsum([len(one) for one in self.index])]).astype(
+            np.int32
+        )
         lp.a_matrix_.index_ = np.concatenate(self.index).astype(np.int32)
         lp.a_matrix_.value_ = np.concatenate(self.value)
 

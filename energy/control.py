@@ -1,0 +1,335 @@
+"""The fast loop of one site: what happens goes in, orders to connectors come out. Pure: the caller has clock and wire.
+
+`tick` is called on every event and at `due`. It looks who may have how much (`allocate`), lowers at once who must give
+way, raises from what the ledger leaves, and sends again what would end soon. It sends as little as it can: a limit
+that is off by less than a dead band stays, and where all that was granted fits even beside the building's maximum,
+profiles last longer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from energy.allocation import Allocation, Wishes, allocate
+from energy.filling import TINY, fitting
+from energy.grid import Bools, Floats, Grid
+from energy.ledger import NEVER, SKEW_S, Ledger
+
+LOWER, RAISE, AGAIN = "lower", "raise", "again"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Seconds and A. `high_s`: life of a profile above the default; `low_s`: of one at it or below, and of all while
+    everything fits without us. At most ten minutes."""
+
+    high_s: float = 120.0
+    low_s: float = 600.0
+    answer_s: float = 30.0
+    band_a: float = 2.0
+    turn_s: float = 900.0
+    quiet_s: float = 20.0  # after a change of its limit until a car's draw says something
+    margin_a: float = 1.0
+    probe_a: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not 2 * SKEW_S < self.high_s < self.low_s - 2 * SKEW_S or self.low_s > 600:
+            raise ValueError("High profiles end before low ones, and none lasts longer than ten minutes.")
+
+    @property
+    def delay_s(self) -> float:
+        """How long a default profile must hold back a car that plugs in while we are silent."""
+        return self.high_s + 2 * SKEW_S
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Send this leaf a profile of the session: A of pilot, until when. `number` comes back with the answer."""
+
+    number: int
+    leaf: int
+    amps: float
+    until: float
+    why: str
+
+    @property
+    def urgent(self) -> bool:
+        return self.why == LOWER
+
+
+@dataclass
+class Cars:
+    """What is known of the sessions, by leaf. A of pilot, Wh, seconds of the clock."""
+
+    wants: Bools
+    since: Floats
+    need_wh: Floats  # still; inf: not told
+    departure: Floats  # inf: not told
+    priority: Floats  # higher goes first
+    wanted: Floats  # by the programme of the day
+    draw: Floats  # newest reading; nan: none yet
+    cap: Floats  # most that it was seen to take, and a margin
+    charged_at: Floats  # since when it has had current without a break; inf: it waits
+    waited_at: Floats  # since when it waits
+
+    @classmethod
+    def none(cls, grid: Grid) -> Cars:
+        count = len(grid.leaves)
+        full = lambda value: np.full(count, value, dtype=float)  # noqa: E731
+        return cls(
+            wants=np.zeros(count, dtype=bool), since=full(0), need_wh=full(np.inf), departure=full(np.inf),
+            priority=full(0), wanted=full(0), draw=full(np.nan), cap=grid.max_a.copy(), charged_at=full(np.inf),
+            waited_at=full(0),
+        )  # fmt: skip
+
+
+@dataclass
+class Controller:
+    """`station_of`: leaf -> number of its station. `building_most`: in each row, for what fits without us."""
+
+    grid: Grid
+    ledger: Ledger
+    station_of: NDArray[np.intp]
+    building_most: Floats
+    policy: Policy = field(default_factory=Policy)
+    cars: Cars = field(init=False)
+    asked: Floats = field(init=False)  # A, of the newest order (or what rules without any)
+    asked_until: Floats = field(init=False)
+    changed_at: Floats = field(init=False)
+    open: dict[int, tuple[Order, float]] = field(default_factory=dict)  # by leaf: with when it was sent
+    last: Allocation | None = None
+    due: float = 0.0
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        size = len(self.grid.leaves)
+        self.cars = Cars.none(self.grid)
+        self.asked, self.asked_until = np.zeros(size), np.full(size, -NEVER)
+        self.changed_at = np.full(size, -NEVER)
+
+    # --- what happens ---
+
+    def plug(
+        self,
+        leaf: int,
+        now: float,
+        *,
+        need_wh: float = np.inf,
+        departure: float = np.inf,
+        priority: float = 0,
+    ) -> None:
+        """A session begins."""
+        self._close(leaf, now)
+        self.ledger.started(leaf, now)
+        cars = self.cars
+        cars.wants[leaf], cars.since[leaf], cars.waited_at[leaf] = True, now, now
+        cars.need_wh[leaf], cars.departure[leaf], cars.priority[leaf] = need_wh, departure, priority
+        cars.draw[leaf], cars.cap[leaf] = np.nan, self.grid.max_a[leaf]
+        cars.charged_at[leaf], cars.wanted[leaf] = np.inf, 0.0
+        waits = self.ledger.delay[leaf] > 0
+        self.asked[leaf] = 0.0 if waits else self.ledger.default[leaf]
+        self.asked_until[leaf] = self.ledger.held_until[leaf] if waits else NEVER
+
+    def unplug(self, leaf: int, now: float) -> None:
+        """A session is over."""
+        self._close(leaf, now)
+        self.ledger.ended(leaf, now)
+        self.cars.wants[leaf] = False
+        self.asked[leaf], self.asked_until[leaf] = 0.0, -NEVER
+
+    def reading(self, leaf: int, amps: float, now: float, *, given_wh: float = 0.0) -> None:
+        """What the car draws, A on its most loaded line, and what it was given since the last reading."""
+        cars = self.cars
+        cars.draw[leaf] = amps
+        cars.need_wh[leaf] = max(0.0, cars.need_wh[leaf] - given_wh)
+        limit = float(self.ledger.held[leaf])
+        if now - self.changed_at[leaf] < self.policy.quiet_s or limit < self.grid.min_a[leaf]:
+            return
+        if amps < min(limit, cars.cap[leaf]) - 1.5 * self.policy.margin_a:
+            cars.cap[leaf] = max(self.grid.min_a[leaf], np.ceil(amps + self.policy.margin_a))
+        elif amps >= cars.cap[leaf] - self.policy.margin_a - TINY:
+            cars.cap[leaf] = min(self.grid.max_a[leaf], cars.cap[leaf] + self.policy.probe_a)
+
+    def away(self, station: int, now: float) -> None:
+        """Its socket is gone."""
+        mine = np.flatnonzero(self.station_of == station)
+        for leaf in mine:
+            self._close(int(leaf), now)
+        self.ledger.away(mine, now)
+
+    def back(self, station: int, now: float, *, rebooted: bool) -> None:
+        mine = np.flatnonzero(self.station_of == station)
+        self.ledger.back(mine, now, rebooted=rebooted)
+        for leaf in mine:
+            self._unsure(int(leaf), now)
+
+    def answered(self, number: int, now: float, *, accepted: bool) -> None:
+        """The station's word on an order. A late one, after another order or time-out, says nothing any more."""
+        leaf = next((leaf for leaf, (order, _at) in self.open.items() if order.number == number), None)
+        if leaf is None:
+            return
+        del self.open[leaf]
+        if accepted:
+            self.ledger.accepted(leaf, now)
+        else:
+            self.ledger.refused(leaf)
+            self._unsure(leaf, now)
+
+    def _unsure(self, leaf: int, now: float) -> None:
+        """What was asked may not be in force: it is said anew, though never more than what is surely granted."""
+        ledger = self.ledger
+        sure = ledger.held[leaf] if now < ledger.held_until[leaf] - SKEW_S else ledger.default[leaf]
+        self.asked[leaf] = min(self.asked[leaf], sure)
+        self.asked_until[leaf] = -NEVER
+
+    def _close(self, leaf: int, now: float) -> None:
+        if self.open.pop(leaf, None) is not None:
+            self.ledger.lost(leaf, now)
+
+    # --- what follows ---
+
+    def tick(self, now: float, room: Floats) -> list[Order]:
+        """Orders to send now. `room`: what each row leaves to connectors (limit less building)."""
+        self._time_out(now)
+        ledger, steered = self.ledger, self.ledger.reachable & self.ledger.plugged & self.ledger.obeys
+        taken = np.where(steered, 0.0, ledger.in_force(now))
+        limits = np.maximum(room - self.grid.loads(taken), 0.0)
+        wishes = self.wishes(now, steered)
+        self.last = allocate(self.grid, wishes, limits)
+        self.turns(now, self.last)
+        target = self._settled(self.last.pilots, steered, limits)
+        falls = steered & (target < self.asked - TINY)
+        orders = self._send(now, falls, target, LOWER)
+        orders += self._raise(now, target, steered, wishes, room)
+        orders += self._refresh(now, steered, room)
+        self.due = self._next(now)
+        return orders
+
+    def _time_out(self, now: float) -> None:
+        for leaf, (_order, at) in list(self.open.items()):
+            if now - at >= self.policy.answer_s - TINY:
+                self._close(leaf, now)
+                self._unsure(leaf, now)
+        ledger = self.ledger
+        over = ledger.plugged & (self.asked_until > -NEVER) & (self.asked_until <= now)
+        for leaf in np.flatnonzero(over):  # its profile ended without a new one
+            self.asked[leaf], self.asked_until[leaf] = ledger.default[leaf], NEVER
+
+    def wishes(self, now: float, steered: Bools) -> Wishes:
+        """What the cars that are steered could take now, and who goes first."""
+        cars, grid = self.cars, self.grid
+        wants = steered & cars.wants & (cars.need_wh > 0)
+        upper = np.where(wants, np.minimum(cars.cap, grid.max_a), 0.0)
+        left_h = np.maximum(cars.departure - now, 300.0) / 3600
+        rate = np.where(np.isfinite(cars.need_wh), cars.need_wh, 0.0) / left_h / grid.volts
+        weight = np.where(np.isfinite(left_h) & np.isfinite(cars.need_wh), np.clip(rate, 1.0, 80.0), 6.0)
+        return Wishes(
+            upper=upper,
+            weight=weight,
+            rank=self._rank(now, rate),
+            wanted=cars.wanted,
+            floor=grid.min_a,
+        )
+
+    def _rank(self, now: float, rate: Floats) -> Floats:
+        """Priority classes first; then those who draw before those who do not; then whose turn has not ended; then
+        whoever waited longest, and of all alike whoever needs most until departure."""
+        cars, turn = self.cars, self.policy.turn_s
+        idle = (cars.draw < 0.5) & np.isfinite(cars.charged_at) & (now - cars.charged_at > 120.0)
+        in_turn = np.isfinite(cars.charged_at) & (now - cars.charged_at < turn)
+        waited = np.where(np.isfinite(cars.charged_at), 0.0, np.minimum(now - cars.waited_at, 86_400.0))
+        urgent = np.clip(rate / self.grid.max_a, 0.0, 1.0)
+        return cars.priority * 1e8 - idle * 1e7 + in_turn * 1e6 + waited + urgent  # type: ignore[no-any-return]
+
+    def turns(self, now: float, shares: Allocation) -> None:
+        """Who has current and who waits, from this allocation on."""
+        has, cars = shares.pilots > 0, self.cars
+        began = has & ~np.isfinite(cars.charged_at)
+        stopped = ~has & np.isfinite(cars.charged_at)
+        cars.charged_at[began] = now
+        cars.charged_at[stopped] = np.inf
+        cars.waited_at[stopped] = now
+
+    def _settled(self, target: Floats, steered: Bools, limits: Floats) -> Floats:
+        """The target with what is nearly right left as it is, where it fits."""
+        band = self.policy.band_a
+        off = target - self.asked
+        small_raise = steered & (off > 0) & (off < band) & (self.asked >= self.grid.min_a)
+        kept = np.where(small_raise, self.asked, target)
+        surplus = np.where(steered & (off < 0) & (self.asked >= self.grid.min_a), -off, 0.0)
+        order = np.flatnonzero(surplus > TINY)
+        order = order[np.argsort(surplus[order], kind="stable")].astype(np.intp)
+        stays = fitting(self.grid, kept, more=surplus, order=order, limits=limits)
+        return kept + np.where(stays, surplus, 0.0)
+
+    def _raise(self, now: float, target: Floats, steered: Bools, wishes: Wishes, room: Floats) -> list[Order]:
+        rises = steered & (target > self.asked + TINY)
+        rises[list(self.open)] = False
+        if not rises.any():
+            return []
+        wish = np.where(rises, target, 0.0)
+        granted = self.ledger.grant(
+            now, wish=wish, weight=wishes.weight, limits=room, high_until=now + self.policy.high_s
+        )
+        granted = np.floor(granted / self.grid.step_a + 1e-6) * self.grid.step_a
+        enough = (granted >= target - TINY) | (granted >= self.asked + self.policy.band_a)
+        rises &= enough & (granted >= self.grid.min_a) & (granted > self.asked + TINY)
+        return self._send(now, rises, granted, RAISE)
+
+    def _refresh(self, now: float, steered: Bools, room: Floats) -> list[Order]:
+        """What would end soon, and what is not sure to be in force. High profiles go on only where all that may be in
+        force until they end leaves room for it: else they end by themselves."""
+        soon = steered & ((self._ends_soon() <= now) | (self.asked_until == -NEVER))
+        soon[list(self.open)] = False
+        if not soon.any():
+            return []
+        high = self.asked > self.ledger.default + TINY
+        orders = self._send(now, soon & ~high, self.asked, AGAIN)
+        goes_on = self.ledger.may_go_on(now, limits=room, high_until=now + self.policy.high_s)
+        return orders + self._send(now, soon & high & goes_on, self.asked, AGAIN)
+
+    def _ends_soon(self) -> Floats:
+        """When each profile needs to be sent again. A low one must outlive every high one that is sent meanwhile; one
+        at its default may end."""
+        high = self.asked > self.ledger.default + TINY
+        low = self.asked < self.ledger.default - TINY
+        early = np.where(high, 0.25 * self.policy.high_s, self.policy.high_s + 4 * SKEW_S)
+        return np.where(high | low, self.asked_until - early, NEVER)
+
+    def _send(self, now: float, who: Bools, amps: Floats, why: str) -> list[Order]:
+        orders = []
+        calm = self._fits_without_us(now, amps, who)
+        for leaf in np.flatnonzero(who):
+            high = amps[leaf] > self.ledger.default[leaf] + TINY
+            until = now + (self.policy.high_s if high and not calm else self.policy.low_s)
+            self.count += 1
+            order = Order(self.count, int(leaf), float(amps[leaf]), until, why)
+            self.open.pop(int(leaf), None)
+            self.ledger.sent(int(leaf), now, order.amps, until)
+            self.open[int(leaf)] = (order, now)
+            if abs(order.amps - self.asked[leaf]) > TINY:
+                self.changed_at[leaf] = now
+            self.asked[leaf], self.asked_until[leaf] = order.amps, until
+            orders.append(order)
+        return orders
+
+    def _fits_without_us(self, now: float, amps: Floats, who: Bools) -> bool:
+        """Whether all that is granted fits even if the building takes its maximum and every low profile ends first."""
+        if not who.any():
+            return False
+        ledger = self.ledger
+        most = np.maximum(ledger.committed(now), ledger.default)
+        most = np.maximum(most, np.where(who, amps, 0.0))
+        return bool(np.all(self.grid.excess(most, self.grid.limits - self.building_most) <= 0))
+
+    def _next(self, now: float) -> float:
+        """When to look again if nothing happens."""
+        moments = [now + 60.0]
+        moments += [at + self.policy.answer_s for _order, at in self.open.values()]
+        for times in (self.ledger.fading_until, self._ends_soon(), self.asked_until):
+            later = times[(times > now) & np.isfinite(times)]
+            moments += [float(later.min())] if len(later) else []
+        return min(moments)

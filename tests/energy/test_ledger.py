@@ -1,0 +1,187 @@
+"""The ledger against stations that lose, delay, refuse, expire early and late, restart and fall silent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from energy.grid import Grid, Leaf, Node
+from energy.ledger import SETTLE_S, SKEW_S, Ledger, defaults_fit
+
+pytestmark = pytest.mark.nodb
+COUNT, HIGH_S, LOW_S = 5, 120.0, 600.0
+LEAVES = st.integers(0, COUNT - 1)
+
+
+@dataclass
+class Socket:
+    """What a station does at one place; it never sees the ledger."""
+
+    default: float
+    delay: float
+    skew: float
+    car: bool = False
+    plugged_at: float = 0.0
+    profile: float | None = None
+    until: float = 0.0
+
+    def limit(self, now: float) -> float:
+        if not self.car:
+            return 0.0
+        if self.profile is not None and now < self.until + self.skew:
+            return self.profile
+        return self.default if now >= self.plugged_at + self.delay else 0.0
+
+
+class Faults(RuleBasedStateMachine):
+    """Any order of events. Held after each: the ledger counts what is in force, and nothing is over-committed, now or
+    at any later moment if everything falls silent."""
+
+    @initialize(
+        main=st.sampled_from([20.0, 32.0, 63.0]), panel=st.sampled_from([16.0, 40.0]), delays=st.booleans(),
+        skews=st.lists(st.floats(-SKEW_S, SKEW_S), min_size=COUNT, max_size=COUNT),
+    )  # fmt: skip
+    def begin(self, main: float, panel: float, delays: bool, skews: list[float]) -> None:
+        self.set_up(main, panel, delays, skews)
+
+    def set_up(self, main: float, panel: float, delays: bool, skews: list[float]) -> None:
+        nodes = [Node("main", None, (main,) * 3), Node("panel", "main", (panel,) * 3)]
+        places = [
+            Leaf(f"c{n}", "panel" if n < 3 else "main", (0, 1, 2) if n % 2 else (0,)) for n in range(COUNT)
+        ]
+        self.grid, self.now = Grid.of(nodes, places), 1000.0
+        default = np.zeros(COUNT)
+        for leaf in range(COUNT):
+            default[leaf] = 6.0
+            if np.any(defaults_fit(self.grid, default, np.zeros(len(self.grid.rows))) > 0):
+                default[leaf] = 0.0
+        delay = HIGH_S + 2 * SKEW_S if delays else 0.0
+        self.ledger = Ledger.of(self.grid, default=default, delay=np.full(COUNT, delay))
+        self.sockets = [Socket(float(default[n]), delay, skews[n]) for n in range(COUNT)]
+        self.flying: dict[int, tuple[float, float]] = {}
+        for leaf in range(COUNT):
+            self.ledger.back(leaf, self.now, rebooted=True)
+        self.now += SETTLE_S + 1
+
+    @rule(seconds=st.sampled_from([0.5, 2.0, 7.0, 31.0, 100.0, 140.0, 700.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule(leaf=LEAVES)
+    def car_comes_or_goes(self, leaf: int) -> None:
+        socket = self.sockets[leaf]
+        if not self.ledger.reachable[leaf]:
+            return  # told when it is heard again: see back
+        if socket.car:
+            socket.car = False
+            self.ledger.ended(leaf, self.now)
+        else:
+            socket.car, socket.plugged_at, socket.profile = True, self.now, None
+            self.ledger.started(leaf, self.now)
+        self.flying.pop(leaf, None)
+
+    @rule(leaf=LEAVES, wish=st.sampled_from([6.0, 10.0, 16.0, 32.0]))
+    def raise_one(self, leaf: int, wish: float) -> None:
+        if not (self.ledger.plugged[leaf] and self.ledger.reachable[leaf]):
+            return
+        wishes = np.zeros(COUNT)
+        wishes[leaf] = wish
+        until = self.now + HIGH_S
+        granted = self.ledger.grant(
+            self.now, wish=wishes, weight=np.ones(COUNT), limits=self.grid.limits, high_until=until
+        )
+        before = self.ledger.in_force(self.now)[leaf]
+        again = granted[leaf] <= before
+        if again and not self.ledger.may_go_on(self.now, limits=self.grid.limits, high_until=until)[leaf]:
+            return
+        if granted[leaf] >= 6.0:
+            self._send(leaf, float(granted[leaf]), until)
+
+    @rule(leaf=LEAVES, amps=st.sampled_from([0.0, 6.0, 8.0]))
+    def lower_one(self, leaf: int, amps: float) -> None:
+        ledger = self.ledger
+        if not (ledger.plugged[leaf] and ledger.reachable[leaf]) or amps > ledger.in_force(self.now)[leaf]:
+            return
+        high = amps > ledger.default[leaf]
+        until = self.now + (HIGH_S if high else LOW_S)
+        if high and not ledger.may_go_on(self.now, limits=self.grid.limits, high_until=until)[leaf]:
+            return
+        self._send(leaf, amps, until)
+
+    def _send(self, leaf: int, amps: float, until: float) -> None:
+        self.ledger.sent(leaf, self.now, amps, until)
+        self.flying[leaf] = (amps, until)
+
+    @precondition(lambda self: self.flying)
+    @rule(fate=st.sampled_from(["accepted", "refused", "answer lost", "call lost"]), data=st.data())
+    def arrives(self, fate: str, data: st.DataObject) -> None:
+        leaf = data.draw(st.sampled_from(sorted(self.flying)))
+        amps, until = self.flying.pop(leaf)
+        socket = self.sockets[leaf]
+        if fate in ("accepted", "answer lost"):
+            socket.profile, socket.until = amps, until
+        if fate == "accepted":
+            self.ledger.accepted(leaf, self.now)
+        elif fate == "refused":
+            self.ledger.refused(leaf)
+        else:
+            self.ledger.lost(leaf, self.now)
+
+    @rule(
+        leaf=LEAVES, restarts=st.booleans(), keeps=st.booleans(), seconds=st.sampled_from([1.0, 60.0, 400.0])
+    )
+    def goes_and_comes_back(self, leaf: int, restarts: bool, keeps: bool, seconds: float) -> None:
+        self.flying.pop(leaf, None)
+        self.ledger.away(leaf, self.now)
+        if restarts and not keeps:
+            self.sockets[leaf].profile = None
+        self.counted()
+        self.now += seconds
+        self.counted()
+        self.ledger.back(leaf, self.now, rebooted=restarts)
+
+    @invariant()
+    def counted(self) -> None:
+        """The ledger counts at least what is in force."""
+        if not hasattr(self, "ledger"):
+            return
+        in_force = self.ledger.in_force(self.now)
+        for leaf, socket in enumerate(self.sockets):
+            assert socket.limit(self.now) <= in_force[leaf] + 1e-6, f"{leaf}: more than the ledger says"
+
+
+class Steered(Faults):
+    """While every station is heard and nobody starts unasked: no raise over-commits, now or after a silence."""
+
+    goes_and_comes_back = None  # type: ignore[assignment]
+
+    @initialize(
+        main=st.sampled_from([20.0, 32.0, 63.0]), panel=st.sampled_from([16.0, 40.0]),
+        skews=st.lists(st.floats(-SKEW_S, SKEW_S), min_size=COUNT, max_size=COUNT),
+    )  # fmt: skip
+    def begin(self, main: float, panel: float, skews: list[float]) -> None:  # type: ignore[override]
+        self.set_up(main, panel, True, skews)
+
+    @invariant()
+    def never_over(self) -> None:
+        if not hasattr(self, "ledger"):
+            return
+        assert np.all(self.grid.excess(self.ledger.in_force(self.now)) <= 1e-6), "over-committed now"
+        assert np.all(self.ledger.worst(self.now) <= self.grid.limits + 1e-6), (
+            "over-committed if we fall silent"
+        )
+
+
+TestFaults = Faults.TestCase
+TestFaults.settings = settings(
+    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestSteered = Steered.TestCase
+TestSteered.settings = settings(
+    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
