@@ -38,13 +38,121 @@ class Socket:
         return self.default if now >= self.plugged_at + self.delay else 0.0
 
 
+# --- one rule at a time ---
+
+
+def _two(default: float = 6.0) -> Ledger:
+    """Two places below 32 A, both heard and plugged in long ago, at their default."""
+    grid = Grid.of([Node("main", None, (32.0,) * 3)], [Leaf("a", "main"), Leaf("b", "main")])
+    ledger = Ledger.of(grid, default=np.full(2, default), delay=np.full(2, HIGH_S + 2 * SKEW_S))
+    both = np.array([0, 1])
+    ledger.back(both, 0.0, rebooted=True)
+    ledger.started(both, 0.0)
+    return ledger
+
+
+def _has(ledger: Ledger, leaf: int, now: float, amps: float, until: float) -> None:
+    ledger.sent(leaf, now, amps, until)
+    ledger.accepted(leaf, now)
+
+
+def test_what_was_sent_counts_before_its_answer_and_what_was_is_drawn_for_a_while() -> None:
+    ledger = _two()
+    _has(ledger, 0, 1000, 16, 1120)
+    ledger.sent(0, 1010, 20, 1130)
+    assert ledger.in_force(1010)[0] == 20
+    ledger.accepted(0, 1011)
+    ledger.sent(0, 1020, 6, 1140)
+    assert ledger.in_force(1020)[0] == 20, "a lower one counts only once it is taken"
+    ledger.accepted(0, 1021)
+    assert ledger.in_force(1021 + SETTLE_S - 0.1)[0] == 20
+    assert ledger.in_force(1021 + SETTLE_S)[0] == 6
+
+
+def test_one_without_an_answer_counts_until_its_end_by_any_clock_and_then_as_the_default() -> None:
+    ledger = _two()
+    _has(ledger, 0, 1000, 0, 1600)
+    ledger.sent(0, 1010, 16, 1130)
+    ledger.lost(0, 1040)
+    assert ledger.in_force(1130 + SKEW_S - 0.1)[0] == 16
+    assert ledger.in_force(1130 + SKEW_S)[0] == 6, "it may have taken the place of the pause"
+    _has(ledger, 0, 1200, 0, 1800)
+    assert ledger.in_force(1210)[0] == 0, "a later answer settles all before it"
+
+
+def test_a_refused_one_leaves_all_as_it_was() -> None:
+    ledger = _two()
+    _has(ledger, 0, 1000, 10, 1120)
+    ledger.sent(0, 1010, 16, 1130)
+    ledger.refused(0)
+    assert ledger.in_force(1020)[0] == 10
+
+
+def test_an_end_is_earlier_and_later_than_told() -> None:
+    ledger = _two()
+    _has(ledger, 0, 1000, 0, 1600)
+    _has(ledger, 1, 1000, 16, 1120)
+    assert ledger.in_force(1600 - SKEW_S)[0] == 6 and ledger.in_force(1600 - SKEW_S - 0.1)[0] == 0
+    assert ledger.in_force(1120 + SKEW_S - 0.1)[1] == 16 and ledger.in_force(1120 + SKEW_S)[1] == 6
+
+
+def test_who_is_not_heard_counts_with_the_default_and_who_is_not_there_waits() -> None:
+    ledger = _two()
+    ledger.ended(np.array([0, 1]), 1000)
+    assert ledger.in_force(1010).tolist() == [0, 0], "whoever comes waits for us"
+    ledger.away(0, 1020)
+    assert ledger.in_force(1020).tolist() == [6, 0]
+    ledger.back(0, 1030, rebooted=False)
+    ledger.started(0, 1030)
+    assert ledger.in_force(1040)[0] == 0 and ledger.in_force(1030 + HIGH_S + SKEW_S)[0] == 6
+
+
+def test_a_restart_keeps_the_profile_or_not() -> None:
+    ledger = _two()
+    for leaf, amps in ((0, 0.0), (1, 16.0)):
+        _has(ledger, leaf, 1000, amps, 1120)
+    both = np.array([0, 1])
+    ledger.away(both, 1010)
+    ledger.back(both, 1050, rebooted=True)
+    assert ledger.in_force(1060).tolist() == [6, 16]
+
+
+def test_who_does_not_obey_counts_with_the_hardware() -> None:
+    ledger = _two()
+    ledger.obeys[1] = False
+    assert ledger.in_force(1000).tolist() == [6, 32]
+
+
+def test_a_raise_takes_what_is_free_and_leaves_room_for_a_pause_that_ends() -> None:
+    ledger = _two()
+    _has(ledger, 0, 1000, 0, 1110)  # paused, for less long than the raise would last
+    wish = np.array([0.0, 32.0])
+    asked = {"wish": wish, "weight": np.ones(2), "limits": ledger.grid.limits}
+    assert ledger.grant(1010, high_until=1130, **asked)[1] == pytest.approx(26)
+    _has(ledger, 0, 1010, 0, 1600)
+    assert ledger.grant(1010, high_until=1130, **asked)[1] == pytest.approx(32)
+    ledger.sent(0, 1020, 0, 1130)
+    ledger.lost(0, 1050)  # it may have taken the place of the long one
+    assert ledger.grant(1060, high_until=1180, **asked)[1] == pytest.approx(26)
+
+
+def test_a_high_profile_goes_on_only_beside_pauses_that_outlive_it() -> None:
+    ledger = _two()
+    _has(ledger, 0, 1000, 0, 1150)
+    _has(ledger, 1, 1000, 30, 1120)
+    limits = ledger.grid.limits
+    assert ledger.may_go_on(1010, limits=limits, high_until=1119)[1]
+    assert not ledger.may_go_on(1010, limits=limits, high_until=1130)[1]
+    assert np.all(ledger.worst(1010) <= limits)
+
+
 class Faults(RuleBasedStateMachine):
     """Any order of events. Held after each: the ledger counts what is in force, and nothing is over-committed, now or
     at any later moment if everything falls silent."""
 
     @initialize(
         main=st.sampled_from([20.0, 32.0, 63.0]), panel=st.sampled_from([16.0, 40.0]), delays=st.booleans(),
-        skews=st.lists(st.floats(-SKEW_S, SKEW_S), min_size=COUNT, max_size=COUNT),
+        skews=st.lists(st.sampled_from([-14.9, 0.0, 14.9]), min_size=COUNT, max_size=COUNT),
     )  # fmt: skip
     def begin(self, main: float, panel: float, delays: bool, skews: list[float]) -> None:
         self.set_up(main, panel, delays, skews)
@@ -68,7 +176,7 @@ class Faults(RuleBasedStateMachine):
             self.ledger.back(leaf, self.now, rebooted=True)
         self.now += SETTLE_S + 1
 
-    @rule(seconds=st.sampled_from([0.5, 2.0, 7.0, 31.0, 100.0, 140.0, 700.0]))
+    @rule(seconds=st.sampled_from([0.5, 7.0, 31.0, 100.0, 110.0, 125.0, 140.0, 600.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
@@ -162,7 +270,7 @@ class Steered(Faults):
 
     @initialize(
         main=st.sampled_from([20.0, 32.0, 63.0]), panel=st.sampled_from([16.0, 40.0]),
-        skews=st.lists(st.floats(-SKEW_S, SKEW_S), min_size=COUNT, max_size=COUNT),
+        skews=st.lists(st.sampled_from([-14.9, 0.0, 14.9]), min_size=COUNT, max_size=COUNT),
     )  # fmt: skip
     def begin(self, main: float, panel: float, skews: list[float]) -> None:  # type: ignore[override]
         self.set_up(main, panel, True, skews)
