@@ -23,12 +23,13 @@ LOWER, RAISE, AGAIN = "lower", "raise", "again"
 
 @dataclass(frozen=True)
 class Policy:
-    """Seconds and A. `high_s`: life of a profile above the default; `low_s`: of one at it or below, and of all while
-    everything fits without us. At most ten minutes."""
+    """Seconds and A. `high_s`: life of a profile above the default; `low_s`: of one at it or below, and of those that
+    fit beside the building's maximum. At most ten minutes."""
 
     high_s: float = 120.0
     low_s: float = 600.0
     answer_s: float = 30.0
+    patience_s: float = 4.0  # without an answer to a lowering, then others give way in its stead
     band_a: float = 2.0
     turn_s: float = 900.0
     quiet_s: float = 20.0  # after a change of its limit until a car's draw says something
@@ -195,6 +196,8 @@ class Controller:
         """Orders to send now. `room`: what each row leaves to connectors (limit less building)."""
         self._time_out(now)
         ledger, steered = self.ledger, self.ledger.reachable & self.ledger.plugged & self.ledger.obeys
+        for leaf, (order, at) in self.open.items():
+            steered[leaf] &= order.why != LOWER or now - at < self.policy.patience_s
         taken = np.where(steered, 0.0, ledger.in_force(now))
         limits = np.maximum(room - self.grid.loads(taken), 0.0)
         wishes = self.wishes(now, steered)
@@ -215,8 +218,7 @@ class Controller:
                 self._unsure(leaf, now)
         ledger = self.ledger
         over = ledger.plugged & (self.asked_until > -NEVER) & (self.asked_until <= now)
-        for leaf in np.flatnonzero(over):  # its profile ended without a new one
-            self.asked[leaf], self.asked_until[leaf] = ledger.default[leaf], NEVER
+        self.asked[over], self.asked_until[over] = ledger.default[over], NEVER  # it ended without a new one
 
     def wishes(self, now: float, steered: Bools) -> Wishes:
         """What the cars that are steered could take now, and who goes first."""
@@ -242,7 +244,7 @@ class Controller:
         in_turn = np.isfinite(cars.charged_at) & (now - cars.charged_at < turn)
         waited = np.where(np.isfinite(cars.charged_at), 0.0, np.minimum(now - cars.waited_at, 86_400.0))
         urgent = np.clip(rate / self.grid.max_a, 0.0, 1.0)
-        return cars.priority * 1e8 - idle * 1e7 + in_turn * 1e6 + waited + urgent  # type: ignore[no-any-return]
+        return cars.priority * 1e8 - idle * 1e7 + in_turn * 1e6 + waited + urgent
 
     def turns(self, now: float, shares: Allocation) -> None:
         """Who has current and who waits, from this allocation on."""
@@ -301,10 +303,9 @@ class Controller:
 
     def _send(self, now: float, who: Bools, amps: Floats, why: str) -> list[Order]:
         orders = []
-        calm = self._fits_without_us(now, amps, who)
+        lasts = self._long(now, amps, who)
         for leaf in np.flatnonzero(who):
-            high = amps[leaf] > self.ledger.default[leaf] + TINY
-            until = now + (self.policy.high_s if high and not calm else self.policy.low_s)
+            until = now + (self.policy.low_s if lasts[leaf] else self.policy.high_s)
             self.count += 1
             order = Order(self.count, int(leaf), float(amps[leaf]), until, why)
             self.open.pop(int(leaf), None)
@@ -316,19 +317,21 @@ class Controller:
             orders.append(order)
         return orders
 
-    def _fits_without_us(self, now: float, amps: Floats, who: Bools) -> bool:
-        """Whether all that is granted fits even if the building takes its maximum and every low profile ends first."""
-        if not who.any():
-            return False
-        ledger = self.ledger
-        most = np.maximum(ledger.committed(now), ledger.default)
-        most = np.maximum(most, np.where(who, amps, 0.0))
-        return bool(np.all(self.grid.excess(most, self.grid.limits - self.building_most) <= 0))
+    def _long(self, now: float, amps: Floats, who: Bools) -> Bools:
+        """Whose profile may last: low ones must, high ones where all fits without us."""
+        high = amps > self.ledger.default + TINY
+        spare = self.ledger.may_last(
+            now, amps=amps, who=who & high, limits=self.grid.limits - self.building_most,
+            high_until=now + self.policy.high_s,
+        )  # fmt: skip
+        return spare | ~high
 
     def _next(self, now: float) -> float:
         """When to look again if nothing happens."""
         moments = [now + 60.0]
-        moments += [at + self.policy.answer_s for _order, at in self.open.values()]
+        for order, at in self.open.values():
+            patience = self.policy.patience_s if order.why == LOWER else self.policy.answer_s
+            moments += [at + wait for wait in (patience, self.policy.answer_s) if at + wait > now]
         for times in (self.ledger.fading_until, self._ends_soon(), self.asked_until):
             later = times[(times > now) & np.isfinite(times)]
             moments += [float(later.min())] if len(later) else []

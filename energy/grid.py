@@ -251,7 +251,7 @@ class Grid:
         """What flows in each row, as a phasor: A on lines, W in total."""
         if not len(self.rows):
             return np.empty(0)
-        return np.add.reduceat(self.coefficients * pilots[self.leaf_of], self.starts)  # type: ignore[no-any-return]
+        return np.add.reduceat(self.coefficients * pilots[self.leaf_of], self.starts)
 
     def loads(self, pilots: Floats) -> Floats:
         """What flows in each row: A on lines, W in total."""

@@ -42,7 +42,7 @@ class Meter:
         if self.is_mute(now):
             return self.maximum
         self._drop(now)
-        return np.max([load for _at, load in self.recent], axis=0)  # type: ignore[no-any-return]
+        return np.max([load for _at, load in self.recent], axis=0)
 
     def _drop(self, now: float) -> None:
         """What is older than the window, but never the newest."""

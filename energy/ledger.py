@@ -6,9 +6,9 @@ answer arrives, one that timed out may be in force without, one that was replace
 all of them. The ledger counts the highest of what may be. Raises are granted only from what it leaves (`grant`), so no
 order of losses and delays over-commits a node. Times are seconds of one clock; amounts A of pilot.
 
-Dead man: profiles above the default (`high`) end soon, those below it (a pause is 0 A) outlive every high one. If we
-fall silent, the high ones are gone before the first low one ends, and what is then left are the defaults, which fit
-(`defaults_fit`).
+Dead man: profiles above the default (high ones) end soon, those below it (a pause is 0 A) outlive them. If we fall
+silent, the high ones are gone before the first low one ends, and what is left are the defaults, which fit beside the
+building's maximum (`defaults_fit`). A high one may last as long as a low one where it fits beside them as well.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from energy.filling import TINY, fill
+from energy.filling import TINY, fill, fitting
 from energy.grid import Bools, Floats, Grid
 
 Where = NDArray[np.intp] | int
@@ -86,24 +86,25 @@ class Ledger:
     def _open(self) -> list[tuple[Floats, Floats]]:
         return [(self.flight, self.flight_until), *zip(self.stray, self.stray_until, strict=True)]
 
-    def last_high(self, now: float) -> float:
-        """When the last profile above its default is surely over, if we fall silent now."""
-        ends = [now]
-        for amps, until in ((self.held, self.held_until), *self._open()):
-            high = (amps > self.default + TINY) & (until > -NEVER) & self.plugged
-            ends.append(float((until[high] + SKEW_S).max(initial=now)))
-        return max(ends)
-
-    def committed(self, now: float, high_until: float | None = None) -> Floats:
-        """The most of each connector from now until every high profile is over, if we fall silent: what raises must
-        leave room for. `high_until`: when a raise that is thought of would end."""
-        end = max(self.last_high(now), -NEVER if high_until is None else high_until + SKEW_S)
-        rises = self.plugged & (self.held_until - SKEW_S < end)
-        for _amps, until in self._open():
+    def committed(self, now: float, high_until: float) -> Floats:
+        """The most of each connector from now until the high profiles that are sent now are over, if we fall silent:
+        what raises must leave room for."""
+        end = high_until + SKEW_S
+        rises = np.zeros(len(self.default), dtype=bool)
+        for _amps, until in ((self.held, self.held_until), *self._open()):
             rises |= self.plugged & (until > -NEVER) & (until - SKEW_S < end)
-        return np.maximum(
-            self.in_force(now), np.where(rises, np.maximum(self.default, self.in_force(now)), 0.0)
-        )
+        return np.maximum(self.in_force(now), np.where(rises, self.default, 0.0))
+
+    def may_last(self, now: float, *, amps: Floats, who: Bools, limits: Floats, high_until: float) -> Bools:
+        """Who of them may have a long profile of so many A: those with whom all fits once the short ones are over.
+        `limits`: less the building's maximum."""
+        later = np.maximum(self.in_force(now, high_until + SKEW_S), self.default)
+        more = np.maximum(amps - later, 0.0)
+        order = np.flatnonzero(who)
+        order = order[np.argsort(more[order], kind="stable")].astype(np.intp)
+        if np.any(self.grid.excess(later, limits) > TINY):
+            return who & (more <= 0)
+        return who & fitting(self.grid, later, more=more, order=order, limits=limits)
 
     def worst(self, now: float) -> Floats:
         """Each row's highest load at any later moment if we fall silent now. For tests and for the page."""

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -79,8 +80,8 @@ class Day:
         self.heard: set[int] = set()  # stations that the central system holds a socket of
         self.clock = [self.random.uniform(-10, 10) for _ in range(self.result.stations)]
         self.down = 0
-        self.down_since, self.up_since = -1e9, 0.0
         self.held_back: dict[int, list[Callable[[], None]]] = {}
+        self.silences: list[tuple[float, float]] = []  # of the central system
 
     # --- set-up ---
 
@@ -114,7 +115,8 @@ class Day:
         self.serial += 1
         heapq.heappush(self.queue, (when, self.serial, what))
 
-    def run(self) -> Result:
+    def run(self, hours: float = 24.0) -> Result:
+        end = hours * 3600
         for station in range(self.result.stations):
             self._connect(station, rebooted=True)
         self._plan_building()
@@ -122,12 +124,12 @@ class Day:
         if self.faulty:
             self._plan_faults()
         self._want_tick()
-        while self.queue and self.queue[0][0] < DAY_S:
+        while self.queue and self.queue[0][0] < end:
             self.now, _serial, what = heapq.heappop(self.queue)
             what()
-        self.site.close(DAY_S)
+        self.site.close(end)
         for evse in self.site.evses:
-            self.site.settle(evse, DAY_S)
+            self.site.settle(evse, end)
         self._judge()
         return self.result
 
@@ -137,8 +139,6 @@ class Day:
             silent = any(begin <= over.at + over.seconds and over.at <= end for begin, end in self.silences)
             (self.result.after_silence if silent else self.result.overloads).append(asdict(over))
 
-    silences: list[tuple[float, float]]
-
     # --- building and meter ---
 
     def _plan_building(self) -> None:
@@ -146,20 +146,23 @@ class Day:
         base = random.uniform(0.1, 0.4) * self.most
         when = 0.0
         while when < DAY_S:
-            load = tuple(min(self.most, max(0.0, base * random.uniform(0.6, 1.4))) for _line in range(3))
-            self.at(when, lambda load=load: self._building(load))  # type: ignore[misc]
+            load = self._lines(lambda: min(self.most, base * random.uniform(0.6, 1.4)))
+            self.at(when, partial(self._building, load))
             when += random.expovariate(1 / 300)
         for _spike in range(random.randint(5, 25)):
             begin = random.uniform(0, DAY_S)
-            load = tuple(self.most * random.uniform(0.5, 1.0) for _line in range(3))
-            self.at(begin, lambda load=load: self._building(load))  # type: ignore[misc]
-            self.at(begin + random.uniform(20, 900), lambda: self._building((base, base, base)))
+            load = self._lines(lambda: self.most * random.uniform(0.5, 1.0))
+            self.at(begin, partial(self._building, load))
+            self.at(begin + random.uniform(20, 900), partial(self._building, (base, base, base)))
+
+    def _lines(self, one: Callable[[], float]) -> tuple[float, float, float]:
+        return one(), one(), one()
 
     def _building(self, load: tuple[float, float, float]) -> None:
         self._sample()
         self.site.set_building(self.now, load)
-        self._want_tick()
-        self.at(self.now + 31.0, self._want_tick)
+        for later in (1.0, 31.0):  # its next sample; and when the ones before are forgotten
+            self.at(self.now + later, self._want_tick)
 
     def _sample(self) -> None:
         """The meter sends each second; while its value does not change, one that counts for all is enough."""
@@ -188,8 +191,8 @@ class Day:
             while when < DAY_S - 3600:
                 car = sites.car(self.of_cars, when, DAY_S)
                 self.result.need_wh += car.need_wh
-                self.at(when, lambda evse=evse, car=car: self._arrive(evse, car))  # type: ignore[misc]
-                self.at(car.leaves_at, lambda evse=evse: self._leave(evse))  # type: ignore[misc]
+                self.at(when, partial(self._arrive, evse, car))
+                self.at(car.leaves_at, partial(self._leave, evse))
                 when = car.leaves_at + self.of_cars.uniform(600, 20_000)
 
     def _arrive(self, evse: Evse, car: sites.Car) -> None:
@@ -276,7 +279,7 @@ class Day:
             return
         if fate < 0.02:
             self.faults["answer lost"] += 1
-            self.at(there, lambda: self._arrived(evse, order))
+            self.at(there, lambda: self._silently(evse, order))
             return
         if fate < 0.025:
             self.faults["refused"] += 1
@@ -296,6 +299,9 @@ class Day:
             max(self.now, self.now + lasts + self.clock[evse.station]), lambda: self._expire(evse, serial)
         )
         return True
+
+    def _silently(self, evse: Evse, order: Order) -> None:
+        self._arrived(evse, order)
 
     def _expire(self, evse: Evse, serial: int) -> None:
         if evse.serial == serial and evse.car is not None:
@@ -363,7 +369,7 @@ class Day:
         self._plan_offline(half, random.uniform(0, DAY_S), random.uniform(60, 3600), "half the site offline")
         for _time in range(random.randint(0, 6)):
             station = random.randrange(self.result.stations)
-            self.at(random.uniform(0, DAY_S), lambda s=station: self._restart(s))  # type: ignore[misc]
+            self.at(random.uniform(0, DAY_S), partial(self._restart, station))
         for _time in range(random.randint(1, 3)):
             begin = random.uniform(0, DAY_S)
             self.at(begin, self._central_down)
@@ -371,12 +377,12 @@ class Day:
         for kind in ("silent", "frozen"):
             begin = random.uniform(0, DAY_S)
             until = begin + random.uniform(10, 1800)
-            self.at(begin, lambda k=kind, u=until: self._meter_fault(k, u))  # type: ignore[misc]
+            self.at(begin, partial(self._meter_fault, kind, until))
 
     def _plan_offline(self, stations: list[int], begin: float, long: float, kind: str) -> None:
         for station in stations:
-            self.at(begin, lambda s=station: self._lose(s, kind))  # type: ignore[misc]
-            self.at(begin + long, lambda s=station: self._return(s))  # type: ignore[misc]
+            self.at(begin, partial(self._lose, station, kind))
+            self.at(begin + long, partial(self._return, station))
 
     def _lose(self, station: int, kind: str) -> None:
         self.faults[kind] += 1
@@ -434,7 +440,6 @@ class Day:
     def _central_down(self) -> None:
         self.faults["central system down"] += 1
         self.down += 1
-        self.down_since = self.now
         if self.down == 1:
             self.silences.append((self.now, np.inf))
 
@@ -450,16 +455,13 @@ class Day:
         self.heard.clear()
         self.meter.last_at = -np.inf
         for station in range(self.result.stations):
-            self.at(
-                self.now + self.of_faults.uniform(0.5, 40), lambda s=station: self._connect(s, rebooted=False)
-            )  # type: ignore[misc]
+            back = self.now + self.of_faults.uniform(0.5, 40)
+            self.at(back, partial(self._connect, station, rebooted=False))
         self._want_tick()
 
 
-def day(seed: int, *, faults: bool, plain: bool = False) -> Result:
-    world = Day(seed, faults=faults, plain=plain)
-    world.silences = []
-    return world.run()
+def day(seed: int, *, faults: bool, plain: bool = False, hours: float = 24.0) -> Result:
+    return Day(seed, faults=faults, plain=plain).run(hours)
 
 
 def three(seed: int) -> tuple[Result, Result, Result]:

@@ -146,6 +146,20 @@ def test_a_high_profile_goes_on_only_beside_pauses_that_outlive_it() -> None:
     assert np.all(ledger.worst(1010) <= limits)
 
 
+def test_a_high_profile_lasts_where_it_fits_beside_all_defaults() -> None:
+    ledger = _two()
+
+    def lasts(*amps: float) -> list[bool]:
+        return ledger.may_last(
+            1000, amps=np.array(amps), who=np.array([True, True]), limits=ledger.grid.limits - 4.0, high_until=1120
+        ).tolist()  # fmt: skip
+
+    assert lasts(14, 14) == [True, True]
+    assert lasts(20, 16) == [False, True], "one of both"
+    _has(ledger, 0, 1000, 16, 1600)
+    assert lasts(0, 16) == [True, False]
+
+
 class Faults(RuleBasedStateMachine):
     """Any order of events. Held after each: the ledger counts what is in force, and nothing is over-committed, now or
     at any later moment if everything falls silent."""
@@ -208,7 +222,10 @@ class Faults(RuleBasedStateMachine):
         if again and not self.ledger.may_go_on(self.now, limits=self.grid.limits, high_until=until)[leaf]:
             return
         if granted[leaf] >= 6.0:
-            self._send(leaf, float(granted[leaf]), until)
+            lasts = self.ledger.may_last(
+                self.now, amps=granted, who=wishes > 0, limits=self.grid.limits, high_until=until
+            )
+            self._send(leaf, float(granted[leaf]), self.now + LOW_S if lasts[leaf] else until)
 
     @rule(leaf=LEAVES, amps=st.sampled_from([0.0, 6.0, 8.0]))
     def lower_one(self, leaf: int, amps: float) -> None:
@@ -272,7 +289,7 @@ class Steered(Faults):
         main=st.sampled_from([20.0, 32.0, 63.0]), panel=st.sampled_from([16.0, 40.0]),
         skews=st.lists(st.sampled_from([-14.9, 0.0, 14.9]), min_size=COUNT, max_size=COUNT),
     )  # fmt: skip
-    def begin(self, main: float, panel: float, skews: list[float]) -> None:  # type: ignore[override]
+    def begin(self, main: float, panel: float, skews: list[float]) -> None:
         self.set_up(main, panel, True, skews)
 
     @invariant()
