@@ -52,7 +52,9 @@ def allocate(grid: Grid, wishes: Wishes, limits: Floats, *, peak: Floats | None 
     """`limits`: what the rows may carry now. `peak`: lower ones, kept to unless what is wanted needs more."""
     least = np.maximum(grid.min_a, wishes.floor)
     wants = (wishes.upper > TINY) & (wishes.upper >= grid.min_a - TINY)
-    called = wants & (wishes.wanted >= np.maximum(grid.min_a / 2, TINY))
+    called = wants & (
+        wishes.wanted >= np.maximum(grid.min_a, TINY)
+    )  # less cannot flow: it waits, or finds room
     nothing = np.zeros(len(grid.leaves))
     first = _admit(grid, nothing, least, wishes, called, limits)
     base = np.where(first, np.minimum(least, wishes.upper), 0.0)
@@ -70,8 +72,8 @@ def allocate(grid: Grid, wishes: Wishes, limits: Floats, *, peak: Floats | None 
 
 
 def _admit(grid: Grid, pilots: Floats, least: Floats, wishes: Wishes, who: Bools, limits: Floats) -> Bools:
-    """Who of them can have the minimum besides `pilots`, the highest rank first."""
+    """Who of them can have the minimum besides `pilots`: first who is wanted to, then the highest rank."""
     order = np.flatnonzero(who)
-    order = order[np.argsort(-wishes.rank[order], kind="stable")].astype(np.intp)
+    order = order[np.lexsort((-wishes.rank[order], wishes.wanted[order] <= TINY))].astype(np.intp)
     chosen = fitting(grid, pilots, more=np.minimum(least, wishes.upper), order=order, limits=limits)
     return chosen & who

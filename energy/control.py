@@ -2,8 +2,7 @@
 
 `tick` is called on every event and at `due`. It looks who may have how much (`allocate`), lowers at once who must give
 way, raises from what the ledger leaves, and sends again what would end soon. It sends as little as it can: a limit
-that is off by less than a dead band stays, and where all that was granted fits even beside the building's maximum,
-profiles last longer.
+that is off by less than a dead band stays, and profiles that fit even beside the building's maximum last longer.
 """
 
 from __future__ import annotations
@@ -181,9 +180,7 @@ class Controller:
 
     def _unsure(self, leaf: int, now: float) -> None:
         """What was asked may not be in force: it is said anew, though never more than what is surely granted."""
-        ledger = self.ledger
-        sure = ledger.held[leaf] if now < ledger.held_until[leaf] - SKEW_S else ledger.default[leaf]
-        self.asked[leaf] = min(self.asked[leaf], sure)
+        self.asked[leaf] = min(self.asked[leaf], self.ledger.granted(now)[leaf])
         self.asked_until[leaf] = -NEVER
 
     def _close(self, leaf: int, now: float) -> None:
@@ -260,6 +257,7 @@ class Controller:
         band = self.policy.band_a
         off = target - self.asked
         small_raise = steered & (off > 0) & (off < band) & (self.asked >= self.grid.min_a)
+        small_raise &= self.asked >= np.minimum(self.cars.wanted, target) - 0.25  # what is needed, is needed
         kept = np.where(small_raise, self.asked, target)
         surplus = np.where(steered & (off < 0) & (self.asked >= self.grid.min_a), -off, 0.0)
         order = np.flatnonzero(surplus > TINY)

@@ -62,6 +62,10 @@ class Ledger:
 
     # --- what may be in force ---
 
+    def granted(self, now: float) -> Floats:
+        """The limit that each connector surely has: acknowledged and not over, else its default."""
+        return np.where(now < self.held_until - SKEW_S, self.held, self.default)
+
     def in_force(self, now: float, at: float | None = None) -> Floats:
         """The most that each connector may take at `at` (default: now) if no further message goes either way."""
         at = now if at is None else at
