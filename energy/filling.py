@@ -14,10 +14,11 @@ from energy.grid import Bools, Floats, Grid
 
 TINY = 1e-9
 NOBODY = -1  # the upper bound of the leaf itself binds, or nothing does
-_Pair = tuple[Floats, NDArray[np.intp]]
 
 
-def fill(grid: Grid, *, base: Floats, upper: Floats, weight: Floats, limits: Floats | None = None) -> _Pair:
+def fill(
+    grid: Grid, *, base: Floats, upper: Floats, weight: Floats, limits: Floats | None = None
+) -> tuple[Floats, NDArray[np.intp]]:
     """(pilots in A, row that binds each leaf or NOBODY). Nobody falls below `base`, nobody rises above `upper`.
 
     Where the base alone is over a row, those that feed it stay at their base. `weight`: A per common level, above 0.
@@ -28,12 +29,17 @@ def fill(grid: Grid, *, base: Floats, upper: Floats, weight: Floats, limits: Flo
     full_at = np.where(rising, (upper - base) / weight, np.inf)
     while rising.any():
         reached = _levels(grid, pilots, base, weight, rising, limits)
-        first, row = _first(grid, reached, rising)
+        first = _first(grid, reached)
         done = rising & (full_at <= first)
         pilots[done] = upper[done]
-        stuck = rising & ~done & _bound(grid, reached, first, full_at, rising, row)
+        rows = _full(grid, reached, first, full_at, rising)
+        entries = rows[grid.row_of] & (rising & ~done)[grid.leaf_of]
+        stuck = np.zeros(len(base), dtype=bool)
+        stuck[grid.leaf_of[entries]] = True
+        binding[grid.leaf_of[entries]] = grid.row_of[entries]
         pilots[stuck] = base[stuck] + weight[stuck] * np.maximum(first[stuck], 0.0)
-        binding[stuck] = row[stuck]
+        if not np.any(done | stuck):
+            raise FloatingPointError("Limits, weights or pilots are no numbers: nothing can be filled.")
         rising &= ~(done | stuck)
     return pilots, binding
 
@@ -56,37 +62,24 @@ def _levels(
         return np.where(a > TINY**2, level, np.inf)
 
 
-def _first(grid: Grid, reached: Floats, rising: Bools) -> _Pair:
-    """For each leaf the lowest level of its rows, and which row that is."""
+def _first(grid: Grid, reached: Floats) -> Floats:
+    """For each leaf the lowest level of its rows."""
     order, present, begins = grid.by_leaf
-    first = np.full(len(rising), np.inf)
-    row = np.full(len(rising), NOBODY, dtype=np.intp)
-    if not len(order):
-        return first, row
-    of_entry = reached[grid.row_of[order]]
-    lowest = np.minimum.reduceat(of_entry, begins)
-    first[present] = lowest
-    # The first entry of each leaf that has this lowest level names the row.
-    lengths = np.diff([*begins, len(order)])
-    place = np.where(of_entry <= np.repeat(lowest, lengths), np.arange(len(order)), len(order))
-    row[present] = grid.row_of[order[np.minimum.reduceat(place, begins)]]
-    return first, row
+    first = np.full(len(grid.leaves), np.inf)
+    if len(order):
+        first[present] = np.minimum.reduceat(reached[grid.row_of[order]], begins)
+    return first
 
 
-def _bound(
-    grid: Grid, reached: Floats, first: Floats, full_at: Floats, rising: Bools, row: NDArray[np.intp]
-) -> Bools:
-    """Leaves that stop now: those of a row that none of its leaves would leave earlier."""
+def _full(grid: Grid, reached: Floats, first: Floats, full_at: Floats, rising: Bools) -> Bools:
+    """Rows that bind now: those that none of the leaves that rise in them would leave earlier."""
+    if not len(grid.rows):
+        return np.zeros(0, dtype=bool)
+    stops = np.where(rising, np.minimum(first, full_at), np.inf)
     if not grid.is_monotone:  # a pilot that stops could let another row bind earlier: one level at a time
-        lowest = min(first[rising].min(), full_at[rising].min())
-        return first <= lowest + TINY
-    stops = np.where(rising, np.minimum(first, full_at), np.inf)[grid.leaf_of]
-    earliest = np.minimum.reduceat(stops, grid.starts) if len(grid.starts) else np.empty(0)
-    local = np.isfinite(reached) & (earliest >= reached - TINY)
-    found = np.zeros(len(rising), dtype=bool)
-    has = row != NOBODY
-    found[has] = local[row[has]]
-    return found
+        return np.isfinite(reached) & (reached <= stops.min() + TINY)
+    earliest = np.minimum.reduceat(stops[grid.leaf_of], grid.starts)
+    return np.isfinite(reached) & (earliest >= reached - TINY)
 
 
 def fitting(

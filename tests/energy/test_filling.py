@@ -127,3 +127,9 @@ def test_between_two_lines_the_angle_counts() -> None:
 def test_phase_rotation_is_the_order_of_the_lines() -> None:
     one = Grid.of([Node("main", None, (10.0, 20.0, 30.0))], [Leaf("a", "main", (2,))], THREE_PHASE)
     assert one.excess(np.array([25.0])) == pytest.approx([-5.0])
+
+
+def test_what_is_no_number_ends_with_an_error_and_not_never() -> None:
+    grid = Grid.of([Node("main", None, (10.0,) * 3)], [Leaf("a", "main"), Leaf("b", "main")])
+    with pytest.raises(FloatingPointError, match="no numbers"):
+        fill(grid, base=_nothing(grid), upper=grid.max_a, weight=_even(grid), limits=np.full(3, np.nan))
