@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energy.allocation import Allocation, Wishes, allocate
-from energy.filling import TINY, fitting
+from energy.filling import TINY, fitting, in_order
 from energy.grid import Bools, Floats, Grid
 from energy.ledger import NEVER, SKEW_S, Ledger
 
@@ -65,7 +65,6 @@ class Cars:
     """What is known of the sessions, by leaf. A of pilot, Wh, seconds of the clock."""
 
     wants: Bools
-    since: Floats
     need_wh: Floats  # still; inf: not told
     departure: Floats  # inf: not told
     priority: Floats  # higher goes first
@@ -80,7 +79,7 @@ class Cars:
         count = len(grid.leaves)
         full = lambda value: np.full(count, value, dtype=float)  # noqa: E731
         return cls(
-            wants=np.zeros(count, dtype=bool), since=full(0), need_wh=full(np.inf), departure=full(np.inf),
+            wants=np.zeros(count, dtype=bool), need_wh=full(np.inf), departure=full(np.inf),
             priority=full(0), wanted=full(0), draw=full(np.nan), cap=grid.max_a.copy(), charged_at=full(np.inf),
             waited_at=full(0),
         )  # fmt: skip
@@ -125,7 +124,7 @@ class Controller:
         self._close(leaf, now)
         self.ledger.started(leaf, now)
         cars = self.cars
-        cars.wants[leaf], cars.since[leaf], cars.waited_at[leaf] = True, now, now
+        cars.wants[leaf], cars.waited_at[leaf] = True, now
         cars.need_wh[leaf], cars.departure[leaf], cars.priority[leaf] = need_wh, departure, priority
         cars.draw[leaf], cars.cap[leaf] = np.nan, self.grid.max_a[leaf]
         cars.charged_at[leaf], cars.wanted[leaf] = np.inf, 0.0
@@ -260,8 +259,7 @@ class Controller:
         small_raise &= self.asked >= np.minimum(self.cars.wanted, target) - 0.25  # what is needed, is needed
         kept = np.where(small_raise, self.asked, target)
         surplus = np.where(steered & (off < 0) & (self.asked >= self.grid.min_a), -off, 0.0)
-        order = np.flatnonzero(surplus > TINY)
-        order = order[np.argsort(surplus[order], kind="stable")].astype(np.intp)
+        order = in_order(surplus > TINY, surplus)
         stays = fitting(self.grid, kept, more=surplus, order=order, limits=limits)
         return kept + np.where(stays, surplus, 0.0)
 

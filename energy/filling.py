@@ -82,6 +82,12 @@ def _full(grid: Grid, reached: Floats, first: Floats, full_at: Floats, rising: B
     return np.isfinite(reached) & (earliest >= reached - TINY)
 
 
+def in_order(who: Bools, key: Floats) -> NDArray[np.intp]:
+    """The leaves of a mask, the lowest key first."""
+    found = np.flatnonzero(who)
+    return found[np.argsort(key[found], kind="stable")].astype(np.intp)
+
+
 def fitting(
     grid: Grid, pilots: Floats, *, more: Floats, order: NDArray[np.intp], limits: Floats | None = None
 ) -> Bools:
@@ -152,5 +158,5 @@ def whole_steps(
     step = grid.step_a
     floor = np.maximum(np.floor(pilots / step + TINY) * step, lower)
     lost = np.where(floor + step <= upper + TINY, pilots - floor, 0.0)
-    order = np.argsort(-lost, kind="stable")[: int(np.count_nonzero(lost > TINY))]
+    order = in_order(lost > TINY, -lost)
     return floor + np.where(fitting(grid, floor, more=step, order=order, limits=limits), step, 0.0)

@@ -182,9 +182,9 @@ class Grid:
                         entries.setdefault((key, supply.lines[line]), []).append((number, current))
                 if by_key[key].limit_w is not None:
                     entries.setdefault((key, TOTAL), []).append((number, complex(watts[number])))
-        rows, limits = [], {node.key: node for node in nodes}
+        rows = []
         for key, part in entries:
-            node = limits[key]
+            node = by_key[key]
             limit = node.limit_w if part == TOTAL else (node.limit_a or ())[supply.lines.index(part)]
             rows.append((Row(key, part, float(limit or 0.0)), entries[key, part]))
         return cls.of_rows(leaves, rows, watts)

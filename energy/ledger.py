@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from energy.filling import TINY, fill, fitting
+from energy.filling import TINY, fill, fitting, in_order
 from energy.grid import Bools, Floats, Grid
 
 Where = NDArray[np.intp] | int
@@ -104,8 +104,7 @@ class Ledger:
         `limits`: less the building's maximum."""
         later = np.maximum(self.in_force(now, high_until + SKEW_S), self.default)
         more = np.maximum(amps - later, 0.0)
-        order = np.flatnonzero(who)
-        order = order[np.argsort(more[order], kind="stable")].astype(np.intp)
+        order = in_order(who, more)
         if np.any(self.grid.excess(later, limits) > TINY):
             return who & (more <= 0)
         return who & fitting(self.grid, later, more=more, order=order, limits=limits)

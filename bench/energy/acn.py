@@ -92,10 +92,9 @@ class Ours(algorithms.BaseAlgorithm):
         for leaf in range(len(none)):
             self.control.back(leaf, -1000.0, rebooted=True)
         self.there: dict[int, str] = {}
-        self.seconds: list[float] = []
 
     def schedule(self, active_sessions: list[Any]) -> dict[str, list[float]]:
-        begun, now = time.perf_counter(), self.interface.current_time * PERIOD_MIN * 60.0
+        now = self.interface.current_time * PERIOD_MIN * 60.0
         self._look(active_sessions, now)
         horizon = Horizon(
             PERIOD_MIN * 60.0, PERIODS_A_DAY // 2, np.tile(self.grid.limits, (PERIODS_A_DAY // 2, 1)),
@@ -105,7 +104,6 @@ class Ours(algorithms.BaseAlgorithm):
         for moment in range(4):  # lowered first, then raised
             for order in self.control.tick(now + moment * (SETTLE_S + 1), self.grid.limits):
                 self.control.answered(order.number, now + moment * (SETTLE_S + 1), accepted=True)
-        self.seconds.append(time.perf_counter() - begun)
         granted = self.control.ledger.granted(now + 4 * (SETTLE_S + 1))
         return {self.grid.leaves[leaf].key: [float(granted[leaf])] for leaf in self.there}
 

@@ -19,7 +19,6 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -75,7 +74,7 @@ class Day:
         self._defaults()
         self.control = self._controller()
         self.meter = Meter(np.full(3, self.most))
-        self.meter_says, self.tick_at = "truth", -1.0
+        self.meter_says, self.tick_at, self.last_tick = "truth", -1.0, -1.0
         self.offline: Counter[int] = Counter()
         self.heard: set[int] = set()  # stations that the central system holds a socket of
         self.clock = [self.random.uniform(-10, 10) for _ in range(self.result.stations)]
@@ -211,11 +210,11 @@ class Day:
 
     def _leave(self, evse: Evse) -> None:
         self.site.draw(evse, self.now, 0.0)
-        gone, evse.car, evse.profile_a = evse.car, None, None
+        evse.car, evse.profile_a = None, None
         evse.serial += 1
-        self._tell(evse.station, lambda: self._told_departure(evse, gone))
+        self._tell(evse.station, lambda: self._told_departure(evse))
 
-    def _told_departure(self, evse: Evse, _gone: sites.Car | None) -> None:
+    def _told_departure(self, evse: Evse) -> None:
         if evse.car is None:
             self.control.unplug(evse.number, self.now)
 
@@ -290,14 +289,12 @@ class Day:
     def _arrived(self, evse: Evse, order: Order) -> bool:
         if self.offline[evse.station] or evse.dark or evse.car is None:
             return False
-        lasts = order.until - self.now
-        evse.profile_a, evse.profile_until = order.amps, order.until + self.clock[evse.station]
+        evse.profile_a = order.amps
         evse.serial += 1
         serial = evse.serial
         self._follow(evse)
-        self.at(
-            max(self.now, self.now + lasts + self.clock[evse.station]), lambda: self._expire(evse, serial)
-        )
+        ends = order.until + self.clock[evse.station]  # by its own clock
+        self.at(max(self.now, ends), lambda: self._expire(evse, serial))
         return True
 
     def _silently(self, evse: Evse, order: Order) -> None:
@@ -324,8 +321,6 @@ class Day:
     def _want_tick(self) -> None:
         """At most one a second."""
         self._tick_at(max(self.now, self.last_tick + 1.0))
-
-    last_tick = -1.0
 
     def _tick_at(self, when: float) -> None:
         if self.tick_at < self.now or when < self.tick_at:
@@ -475,7 +470,6 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1, help="of the first day; the others follow")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--journal", type=Path, help="a file to go on from: one line a day")
     options = parser.parse_args()
     begun, rows = time.time(), []
     with ProcessPoolExecutor(options.workers) as pool:

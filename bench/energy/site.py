@@ -63,7 +63,6 @@ class Evse:
     car: Car | None = None
     plugged_at: float = 0.0
     profile_a: float | None = None  # of the session; None: none in force
-    profile_until: float = 0.0  # by the station's own clock
     serial: int = 0  # of the newest profile, so that an old one's end says nothing
     dark: bool = False  # restarts
     draw: float = 0.0
