@@ -12,8 +12,12 @@ from cpo.schema import SchemaView
 from stations.views import crl
 
 # Apps whose pages stand below a tenant, in the order of their layers.
-PAGES = [name for name in ("portal", "stations", "billing", "fleets", "tenants") if find_spec(f"{name}.urls")]
-API = [name for name in ("stations", "billing", "fleets", "tenants") if find_spec(f"{name}.api")]
+PAGES = [
+    name
+    for name in ("portal", "energy", "stations", "billing", "fleets", "tenants")
+    if find_spec(f"{name}.urls")
+]
+API = [name for name in ("energy", "stations", "billing", "fleets", "tenants") if find_spec(f"{name}.api")]
 
 urlpatterns = [
     path("health/live", health.live, name="health-live"),

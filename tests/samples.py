@@ -120,6 +120,7 @@ from tenants.models import (
     Webhook,
 )
 from tests import objects, people
+from tests.energy import sites
 from tests.stations import pki
 
 
@@ -507,6 +508,7 @@ def build() -> World:
         _history(tenant, station, session, of_site, marker)
         rows = _rows(tenant, site, station, driver, marker) | _security(tenant, station, marker)
         rows |= _files(tenant, site, station, marker)
+        sites.one_of_each(tenant, site, station, marker)
         rows["delivery"] = _delivery(tenant, rows["webhook"], site, marker)
         vehicle = Vehicle.objects.create(tenant=tenant, plate=marker, fleet=None)
     return World(

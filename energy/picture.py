@@ -1,0 +1,38 @@
+"""What the page of a site shows of its steering, as JSON (Steering.picture). Made by who steers, each time something
+has changed, and once in five seconds. Times are seconds since 1970, currents A of pilot unless told otherwise.
+
+    {
+      "at": 1764000000.0, "owner": "host:123",
+      "rows": [{"node": 12, "part": "L1" | "L2" | "L3" | "total", "unit": "A" | "W", "limit": 63.0,
+                "building": 8.2, "cars": 31.0, "committed": 48.0}],   # cars: measured; committed: may be in force
+      "outlets": [{"evse": 5, "plugged": true, "reachable": true, "session": 77, "asked": 16.0, "until": ...,
+                   "granted": 16.0, "committed": 16.0, "draw": 15.8, "cap": 17.0, "wanted": 0.0, "default": 6.0,
+                   "need_wh": 12000.0, "departure": ..., "priority": 0,
+                   "why": one of WHYS, "node": 12, "part": "L1"}],    # node, part: where `why` is "binds" or "peak"
+      "meters": [{"meter": 3, "amps": [8.2, 7.9, 8.0], "watts": 5500.0, "at": ..., "mute": false}],
+      "building": {"amps": [...], "mute": false}, "solar_w": null, "battery_w": null,
+      "peak_w": null, "alerts": [{"kind": one of ALERTS, "evse": 5, "node": 12, "since": ...}]
+    }
+
+What is not told is null. `energy.services.history` keeps a row a minute of the same (SiteMinute).
+"""
+
+from __future__ import annotations
+
+IDLE = "idle"  # nobody charges there
+FULL = "full"  # it has all that the hardware gives
+CAR = "car"  # the car takes no more
+BINDS = "binds"  # a row of the tree is full
+WAITS = "waits"  # for its turn: not all can have the minimum
+PEAK = "peak"  # more would make a new peak
+LATER = "later"  # the programme of the day wants it later
+RAMP = "ramp"  # amperes that others give up are not free yet
+OTHERS = "others"  # a limit that somebody else set
+OFFLINE = "offline"  # not heard: it counts with what it may take by itself
+DISOBEYS = "disobeys"  # it takes more than it was told: it counts with its hardware's most
+STARTS = "starts"  # the session has just begun
+WHYS = (IDLE, FULL, CAR, BINDS, WAITS, PEAK, LATER, RAMP, OTHERS, OFFLINE, DISOBEYS, STARTS)
+
+SHORT = "short"  # a row is over what it may carry, or all cars wait
+MUTE = "mute"  # a meter is silent or frozen
+ALERTS = (SHORT, MUTE, DISOBEYS, OFFLINE)
