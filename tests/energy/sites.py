@@ -70,6 +70,7 @@ def one_of_each(tenant: Tenant, site: Site, station: Station, marker: str) -> Ro
     LimitWindow.objects.create(
         **own, node=made.root, begins=time(17), ends=time(20), limit_a=32, label=marker
     )
+    assert made.meter is not None
     MeterSample.objects.create(**own, meter=made.meter, at=now, received_at=now, amps=[8, 8, 8], watts=5520)
     SiteMinute.objects.create(**own, connection=made.connection, minute=now, cars_w=7000, building_w=5520)
     Steering.objects.filter(connection=made.connection).update(owner=marker)
