@@ -172,7 +172,9 @@ class Grid:
             raise BadTree(problems)
         by_key = {node.key: node for node in nodes}
         entries: dict[tuple[str, str], list[tuple[int, complex]]] = {}
-        watts = np.array([_watts(leaf, supply) for leaf in leaves], dtype=float)
+        watts = np.array(
+            [watts_per_amp(leaf.lines, between=leaf.between, supply=supply) for leaf in leaves], dtype=float
+        )
         for number, leaf in enumerate(leaves):
             currents = _currents(leaf, supply)
             node = by_key[leaf.node]
@@ -276,8 +278,8 @@ def _clean(value: complex) -> complex:
     return complex(round(value.real, 9), round(value.imag, 9))
 
 
-def _watts(leaf: Leaf, supply: Supply) -> float:
+def watts_per_amp(lines: Sequence[int], *, between: bool, supply: Supply) -> float:
     """W at 1 A of pilot."""
-    if leaf.between:
-        return abs(supply.between(*leaf.lines))
-    return supply.volts * len(leaf.lines)
+    if between and len(lines) == 2:
+        return abs(supply.between(*lines))
+    return supply.volts * len(lines)

@@ -21,6 +21,7 @@ from energy.grid import (
     Leaf,
     Node,
     Supply,
+    watts_per_amp,
 )
 from energy.models import GridConnection, GridNode, LimitWindow, Outlet, SiteMeter, SupplyKind
 from stations.models import Connector, PowerType
@@ -44,6 +45,7 @@ class Wired:
     outlet: Outlet
     leaf: Leaf
     is_dc: bool
+    volts: float  # W per A of pilot
 
     @property
     def evse_id(self) -> int:
@@ -203,7 +205,7 @@ def _wired(
     turned = _lines(nodes, outlet.node_id, len(supply.lines))
     lines = tuple(turned[line] if line < len(turned) else line for line in outlet.lines)
     is_dc = bool(plugs) and all(plug.power_type == PowerType.DC for plug in plugs)
-    volts = supply.volts * max(1, len(lines))  # W per A, but for what stands between two lines
+    volts = watts_per_amp(lines, between=outlet.between, supply=supply)
     most = max([_most(plug, volts) for plug in plugs], default=UNKNOWN_A)
     module_w = node.module_w if (node := nodes.get(outlet.node_id)) is not None else None
     step = outlet.step_a or (module_w / volts if module_w else 1.0)
@@ -212,7 +214,7 @@ def _wired(
         key=str(outlet.evse_id), node=str(outlet.node_id), lines=lines, between=outlet.between,
         max_a=max(outlet.max_a if outlet.max_a is not None else most, least), min_a=least, step_a=step,
     )  # fmt: skip
-    return Wired(outlet, leaf, is_dc)
+    return Wired(outlet, leaf, is_dc, volts)
 
 
 def _most(plug: Connector, volts: float) -> float:

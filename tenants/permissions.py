@@ -147,6 +147,7 @@ SYSTEM = (
     gettext_noop("Firmware version"),
     gettext_noop("Grid controls"),
     gettext_noop("Limit of the session"),
+    gettext_noop("Load management"),
     gettext_noop("Local lists"),
     gettext_noop("Logs"),
     gettext_noop("Master pass"),

@@ -19,7 +19,7 @@ from stations.services import outcomes, words
 from tenants import secrets
 from tenants.context import current_alias, tenant_scope
 from tenants.errors import Conflict, Invalid, NotFound
-from tenants.permissions import Actor, Permission
+from tenants.permissions import Actor, Permission, system
 from tenants.services import audit, facts
 
 CHANNEL = "station_command"  # PostgreSQL NOTIFY, payload "<tenant id>:<station id>"
@@ -44,6 +44,8 @@ NEEDS = {
 _OPENS = re.compile(r"(://[^/@:\s]+:)[^/@\s]+(?=@)|(/files/)[0-9a-f]{32}")
 # Sent by the minute to every station that charges: the session says what was shown, the audit is for what people do.
 UNAUDITED = (CommandKind.TELL_COST, CommandKind.TELL_PRICE)
+LOAD_MANAGEMENT = system("Load management")  # sends profiles by the minute: why stands with each profile
+ROUTINE = Q(origin_kind="task", kind__in=UNAUDITED) | Q(origin_kind="task", origin_id=LOAD_MANAGEMENT.id)
 SECRET_NAMES = ("password", "passwd", "passphrase", "authorizationkey", "secret", "simpin", "apikey")
 MOST_SHOWN = 20
 OPEN = (CommandState.QUEUED, CommandState.SENT)
@@ -172,7 +174,7 @@ def request_command(
         origin_label=actor.label[:120],
         expires_at=timezone.now() + timedelta(seconds=expires_in_seconds),
     )
-    if kind not in UNAUDITED or actor.kind != "task":
+    if actor.kind != "task" or (kind not in UNAUDITED and actor.id != LOAD_MANAGEMENT.id):
         audit.record(
             tenant_id=tenant_id, actor=actor, action=f"command.{kind}", subject=station, site_id=station.site_id,
             detail={"command": command.pk, "arguments": brief(masked(arguments))},

@@ -172,7 +172,11 @@ def _within_limits(station: Station, row: SessionPower, session: Session) -> Pro
     """What the limits leave until departure, as a profile of the session that goes below all of an operator's."""
     known = profiles.known(station.tenant_id, [station])[station.pk]
     now = limits.of_station(station)
-    plans = [one.number for one in now.profiles if one.intent == "plan" and one.session_id == session.pk]
+    plans = [
+        one.number
+        for one in now.profiles
+        if one.intent in ("plan", "energy") and one.session_id == session.pk
+    ]
     now = now.without(*plans)
     unit = known.takes.unit(now.unit(row.evse_number))
     until = row.departure_at if row.departure_at and row.departure_at > now.now else now.now + limits.HORIZON

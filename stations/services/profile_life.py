@@ -10,7 +10,13 @@ from stations.services import dynamic, needs, profiles
 def _changed(command: Command) -> None:
     """Limits are others now. A plan of ours that has just arrived changes none."""
     own = ChargingProfile.objects.filter(
-        tenant_id=command.tenant_id, command_id=command.pk, station_id=command.station_id, intent="plan"
+        tenant_id=command.tenant_id,
+        command_id=command.pk,
+        station_id=command.station_id,
+        intent__in=(
+            "plan",
+            "energy",
+        ),  # shares of power come by the minute: plans rest on what lies below them
     )
     if not own.exists():
         needs.replan(tenant_id=command.tenant_id, station_id=command.station_id)

@@ -30,8 +30,9 @@ from tenants import rows as statements
 from tenants.errors import Conflict, Invalid, NotFound
 from tenants.permissions import Actor, Permission, system
 
-# Stack levels: what an operator says now goes before what recurs, and that before plans and load management.
-PLAN_STACK, RECURRING_STACK, LIMIT_STACK = 0, 1, 2
+# Stack levels: what an operator says now goes before what recurs, and that before plans of cars. Load management goes
+# before all, for it keeps breakers: it reads the others, and gives no more than they allow.
+PLAN_STACK, RECURRING_STACK, LIMIT_STACK, ENERGY_STACK = 0, 1, 2, 3
 EARLIER = timedelta(minutes=1)  # a limit of now begins a little earlier: clocks of stations run behind
 PATIENCE = timedelta(hours=1)  # a profile that went with a remote start waits so long for its session
 MOST_TOLD = 500

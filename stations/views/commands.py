@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -24,12 +24,10 @@ from tenants.permissions import Permission
 
 ALWAYS_UNFOLDED = ("control", "diagnose")  # groups of the page; the rare ones open at a click or a search
 
-_PRICES = Q(origin_kind="task", kind__in=service.UNAUDITED)
-
 
 def by_people(rows: QuerySet[Command]) -> QuerySet[Command]:
-    """Without the prices that are told of themselves each minute: they would bury what somebody did."""
-    return rows.exclude(_PRICES)
+    """Without what is sent of itself each minute (prices, shares of power): it would bury what somebody did."""
+    return rows.exclude(service.ROUTINE)
 
 
 @page(Permission.STATION_VIEW)
@@ -51,7 +49,7 @@ def _commands_page(
         "unfolded": {*ALWAYS_UNFOLDED, OFFERS[open_now].group if open_now in OFFERS else ""},
         "open": open_now,
         "listing": listing(request, shown, size=25),
-        "has_prices": rows.filter(_PRICES).exists(),
+        "has_routine": rows.filter(service.ROUTINE).exists(),
     }
     with timezone.override(ZoneInfo(station.site.time_zone)):
         return render(request, "stations/station_commands.html", context, status=422 if refused else 200)

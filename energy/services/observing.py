@@ -1,0 +1,293 @@
+"""What the database knows of a site's stations, sessions, orders and meters, as the loop takes it. Reads alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from energy.models import MeterSample
+from energy.queries import SiteTree, Wired
+from stations import limits, schedules
+from stations.models import (
+    ChargingProfile,
+    Command,
+    CommandState,
+    PowerConstraint,
+    ProfileState,
+    Purpose,
+    Session,
+    SessionPower,
+    SessionState,
+    Station,
+)
+from tenants import rows as statements
+
+AHEAD = timedelta(hours=1)  # what a station may fall to is looked at so far
+LIVES = timedelta(minutes=11)  # no profile of ours lasts longer
+
+
+@dataclass(frozen=True, slots=True)
+class StationSeen:
+    online: bool
+    epoch: int
+    booted_at: datetime | None
+    clock_offset_s: float
+    ever: bool  # it has been heard at all
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSeen:
+    """A session that runs. `draw_a`: of its newest reading on the most loaded line; None: it told none yet."""
+
+    id: int
+    evse_id: int
+    began: datetime
+    energy_wh: float
+    read_at: datetime | None
+    draw_a: float | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class NeedSeen:
+    """What its car wants, of the whole session: Wh, until when. None: not told."""
+
+    energy_wh: float | None
+    departure: datetime | None
+    priority: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """What an EVSE does without a profile of ours: A, after so many seconds of 0 A. `cap_a`: what others allow now."""
+
+    amps: float
+    delay_s: float
+    cap_a: float
+
+
+@dataclass
+class Seen:
+    """Of one site at one moment."""
+
+    stations: dict[int, StationSeen] = field(default_factory=dict)
+    sessions: dict[int, SessionSeen] = field(default_factory=dict)  # by EVSE
+    settled: dict[int, tuple[str, bool]] = field(default_factory=dict)  # command -> (state, it was sent)
+
+
+def stations(tree: SiteTree) -> dict[int, StationSeen]:
+    found = Station.objects.filter(tenant_id=tree.connection.tenant_id, pk__in=tree.stations)
+    columns = ("pk", "online", "epoch", "booted_at", "clock_offset_s", "last_seen_at")
+    return {
+        pk: StationSeen(online, epoch, booted, offset or 0.0, seen is not None)
+        for pk, online, epoch, booted, offset, seen in found.values_list(*columns)
+    }
+
+
+_READINGS = """
+SELECT w.session, r.current_a, r.power_w FROM json_to_recordset(%(rows)s::json) AS w(
+    session bigint, station bigint, evse smallint, since timestamptz)
+CROSS JOIN LATERAL (
+    SELECT current_a, power_w FROM stations_reading q
+    WHERE q.tenant_id = %(tenant)s AND q.station_id = w.station AND q.evse_number = w.evse AND q.sampled_at >= w.since
+        AND (q.current_a IS NOT NULL OR q.power_w IS NOT NULL)
+    ORDER BY q.sampled_at DESC LIMIT 1) r
+"""
+
+
+def sessions(tree: SiteTree) -> dict[int, SessionSeen]:
+    """By EVSE. A car's current is that of the most loaded line; where only power was told, it is taken for one line's:
+    nobody knows how many it charges on."""
+    tenant_id = tree.connection.tenant_id
+    by_evse = {one.evse_id: one for one in tree.wired}
+    found = list(
+        Session.objects.filter(tenant_id=tenant_id, evse_id__in=list(by_evse), state=SessionState.ACTIVE)
+        .order_by("id")
+        .values_list(
+            "pk", "evse_id", "started_at", "started_received_at", "energy_wh", "last_reading_at", "power_w",
+            "charging_state",
+        )
+    )  # fmt: skip
+    asked = [
+        {
+            "session": pk, "station": by_evse[evse].station_id, "evse": by_evse[evse].number,
+            "since": read_at - timedelta(minutes=2),
+        }
+        for pk, evse, _start, _received, _wh, read_at, _power, _state in found
+        if read_at is not None
+    ]  # fmt: skip
+    told = {row[0]: row[1:] for row in statements.run(_READINGS, tenant_id, asked)} if asked else {}
+    result = {}
+    for pk, evse, start, received, energy, read_at, power, state in found:
+        amps, watts = told.get(pk, (None, None))
+        wired = by_evse[evse]
+        watts = power if watts is None else watts
+        draw = amps
+        if wired.is_dc or (draw is None and watts is not None):
+            # Of DC the car's side is told: what the site feels is its power.
+            draw = (
+                None
+                if watts is None
+                else watts / (tree.supply.volts * (len(wired.leaf.lines) if wired.is_dc else 1))
+            )
+        result[evse] = SessionSeen(
+            pk, evse, min(start, received), float(energy or 0), read_at, draw, state
+        )  # the newest of an EVSE counts
+    return result
+
+
+def needs(tree: SiteTree, session_ids: Sequence[int]) -> dict[int, NeedSeen]:
+    """By session."""
+    found = SessionPower.objects.filter(
+        tenant_id=tree.connection.tenant_id, session_id__in=list(session_ids)
+    ).values_list("session_id", "energy_wh", "departure_at", "priority")
+    return {
+        session: NeedSeen(wh, departure, bool(priority))
+        for session, wh, departure, priority in found
+        if session is not None
+    }
+
+
+def settled(tenant_id: int, command_ids: Sequence[int]) -> dict[int, tuple[str, bool]]:
+    """Of these orders those that are over: how, and whether they went out at all."""
+    if not command_ids:
+        return {}
+    found = Command.objects.filter(tenant_id=tenant_id, pk__in=list(command_ids)).exclude(
+        state__in=(CommandState.QUEUED, CommandState.SENT)
+    )
+    return {pk: (state, sent is not None) for pk, state, sent in found.values_list("pk", "state", "sent_at")}
+
+
+def samples(tree: SiteTree, after: int) -> list[tuple[int, int, datetime, list[float], float | None]]:
+    """(row, meter, when, A on each line, W) of the site's meters, received since row `after`, in order."""
+    ids = [meter.pk for meter in tree.meters]
+    if not ids:
+        return []
+    found = MeterSample.objects.filter(
+        tenant_id=tree.connection.tenant_id, meter_id__in=ids, pk__gt=after,
+        received_at__gt=timezone.now() - timedelta(seconds=60),
+    )  # fmt: skip
+    return list(found.order_by("pk").values_list("pk", "meter_id", "at", "amps", "watts")[:5000])
+
+
+def constraint(tree: SiteTree, now: datetime) -> tuple[float | None, float | None]:
+    """(A per line, W in total) that others allow all charging of the site now (PowerConstraint of the site)."""
+    amps: list[float] = []
+    watts: list[float] = []
+    for row in limits.open_constraints(
+        tree.connection.tenant_id, now, site_id=tree.connection.site_id, station=None
+    ):
+        value = limit_at(row, now)
+        if value is not None:
+            (amps if row.unit == schedules.AMPS else watts).append(value)
+    return min(amps, default=None), min(watts, default=None)
+
+
+def limit_at(row: PowerConstraint, now: datetime) -> float | None:
+    """What a constraint allows at a moment; None: it says nothing then."""
+    period = limits.constraint_profile(row).period_at(now, row.starts_at)
+    return None if period is None else period.limit
+
+
+# --- what stations fall to ---
+
+
+def _ours(row: ChargingProfile) -> bool:
+    return row.intent == "energy" and row.purpose == Purpose.TRANSACTION
+
+
+def profile_key(tree: SiteTree) -> dict[int, int]:
+    """By station: changes whenever what it holds besides our sessions' profiles does."""
+    found = ChargingProfile.objects.filter(
+        tenant_id=tree.connection.tenant_id, station_id__in=tree.stations, state=ProfileState.ACCEPTED
+    ).exclude(intent="energy", purpose=Purpose.TRANSACTION)
+    told = PowerConstraint.objects.filter(
+        tenant_id=tree.connection.tenant_id, station_id__in=tree.stations, cleared_at=None
+    )
+    key: dict[int, list[int]] = {station_id: [] for station_id in tree.stations}
+    for station_id, pk in found.order_by("id").values_list("station_id", "pk"):
+        key[station_id].append(pk)
+    for station_id, pk in told.order_by("id").values_list("station_id", "pk"):
+        if station_id is not None:
+            key[station_id].append(-pk)
+    return {station_id: hash(tuple(pks)) for station_id, pks in key.items()}
+
+
+def fallbacks(tree: SiteTree, station_ids: Sequence[int], now: datetime) -> dict[int, Fallback]:
+    """By EVSE: what these stations do without us, by all profiles that they hold."""
+    found: dict[int, Fallback] = {}
+    rows = Station.objects.select_related("site").filter(
+        tenant_id=tree.connection.tenant_id, pk__in=list(station_ids)
+    )
+    for station in rows:
+        known = limits.of_station(station, now)
+        ours = [row.number for row in known.profiles if _ours(row)]
+        defaults = [row.number for row in known.profiles if row.intent == "energy"]
+        left, others = known.without(*ours).calculation, known.without(*defaults).calculation
+        idle = replace(left, transactions={})
+        for one in tree.wired:
+            if one.station_id == station.pk:
+                found[one.evse_id] = _fallback(left, idle, others, one, now)
+    return found
+
+
+def _fallback(
+    left: schedules.Station, idle: schedules.Station, others: schedules.Station, one: Wired, now: datetime
+) -> Fallback:
+    """A limit of DC counts as the power that it is, one of AC as the current of each line."""
+    unit, per = (schedules.WATTS, one.volts) if one.is_dc else (schedules.AMPS, 1.0)
+    new = idle.composite(one.number, now, now + AHEAD, unit)
+    running = left.composite(one.number, now, now + AHEAD, unit) if left.transactions else []
+    first = next((part.start_s for part in new if part.limit > 0), AHEAD.total_seconds())
+    cap = others.composite(one.number, now, now + timedelta(seconds=1), unit)
+    return Fallback(
+        amps=max(part.limit for part in [*new, *running]) / per,
+        delay_s=float(first),
+        cap_a=cap[0].limit / per if cap else float("inf"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A profile of a session that we sent: what the ledger must count after a restart."""
+
+    evse_id: int
+    session_id: int
+    amps: float
+    sent_at: datetime
+    until: datetime
+    state: str
+    settled_at: datetime | None
+    ended_at: datetime | None
+
+
+def past_orders(tree: SiteTree, now: datetime) -> list[Past]:
+    """Ours of the last minutes for the sessions that run, oldest first. What was never sent is left out."""
+    numbers = {(one.station_id, one.number): one.evse_id for one in tree.wired}
+    rows = (
+        ChargingProfile.objects.filter(
+            Q(command=None) | Q(command__sent_at__isnull=False) | Q(command__state=CommandState.QUEUED),
+            tenant_id=tree.connection.tenant_id, station_id__in=tree.stations, intent="energy",
+            purpose=Purpose.TRANSACTION, session__state=SessionState.ACTIVE, created_at__gt=now - LIVES,
+        )
+        .exclude(state=ProfileState.REJECTED)
+        .order_by("id")
+    )  # fmt: skip
+    return [
+        Past(
+            evse_id=numbers[row.station_id, row.evse_number],
+            session_id=row.session_id or 0,
+            amps=float(row.more.get("amps", 0)),
+            sent_at=row.created_at,
+            until=datetime.fromisoformat(row.more["until"]),
+            state=row.state,
+            settled_at=row.settled_at,
+            ended_at=row.ended_at,
+        )
+        for row in rows
+        if (row.station_id, row.evse_number) in numbers and "until" in row.more
+    ]

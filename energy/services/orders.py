@@ -1,0 +1,200 @@
+"""What the loop decided, as profiles on their way to stations."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from energy.queries import SiteTree, Wired
+from energy.services import ownership
+from stations import schedules
+from stations.models import ChargingProfile, ProfileState, Purpose, Station
+from stations.schedules import AMPS, Period, Profile
+from stations.services import profiles
+from stations.services.commands import LOAD_MANAGEMENT
+from tenants.errors import DomainError
+
+log = logging.getLogger("voltyard.energy")
+
+EARLIER = timedelta(minutes=1)  # it begins a little earlier: clocks of stations run behind
+WAITS_SECONDS = 10  # in the queue: later it would say what is no longer so
+AGAIN = timedelta(minutes=15)  # after a station refused its default
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A of pilot for the session that runs at an EVSE, until when; `why` and `node` go with the profile."""
+
+    number: int  # of the controller's order
+    wired: Wired
+    session_id: int
+    amps: float
+    until: datetime
+    why: str = ""
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """`command`: that carries the order; None: it could not be sent at all, and `error` says why."""
+
+    number: int
+    command: int | None
+    error: str = ""
+
+
+def send(*, tree: SiteTree, token: int, wanted: Sequence[Wanted]) -> list[Sent]:
+    """Send all of it, in one transaction, while the site is ours (LostSite if not)."""
+    tenant_id = tree.connection.tenant_id
+    ownership.hold(tenant_id=tenant_id, connection_id=tree.connection.pk, token=token)
+    known = _known(tenant_id, {one.wired.station_id for one in wanted})
+    sent = []
+    for one in wanted:
+        of = known.get(one.wired.station_id)
+        session = of.sessions.get(one.wired.number) if of else None
+        if of is None or session is None or session.pk != one.session_id:
+            sent.append(Sent(one.number, None, "The session is over."))
+            continue
+        try:
+            row = profiles.install(
+                tenant_id=tenant_id, station_id=of.station.pk, profile=_of_session(one, of), actor=LOAD_MANAGEMENT,
+                intent="energy", known_of=of, expires_in_seconds=WAITS_SECONDS,
+            )  # fmt: skip
+            sent.append(Sent(one.number, row.command_id))
+        except DomainError as error:
+            log.warning(
+                "a share of power was not sent", extra={"station": of.station.pk, "detail": str(error)[:200]}
+            )
+            sent.append(Sent(one.number, None, str(error)))
+    return sent
+
+
+def _known(tenant_id: int, station_ids: set[int]) -> dict[int, profiles.Known]:
+    rows = Station.objects.select_related("site").filter(tenant_id=tenant_id, pk__in=station_ids)
+    return profiles.known(tenant_id, list(rows))
+
+
+def _of_session(one: Wanted, of: profiles.Known) -> Profile:
+    """By the station's own clock: one that runs ahead would otherwise end it before its time."""
+    ahead = timedelta(seconds=of.station.clock_offset_s or 0.0)
+    start = (timezone.now() - EARLIER).replace(microsecond=0)
+    until = one.until.replace(microsecond=0)
+    unit, period = _amount(one.wired, of, one.amps)
+    return Profile(
+        evse=one.wired.number,
+        purpose=schedules.TRANSACTION,
+        kind=schedules.ABSOLUTE,
+        unit=unit,
+        periods=(period,),
+        stack_level=of.takes.stack(profiles.ENERGY_STACK),
+        starts_at=start + ahead,
+        duration_s=max(1, int((until - start).total_seconds())),
+        valid_to=until + ahead,
+        more={"amps": one.amps, "until": until.isoformat(), "why": one.why, "node": one.node},
+    )
+
+
+def _amount(wired: Wired, of: profiles.Known, amps: float, start_s: int = 0) -> tuple[str, Period]:
+    """In a unit that the station takes. A limit in W to an AC station might all go through one line, for nobody knows
+    on how many a car charges: it counts as one line's."""
+    unit = of.takes.unit(schedules.WATTS if wired.is_dc else AMPS)
+    if unit == AMPS:
+        phases = None if wired.is_dc else 1 if wired.outlet.between else len(wired.leaf.lines)
+        return unit, Period(start_s, _down(amps), phases)
+    one_line = wired.volts if wired.is_dc or wired.outlet.between else wired.volts / len(wired.leaf.lines)
+    return unit, Period(start_s, _down(amps * one_line))
+
+
+def _down(value: float) -> float:
+    """One decimal (1.6 7.14), never upwards."""
+    return int(value * 10 + 1e-6) / 10
+
+
+# --- what stations fall to ---
+
+
+def send_defaults(
+    *, tree: SiteTree, token: int, amps: dict[int, float], delay_s: float
+) -> list[ChargingProfile]:
+    """Have each of these EVSEs hold its default profile: A by EVSE, after `delay_s` of 0 A in each session.
+
+    What a station holds already, or refused a while ago, is not sent. One that refuses a profile that counts from the
+    start of the session gets a plain one.
+    """
+    tenant_id = tree.connection.tenant_id
+    ownership.hold(tenant_id=tenant_id, connection_id=tree.connection.pk, token=token)
+    wired = [one for one in tree.wired if one.evse_id in amps]
+    known = _known(tenant_id, {one.station_id for one in wired})
+    now = timezone.now()
+    past, refused = _past_defaults(tenant_id, list(known), now)
+    made = []
+    for one in wired:
+        of, place = known.get(one.station_id), (one.station_id, one.number)
+        if of is None or not of.station.online:
+            continue
+        profile = _default(one, of, amps[one.evse_id], delay_s, relative=place not in refused)
+        last = past.get(place)
+        if last is not None and _is_there(last, profile, now):
+            continue
+        try:
+            made.append(profiles.install(
+                tenant_id=tenant_id, station_id=one.station_id, profile=profile, actor=LOAD_MANAGEMENT,
+                intent="energy", known_of=of, expires_in_seconds=60,
+            ))  # fmt: skip
+        except DomainError as error:
+            log.warning(
+                "a default was not sent", extra={"station": one.station_id, "detail": str(error)[:200]}
+            )
+    return made
+
+
+def _past_defaults(
+    tenant_id: int, station_ids: list[int], now: datetime
+) -> tuple[dict[tuple[int, int], ChargingProfile], set[tuple[int, int]]]:
+    """By (station, EVSE number): the newest of ours; and where those that count from the start were refused."""
+    past: dict[tuple[int, int], ChargingProfile] = {}
+    refused: set[tuple[int, int]] = set()
+    rows = ChargingProfile.objects.filter(
+        Q(state=ProfileState.ACCEPTED) | Q(created_at__gt=now - timedelta(days=1)),
+        tenant_id=tenant_id, station_id__in=station_ids, intent="energy", purpose=Purpose.DEFAULT,
+    )  # fmt: skip
+    for row in rows.order_by("id"):
+        place = row.station_id, row.evse_number
+        past[place] = row
+        was_refused = row.state == ProfileState.REJECTED and row.kind == schedules.RELATIVE
+        if was_refused or (row.state == ProfileState.ACCEPTED and row.kind == schedules.ABSOLUTE):
+            refused.add(place)
+    return past, refused
+
+
+def _default(one: Wired, of: profiles.Known, amps: float, delay_s: float, *, relative: bool) -> Profile:
+    unit, period = _amount(one, of, amps)
+    periods: tuple[Period, ...] = (period,)
+    if relative and amps > 0 and delay_s > 0:
+        periods = (replace(period, limit=0.0), replace(period, start_s=int(delay_s)))
+    return Profile(
+        evse=one.number,
+        purpose=schedules.DEFAULT,
+        kind=schedules.RELATIVE if relative else schedules.ABSOLUTE,
+        unit=unit,
+        periods=periods,
+        stack_level=of.takes.stack(profiles.ENERGY_STACK),
+        starts_at=None if relative else datetime(2020, 1, 1, tzinfo=UTC),
+    )
+
+
+def _is_there(last: ChargingProfile, profile: Profile, now: datetime) -> bool:
+    """Whether the station holds it, is about to, or has just refused it."""
+    if last.state == ProfileState.ACCEPTED:
+        told = [period.as_json() for period in profile.periods]
+        return (last.kind, last.unit, last.periods) == (profile.kind, profile.unit, told)
+    if last.state == ProfileState.SENT:
+        return now - last.created_at < timedelta(minutes=2)
+    if last.state in (ProfileState.REJECTED, ProfileState.FAILED) and last.kind == profile.kind:
+        return now - (last.ended_at or last.created_at) < AGAIN
+    return False

@@ -1,0 +1,87 @@
+"""One owner of a site at a time. A lease says who; its token, held where orders are sent, fences off all others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connections
+from django.db.models import F, Q
+from django.utils import timezone
+
+from energy.models import Steering
+from tenants.context import current_alias
+
+LEASE_SECONDS = 10
+
+
+class LostSite(RuntimeError):
+    """Another process steers this site now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """A site that is to be steered. `owner` empty: nobody does."""
+
+    tenant_id: int
+    connection_id: int
+    site_id: int
+    owner: str
+    leased_until: datetime | None
+
+    def is_free(self, now: datetime) -> bool:
+        return not self.owner or self.leased_until is None or self.leased_until <= now
+
+
+def steered() -> list[Steered]:
+    """All sites of all tenants that are to be steered. Works outside any tenant."""
+    with connections[current_alias()].cursor() as cursor:
+        cursor.execute("SELECT tenant_id, connection_id, site_id, owner, leased_until FROM energy_steered()")
+        return [Steered(*row) for row in cursor.fetchall()]
+
+
+def claim(*, tenant_id: int, connection_id: int, owner: str) -> int | None:
+    """Become the owner of a site that has none: the token. None if another was first."""
+    now = timezone.now()
+    free = Steering.objects.filter(
+        Q(owner="") | Q(leased_until=None) | Q(leased_until__lte=now),
+        tenant_id=tenant_id,
+        connection_id=connection_id,
+    )
+    taken = free.update(owner=owner, token=F("token") + 1, leased_until=_lease_end(now))
+    if not taken:
+        return None
+    mine = Steering.objects.get(tenant_id=tenant_id, connection_id=connection_id)
+    return mine.token if mine.owner == owner else None
+
+
+def renew(*, tenant_id: int, tokens: Sequence[tuple[int, int]]) -> set[int]:
+    """Keep sites (connection, token) for another while: those that are still ours."""
+    end, kept = _lease_end(timezone.now()), set()
+    for connection_id, token in tokens:
+        mine = Steering.objects.filter(tenant_id=tenant_id, connection_id=connection_id, token=token)
+        if mine.update(leased_until=end):
+            kept.add(connection_id)
+    return kept
+
+
+def release(*, tenant_id: int, connection_id: int, token: int) -> None:
+    """Give a site up, so that the next owner need not wait for the lease to end."""
+    mine = Steering.objects.filter(tenant_id=tenant_id, connection_id=connection_id, token=token)
+    mine.update(owner="", leased_until=None)
+
+
+def hold(*, tenant_id: int, connection_id: int, token: int) -> None:
+    """Hold the site to the end of this transaction: nobody takes it over meanwhile. LostSite if somebody has."""
+    with connections[current_alias()].cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM energy_steering WHERE tenant_id = %s AND connection_id = %s AND token = %s FOR SHARE",
+            [tenant_id, connection_id, token],
+        )
+        if cursor.fetchone() is None:
+            raise LostSite(f"site of connection {connection_id}: token {token} is no longer the newest")
+
+
+def _lease_end(now: datetime) -> datetime:
+    return now + timedelta(seconds=LEASE_SECONDS)
