@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from energy.allocation import Allocation, Wishes, allocate
 from energy.filling import TINY, fitting, in_order
 from energy.grid import Bools, Floats, Grid
-from energy.ledger import NEVER, SKEW_S, Ledger
+from energy.ledger import NEVER, SETTLE_S, SKEW_S, Ledger
 
 LOWER, RAISE, AGAIN = "lower", "raise", "again"
 
@@ -144,8 +144,12 @@ class Controller:
         cars = self.cars
         cars.draw[leaf] = amps
         cars.need_wh[leaf] = max(0.0, cars.need_wh[leaf] - given_wh)
-        limit = float(self.ledger.held[leaf])
-        if now - self.changed_at[leaf] < self.policy.quiet_s or limit < self.grid.min_a[leaf]:
+        limit = float(self.ledger.granted(now)[leaf])
+        about_to_end = (
+            abs(now - self.ledger.held_until[leaf]) < SKEW_S + SETTLE_S
+        )  # by the station's own clock
+        unsettled = about_to_end or now - self.changed_at[leaf] < self.policy.quiet_s
+        if unsettled or limit < self.grid.min_a[leaf]:
             return
         if amps < min(limit, cars.cap[leaf]) - 1.5 * self.policy.margin_a:
             cars.cap[leaf] = max(self.grid.min_a[leaf], np.ceil(amps + self.policy.margin_a))
@@ -167,15 +171,33 @@ class Controller:
 
     def answered(self, number: int, now: float, *, accepted: bool) -> None:
         """The station's word on an order. A late one, after another order or time-out, says nothing any more."""
-        leaf = next((leaf for leaf, (order, _at) in self.open.items() if order.number == number), None)
+        leaf = self._leaf_of(number)
         if leaf is None:
             return
+        if not accepted:
+            self.unsent(number, now)
+            return
         del self.open[leaf]
-        if accepted:
-            self.ledger.accepted(leaf, now)
-        else:
+        self.ledger.accepted(leaf, now)
+
+    def unsent(self, number: int, now: float) -> None:
+        """The order never left (it expired or was withdrawn before): surely not in force. As if it was refused."""
+        leaf = self._leaf_of(number)
+        if leaf is not None:
+            del self.open[leaf]
             self.ledger.refused(leaf)
             self._unsure(leaf, now)
+
+    def unanswered(self, number: int, now: float) -> None:
+        """No answer will come (the call timed out, its socket ended): it may be in force or not."""
+        leaf = self._leaf_of(number)
+        if leaf is not None:
+            self._close(leaf, now)
+            self._unsure(leaf, now)
+
+    def _leaf_of(self, number: int) -> int | None:
+        """Whose newest order this is; None: another has taken its place, or it is settled."""
+        return next((leaf for leaf, (order, _at) in self.open.items() if order.number == number), None)
 
     def _unsure(self, leaf: int, now: float) -> None:
         """What was asked may not be in force: it is said anew, though never more than what is surely granted."""
@@ -208,12 +230,12 @@ class Controller:
         return orders
 
     def _time_out(self, now: float) -> None:
-        for leaf, (_order, at) in list(self.open.items()):
+        for order, at in list(self.open.values()):
             if now - at >= self.policy.answer_s - TINY:
-                self._close(leaf, now)
-                self._unsure(leaf, now)
+                self.unanswered(order.number, now)
         ledger = self.ledger
         over = ledger.plugged & (self.asked_until > -NEVER) & (self.asked_until <= now)
+        self.changed_at[over & (np.abs(ledger.default - self.asked) > TINY)] = now
         self.asked[over], self.asked_until[over] = ledger.default[over], NEVER  # it ended without a new one
 
     def wishes(self, now: float, steered: Bools) -> Wishes:
