@@ -68,6 +68,10 @@ class Ledger:
 
     def in_force(self, now: float, at: float | None = None) -> Floats:
         """The most that each connector may take at `at` (default: now) if no further message goes either way."""
+        return np.where(self.obeys, self.told(now, at), self.grid.max_a)
+
+    def told(self, now: float, at: float | None = None) -> Floats:
+        """The same of a station that obeys: the highest limit that may be in force."""
         at = now if at is None else at
         limit = np.where(at < self.held_until + SKEW_S, self.held, 0.0)
         limit = np.maximum(limit, np.where(at >= self.held_until - SKEW_S, self.default, 0.0))
@@ -77,7 +81,7 @@ class Ledger:
         limit = np.where(idle, np.where(at < self.fading_until, self.fading, 0.0), limit)
         lone = ~self.reachable
         limit[lone] = np.maximum(limit[lone], self.default[lone])
-        return np.where(self.obeys, limit, self.grid.max_a)
+        return limit
 
     def _with_open(self, limit: Floats, at: float) -> Floats:
         """With what was sent and is not settled: it may rule, and once it has ended the default in its stead."""
