@@ -21,7 +21,7 @@ FORGIVE_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Disobedience:
-    """Seconds of the clock; `over_a`: above its limit at the newest reading that was; `draws_a`: the most it took so."""
+    """Seconds of the clock; `over_a`: above its limit, newest; `draws_a`: the most it took so."""
 
     leaf: int
     since: float
