@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from energy.allocation import Allocation, Wishes, allocate
 from energy.filling import TINY, fitting, in_order
 from energy.grid import Bools, Floats, Grid
-from energy.ledger import NEVER, SKEW_S, Ledger
+from energy.ledger import NEVER, SETTLE_S, SKEW_S, Ledger
+from energy.obedience import Disobedience, Watch
 
+OLD_S = 2 * SKEW_S  # a reading from longer ago, by any clock, was kept back
 LOWER, RAISE, AGAIN = "lower", "raise", "again"
 
 
@@ -33,6 +35,7 @@ class Policy:
     turn_s: float = 900.0
     quiet_s: float = 20.0  # after a change of its limit until a car's draw says something
     margin_a: float = 1.0
+    over_a: float = 1.5  # above its limit, until a reading says that a station disobeys
     probe_a: float = 4.0
 
     def __post_init__(self) -> None:
@@ -98,6 +101,7 @@ class Controller:
     asked: Floats = field(init=False)  # A, of the newest order (or what rules without any)
     asked_until: Floats = field(init=False)
     changed_at: Floats = field(init=False)
+    watch: Watch = field(init=False)
     open: dict[int, tuple[Order, float]] = field(default_factory=dict)  # by leaf: with when it was sent
     last: Allocation | None = None
     due: float = 0.0
@@ -108,6 +112,7 @@ class Controller:
         self.cars = Cars.none(self.grid)
         self.asked, self.asked_until = np.zeros(size), np.full(size, -NEVER)
         self.changed_at = np.full(size, -NEVER)
+        self.watch = Watch.of(self.ledger, self.policy.over_a)
 
     # --- what happens ---
 
@@ -128,6 +133,7 @@ class Controller:
         cars.need_wh[leaf], cars.departure[leaf], cars.priority[leaf] = need_wh, departure, priority
         cars.draw[leaf], cars.cap[leaf] = np.nan, self.grid.max_a[leaf]
         cars.charged_at[leaf], cars.wanted[leaf] = np.inf, 0.0
+        self.watch.begin(leaf, now)
         waits = self.ledger.delay[leaf] > 0
         self.asked[leaf] = 0.0 if waits else self.ledger.default[leaf]
         self.asked_until[leaf] = self.ledger.held_until[leaf] if waits else NEVER
@@ -139,13 +145,24 @@ class Controller:
         self.cars.wants[leaf] = False
         self.asked[leaf], self.asked_until[leaf] = 0.0, -NEVER
 
-    def reading(self, leaf: int, amps: float, now: float, *, given_wh: float = 0.0) -> None:
-        """What the car draws, A on its most loaded line, and what it was given since the last reading."""
+    def reading(
+        self, leaf: int, amps: float, now: float, *, given_wh: float = 0.0, at: float | None = None
+    ) -> None:
+        """What the car draws, A on its most loaded line, and what it was given since the last reading. `at`: when it
+        was measured, if not just now: what a station kept while it was offline says nothing of its draw now."""
         cars = self.cars
-        cars.draw[leaf] = amps
         cars.need_wh[leaf] = max(0.0, cars.need_wh[leaf] - given_wh)
-        limit = float(self.ledger.held[leaf])
-        if now - self.changed_at[leaf] < self.policy.quiet_s or limit < self.grid.min_a[leaf]:
+        if at is not None and now - at > OLD_S:
+            return
+        cars.draw[leaf] = amps
+        if self.ledger.plugged[leaf] and self.watch.see(leaf, amps, now):
+            self._unsure(leaf, now)
+        limit = float(self.ledger.granted(now)[leaf])
+        about_to_end = (
+            abs(now - self.ledger.held_until[leaf]) < SKEW_S + SETTLE_S
+        )  # by the station's own clock
+        unsettled = about_to_end or now - self.changed_at[leaf] < self.policy.quiet_s
+        if unsettled or limit < self.grid.min_a[leaf]:
             return
         if amps < min(limit, cars.cap[leaf]) - 1.5 * self.policy.margin_a:
             cars.cap[leaf] = max(self.grid.min_a[leaf], np.ceil(amps + self.policy.margin_a))
@@ -167,15 +184,33 @@ class Controller:
 
     def answered(self, number: int, now: float, *, accepted: bool) -> None:
         """The station's word on an order. A late one, after another order or time-out, says nothing any more."""
-        leaf = next((leaf for leaf, (order, _at) in self.open.items() if order.number == number), None)
+        leaf = self._leaf_of(number)
         if leaf is None:
             return
+        if not accepted:
+            self.unsent(number, now)
+            return
         del self.open[leaf]
-        if accepted:
-            self.ledger.accepted(leaf, now)
-        else:
+        self.ledger.accepted(leaf, now)
+
+    def unsent(self, number: int, now: float) -> None:
+        """The order never left (it expired or was withdrawn before): surely not in force. As if it was refused."""
+        leaf = self._leaf_of(number)
+        if leaf is not None:
+            del self.open[leaf]
             self.ledger.refused(leaf)
             self._unsure(leaf, now)
+
+    def unanswered(self, number: int, now: float) -> None:
+        """No answer will come (the call timed out, its socket ended): it may be in force or not."""
+        leaf = self._leaf_of(number)
+        if leaf is not None:
+            self._close(leaf, now)
+            self._unsure(leaf, now)
+
+    def _leaf_of(self, number: int) -> int | None:
+        """Whose newest order this is; None: another has taken its place, or it is settled."""
+        return next((leaf for leaf, (order, _at) in self.open.items() if order.number == number), None)
 
     def _unsure(self, leaf: int, now: float) -> None:
         """What was asked may not be in force: it is said anew, though never more than what is surely granted."""
@@ -186,6 +221,10 @@ class Controller:
         if self.open.pop(leaf, None) is not None:
             self.ledger.lost(leaf, now)
 
+    def disobeys(self) -> list[Disobedience]:
+        """Stations that draw more than their limit and count with their hardware: for alerts."""
+        return self.watch.disobeys()
+
     # --- what follows ---
 
     def tick(self, now: float, room: Floats) -> list[Order]:
@@ -194,7 +233,9 @@ class Controller:
         ledger, steered = self.ledger, self.ledger.reachable & self.ledger.plugged & self.ledger.obeys
         for leaf, (order, at) in self.open.items():
             steered[leaf] &= order.why != LOWER or now - at < self.policy.patience_s
-        taken = np.where(steered, 0.0, ledger.in_force(now))
+        told = ledger.told(now)
+        self.watch.allow(told)
+        taken = np.where(steered, 0.0, np.where(ledger.obeys, told, self.grid.max_a))
         limits = np.maximum(room - self.grid.loads(taken), 0.0)
         wishes = self.wishes(now, steered)
         self.last = allocate(self.grid, wishes, limits)
@@ -208,12 +249,12 @@ class Controller:
         return orders
 
     def _time_out(self, now: float) -> None:
-        for leaf, (_order, at) in list(self.open.items()):
+        for order, at in list(self.open.values()):
             if now - at >= self.policy.answer_s - TINY:
-                self._close(leaf, now)
-                self._unsure(leaf, now)
+                self.unanswered(order.number, now)
         ledger = self.ledger
         over = ledger.plugged & (self.asked_until > -NEVER) & (self.asked_until <= now)
+        self.changed_at[over & (np.abs(ledger.default - self.asked) > TINY)] = now
         self.asked[over], self.asked_until[over] = ledger.default[over], NEVER  # it ended without a new one
 
     def wishes(self, now: float, steered: Bools) -> Wishes:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from energy.filling import TINY, fill, fitting, in_order
+from energy.filling import TINY, fill, fitting, in_order, whole_steps
 from energy.grid import Bools, Floats, Grid
 
 Where = NDArray[np.intp] | int
@@ -68,6 +68,10 @@ class Ledger:
 
     def in_force(self, now: float, at: float | None = None) -> Floats:
         """The most that each connector may take at `at` (default: now) if no further message goes either way."""
+        return np.where(self.obeys, self.told(now, at), self.grid.max_a)
+
+    def told(self, now: float, at: float | None = None) -> Floats:
+        """The same of a station that obeys: the highest limit that may be in force."""
         at = now if at is None else at
         limit = np.where(at < self.held_until + SKEW_S, self.held, 0.0)
         limit = np.maximum(limit, np.where(at >= self.held_until - SKEW_S, self.default, 0.0))
@@ -77,7 +81,7 @@ class Ledger:
         limit = np.where(idle, np.where(at < self.fading_until, self.fading, 0.0), limit)
         lone = ~self.reachable
         limit[lone] = np.maximum(limit[lone], self.default[lone])
-        return np.where(self.obeys, limit, self.grid.max_a)
+        return limit
 
     def _with_open(self, limit: Floats, at: float) -> Floats:
         """With what was sent and is not settled: it may rule, and once it has ended the default in its stead."""
@@ -227,3 +231,36 @@ def defaults_fit(grid: Grid, default: Floats, building: Floats) -> Floats:
     """By how much each row is over its limit when every connector takes its default and the building its maximum; what
     is above 0 trips the breaker on the day on which we fall silent."""
     return grid.excess(default, grid.limits - building)
+
+
+def defaults(
+    grid: Grid, building: Floats, *, floor: Floats | None = None, cap: Floats | float | None = None
+) -> Floats:
+    """The default for each connector, A, so that all of them and the building's maximum fit: as many as can have the
+    minimum (or `floor`) have it, 0 A elsewhere. With `cap` those who have it share what is left, up to that.
+
+    Who needs least of the scarcest row goes first: one phase before three, the empty panel before the full one.
+    """
+    least = np.minimum(grid.min_a if floor is None else floor, grid.max_a)
+    room = np.maximum(grid.limits - building, 0.0)
+    everyone = np.ones(len(least), dtype=bool)
+    order = in_order(everyone, _share(grid, least, room))
+    chosen = fitting(grid, np.zeros(len(least)), more=least, order=order, limits=room)
+    base = np.where(chosen, least, 0.0)
+    if cap is None:
+        return base
+    upper = np.where(chosen, np.clip(np.floor(cap / grid.step_a + TINY) * grid.step_a, base, grid.max_a), 0.0)
+    filled, _binding = fill(grid, base=base, upper=upper, weight=np.ones(len(base)), limits=room)
+    return whole_steps(grid, filled, lower=base, upper=upper, limits=room)
+
+
+def _share(grid: Grid, amps: Floats, room: Floats) -> Floats:
+    """For each leaf how much of its rows it would take: the sum of its parts of what all below that row ask for."""
+    asked = grid.loads(amps)
+    scarce = np.divide(asked, room, out=np.full(len(room), NEVER), where=room > TINY)
+    parts = np.abs(grid.coefficients) * amps[grid.leaf_of] / np.maximum(room, TINY)[grid.row_of]
+    share = np.zeros(len(amps))
+    np.add.at(
+        share, grid.leaf_of, np.where(scarce[grid.row_of] > 1.0, parts, 0.0)
+    )  # what is no bottleneck is free
+    return share

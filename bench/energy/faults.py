@@ -28,14 +28,14 @@ from bench.energy import site as sites
 from bench.energy.site import Evse
 from energy.allocation import allocate
 from energy.control import Controller, Order, Policy
-from energy.filling import TINY
 from energy.grid import Grid, Leaf, Node
 from energy.headroom import Meter
-from energy.ledger import Ledger, defaults_fit
+from energy.ledger import Ledger, defaults
 
 DAY_S = 86_400.0
 READING_S = 60.0
 POLICY = Policy()
+CAP_A: float | None = None  # up to which the defaults are filled
 
 
 @dataclass
@@ -93,12 +93,8 @@ class Day:
         return np.array([load[int(row.part[1]) - 1] if row.node == "main" else 0.0 for row in self.grid.rows])
 
     def _defaults(self) -> None:
-        """6 A wherever they fit beside the building's maximum, 0 A elsewhere."""
-        default = np.zeros(len(self.grid.leaves))
-        for leaf in range(len(default)):
-            default[leaf] = 6.0
-            if np.any(defaults_fit(self.grid, default, self._building_rows([self.most] * 3)) > TINY):
-                default[leaf] = 0.0
+        """What the stations hold: it fits beside the building's maximum."""
+        default = defaults(self.grid, self._building_rows([self.most] * 3), cap=CAP_A)
         for evse in self.site.evses:
             evse.default_a = float(default[evse.number])
 

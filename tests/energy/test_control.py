@@ -209,6 +209,53 @@ def test_an_answer_that_comes_too_late_says_nothing() -> None:
     assert garage.control.ledger.held[0] == 0
 
 
+def test_an_order_that_never_left_is_surely_not_in_force() -> None:
+    garage = Garage(1, 20)
+    garage.plug(0)
+    (order,) = garage.control.tick(garage.now, garage.room)
+    assert garage.control.ledger.in_force(garage.now)[0] == 20
+    garage.control.unsent(order.number, garage.now)
+    assert garage.control.ledger.in_force(garage.now)[0] == 0
+    (again,) = garage.tick()
+    garage.control.unsent(order.number, garage.now)
+    assert again.amps == 20 and garage.held == [20.0], "the old number says nothing any more"
+
+
+def test_where_no_answer_will_come_the_order_may_be_in_force() -> None:
+    """The wire knows it before the time-out: it is said anew at once."""
+    garage = Garage(1, 20)
+    garage.plug(0)
+    (order,) = garage.control.tick(garage.now, garage.room)
+    garage.now += 1
+    garage.control.unanswered(order.number, garage.now)
+    assert garage.held == [0.0] and garage.control.ledger.in_force(garage.now)[0] == 20
+    garage.control.answered(order.number, garage.now, accepted=True)
+    assert garage.held == [0.0], "an answer after all says nothing any more"
+    (again,) = garage.tick()
+    assert again.amps == 20 and garage.held == [20.0]
+
+
+def test_what_a_car_draws_at_its_default_says_nothing_of_what_it_could_take() -> None:
+    """Its profile of 20 A is over and not renewed: 6 A is its limit then, not its wish."""
+    garage = Garage(1, 20, default=6)
+    garage.plug(0)
+    garage.run(60)
+    assert garage.held == [20.0]
+    garage.now += POLICY.low_s + 60  # the loop stood still
+    garage.control.reading(0, 6.0, garage.now)
+    assert garage.held == [20.0] and garage.control.cars.cap[0] == 32
+
+
+def test_a_profile_that_lapsed_gives_the_car_time_to_follow() -> None:
+    garage = Garage(1, 20)
+    garage.plug(0)
+    garage.run(30)
+    garage.control.asked_until[0] = garage.now + 1
+    garage.mute = {0}
+    garage.control._time_out(garage.now + 1)
+    assert garage.control.asked[0] == 0 and garage.control.changed_at[0] == garage.now + 1
+
+
 @pytest.mark.parametrize(("high", "low"), [(120, 900), (600, 600), (20, 600)])
 def test_a_policy_that_is_not_safe_is_refused(high: float, low: float) -> None:
     with pytest.raises(ValueError, match="ten minutes"):
