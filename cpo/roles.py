@@ -48,6 +48,13 @@ def ftp(options: Options) -> None:
     run(options.host, options.port or 2121)
 
 
+def energy(options: Options) -> None:
+    """Load management: the loops of the sites that this process owns. SIGTERM gives them up to others."""
+    from energy.runner import run
+
+    run()
+
+
 def worker(options: Options) -> None:
     """Celery tasks. SIGTERM lets the running ones finish."""
     from cpo.celery import app
@@ -75,5 +82,5 @@ def beat(options: Options) -> None:
 
 
 ROLES: Mapping[str, Callable[[Options], None]] = MappingProxyType(
-    {"web": web, "gateway": gateway, "worker": worker, "beat": beat, "ftp": ftp}
+    {"web": web, "gateway": gateway, "energy": energy, "worker": worker, "beat": beat, "ftp": ftp}
 )

@@ -102,6 +102,7 @@ class Controller:
     asked_until: Floats = field(init=False)
     changed_at: Floats = field(init=False)
     watch: Watch = field(init=False)
+    allowed: Floats = field(init=False)  # A, what limits of others leave each connector
     open: dict[int, tuple[Order, float]] = field(default_factory=dict)  # by leaf: with when it was sent
     last: Allocation | None = None
     due: float = 0.0
@@ -113,6 +114,7 @@ class Controller:
         self.asked, self.asked_until = np.zeros(size), np.full(size, -NEVER)
         self.changed_at = np.full(size, -NEVER)
         self.watch = Watch.of(self.ledger, self.policy.over_a)
+        self.allowed = self.grid.max_a.copy()
 
     # --- what happens ---
 
@@ -261,7 +263,7 @@ class Controller:
         """What the cars that are steered could take now, and who goes first."""
         cars, grid = self.cars, self.grid
         wants = steered & cars.wants & (cars.need_wh > 0)
-        upper = np.where(wants, np.minimum(cars.cap, grid.max_a), 0.0)
+        upper = np.where(wants, np.minimum(cars.cap, np.minimum(grid.max_a, self.allowed)), 0.0)
         left_h = np.maximum(cars.departure - now, 300.0) / 3600
         rate = np.where(np.isfinite(cars.need_wh), cars.need_wh, 0.0) / left_h / grid.volts
         weight = np.where(np.isfinite(left_h) & np.isfinite(cars.need_wh), np.clip(rate, 1.0, 80.0), 6.0)

@@ -150,6 +150,12 @@ def _lines(nodes: Mapping[int, GridNode], node_id: int, count: int) -> tuple[int
     return lines
 
 
+def revision_of(tenant_id: int, connection_id: int) -> int | None:
+    """Changes with the tree, its meters and its policy; None: it is gone."""
+    found = GridConnection.objects.filter(tenant_id=tenant_id, pk=connection_id)
+    return found.values_list("revision", flat=True).first()
+
+
 def tree_of(tenant_id: int, site_id: int) -> SiteTree | None:
     """The tree of a site; None where nobody has entered one. Five statements."""
     connection = (

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -54,12 +54,18 @@ async def recent(tenant_id: int, seconds: float) -> list[Event]:
     """What was sent within so many seconds, at most REMEMBERED_SECONDS, oldest first."""
     since = int((time.time() - min(seconds, REMEMBERED_SECONDS)) * 1000)
     async with Redis.from_url(settings.REDIS_URL) as redis:
-        batches: Any = await redis.xrange(_memory(tenant_id), min=since)
-    return _newest([one for _id, fields in batches for one in orjson.loads(fields[b"events"])])
+        batches: Any = await redis.xrange(stream(tenant_id), min=since)
+    return _newest([one for _id, fields in batches for one in read(fields)])
 
 
-def _memory(tenant_id: int) -> str:
+def stream(tenant_id: int) -> str:
+    """The Redis stream that remembers a tenant's events; `read` takes its entries."""
     return f"voltyard.{group(tenant_id)}"
+
+
+def read(fields: Mapping[bytes, bytes]) -> list[Event]:
+    events: list[Event] = orjson.loads(fields[b"events"])
+    return events
 
 
 class _Sender(threading.Thread):
@@ -107,7 +113,7 @@ class _Sender(threading.Thread):
             return
         if self.redis is None:
             self.redis = Redis.from_url(settings.REDIS_URL)
-        key = _memory(tenant_id)
+        key = stream(tenant_id)
         since = int((time.time() - REMEMBERED_SECONDS) * 1000)
         # Remembered first: a page that begins to listen in between hears of it twice, not never.
         async with self.redis.pipeline(transaction=False) as pipe:

@@ -10,7 +10,7 @@ from cpo.embedded.places import Places
 from cpo.embedded.postgres import DATABASE, OWNER
 
 WEB_PORT, GATEWAY_PORT = 8000, 9000
-ROLES = ("web", "gateway", "worker", "beat")
+ROLES = ("web", "gateway", "energy", "worker", "beat")
 
 
 def settings(

@@ -228,7 +228,7 @@ class _Up:
                     self.ports.choose(name, first, self.host)
             self.env |= environment.addresses(self.ports, self.host)
             self._prepare_demo()
-            with self.progress.step("Starting web, gateway, worker and beat"):
+            with self.progress.step("Starting web, gateway, energy, worker and beat"):
                 roles = [self._serve(name) for name in environment.ROLES]
                 if all(self._wait_ready(role) for role in roles if role.name in _FIRST_PORTS):
                     return

@@ -110,6 +110,8 @@ def test_every_table_admits_tenants_by_one_rule_alone() -> None:
     assert {table for table, policy, *_rest in found if policy == "tenant"} == parents
     opened = {(table, policy) for table, policy, *_rest in found if policy in ("resolver", "ingest")}
     assert {table for table, policy in opened if policy == "resolver"} == {
+        "energy_gridconnection",
+        "energy_steering",
         "stations_authority",
         "stations_command",
         "stations_fileticket",

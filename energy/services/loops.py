@@ -1,0 +1,347 @@
+"""The loop of one site: rows in, orders out. Between two looks nothing is remembered that the rows do not tell, but for
+what was learned of the cars."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from energy import queries
+from energy.control import Controller, Order, Policy
+from energy.grid import BadTree, Floats
+from energy.headroom import Meter
+from energy.ledger import NEVER, Ledger, defaults
+from energy.models import MeterKind
+from energy.queries import SiteTree
+from energy.services import observing, orders
+from energy.services.observing import SessionSeen, StationSeen
+from stations.models import CommandState, ProfileState
+
+log = logging.getLogger("voltyard.energy")
+
+LOOK_S = 5.0  # everything is looked at so often, should nobody tell
+FALLBACK_S = 60.0  # what stations fall to is calculated anew so often, for their profiles know the clock
+PRIORITY = 1.0  # of a car that its station or an operator lets go first
+
+
+@dataclass
+class Loop:
+    """Of one site that this process owns. Not shared between threads: who runs it holds `Running.lock`."""
+
+    tenant_id: int
+    connection_id: int
+    site_id: int
+    token: int
+    clock: Callable[[], float]
+    tree: SiteTree | None = None
+    control: Controller | None = None
+    broken: str = ""  # why nothing is steered: the tree has faults
+    policy: Policy = field(default_factory=Policy)
+    meters: dict[int, Meter] = field(default_factory=dict)
+    leaf_of: dict[int, int] = field(default_factory=dict)  # EVSE -> leaf
+    sessions: dict[int, SessionSeen] = field(default_factory=dict)  # by leaf
+    heard: dict[int, StationSeen] = field(default_factory=dict)
+    commands: dict[int, int] = field(default_factory=dict)  # command -> number of the order
+    profiles: dict[int, int] = field(default_factory=dict)  # by station: what it holds besides ours
+    caps: Floats = field(default_factory=lambda: np.empty(0))  # A, what others allow each leaf now
+    sample: int = 0  # newest row of the meters
+    owes_defaults: bool = True  # a station may not hold the default that it should
+    looked_at: float = -NEVER
+    fallbacks_at: float = -NEVER
+    site_a: float | None = None  # what others allow all charging: A per line, W
+    site_w: float | None = None
+
+    # --- looking: inside the tenant's scope ---
+
+    def look(self) -> None:
+        """Everything. Builds anew where the tree has changed."""
+        now, at = self.clock(), self._moment()
+        revision = self.tree.connection.revision if self.tree else None
+        tree = queries.tree_of(self.tenant_id, self.site_id) if self._changed(revision) else self.tree
+        if tree is not self.tree or tree is None:
+            self._build(tree)
+        if self.control is None or self.tree is None:
+            return
+        stations = observing.stations(self.tree)
+        self._fall_back(now, at, first=not self.heard)
+        self._take_stations(stations, now)
+        self._take_settled(now)
+        self._take_sessions(observing.sessions(self.tree), now)
+        self.glance()
+        self.site_a, self.site_w = observing.constraint(self.tree, at)
+        self.looked_at = now
+
+    def glance(self) -> None:
+        """The meters alone: what must be quick."""
+        if self.tree is None:
+            return
+        for row, meter_id, at, amps, watts in observing.samples(self.tree, self.sample):
+            self.sample = max(self.sample, row)
+            meter = self.meters.get(meter_id)
+            if meter is not None:
+                meter.take(self._per_line(amps, watts), at.timestamp())
+
+    def _moment(self) -> datetime:
+        return datetime.fromtimestamp(self.clock(), UTC)
+
+    def _changed(self, revision: int | None) -> bool:
+        if revision is None:
+            return True
+        newest = queries.revision_of(self.tenant_id, self.connection_id)
+        return newest != revision
+
+    def _build(self, tree: SiteTree | None) -> None:
+        """A new tree: the ledger begins with what the rows say may be in force."""
+        self.tree, self.control, self.broken = tree, None, ""
+        self.heard, self.sessions, self.commands, self.profiles = {}, {}, {}, {}
+        self.meters, self.sample, self.owes_defaults = {}, 0, True
+        if tree is None:
+            return
+        try:
+            grid = tree.grid
+        except BadTree as error:
+            self.broken = str(error)
+            log.error("a tree cannot be steered", extra={"site": self.site_id, "detail": self.broken[:300]})
+            return
+        ledger = Ledger.of(grid, default=grid.max_a)
+        stations = {station_id: place for place, station_id in enumerate(tree.stations)}
+        station_of = np.array([stations[one.station_id] for one in tree.wired], dtype=np.intp)
+        self.control = Controller(grid, ledger, station_of, self.building_most(tree), self.policy)
+        self.leaf_of = {one.evse_id: leaf for leaf, one in enumerate(tree.wired)}
+        self.caps = np.full(len(grid.leaves), np.inf)
+        for meter in tree.meters:
+            most = meter.maximum_a if meter.maximum_a is not None else tree.connection.building_most_a
+            self.meters[meter.pk] = Meter(np.full(len(tree.supply.lines), float(most)))
+
+    def _per_line(self, amps: list[float], watts: float | None) -> Floats:
+        """A on each line; a total is taken to be on all alike."""
+        assert self.tree is not None
+        lines = len(self.tree.supply.lines)
+        if len(amps) == lines:
+            return np.array(amps, dtype=float)
+        total = float(sum(amps)) if amps else (watts or 0.0) / self.tree.supply.volts
+        return np.full(lines, total / lines)
+
+    def _fall_back(self, now: float, at: datetime, *, first: bool) -> None:
+        """What stations do without us: of those whose profiles have changed, and of all now and then."""
+        assert self.tree is not None and self.control is not None
+        key = observing.profile_key(self.tree)
+        old = first or now - self.fallbacks_at > FALLBACK_S
+        changed = [station for station in key if old or key[station] != self.profiles.get(station)]
+        self.profiles, self.owes_defaults = key, self.owes_defaults or bool(changed)
+        if old:
+            self.fallbacks_at = now
+        if not changed:
+            return
+        found = observing.fallbacks(self.tree, changed, at)
+        for evse_id, fallback in found.items():
+            leaf = self.leaf_of[evse_id]
+            most = float(self.control.grid.max_a[leaf])
+            self.control.ledger.took_default(leaf, min(fallback.amps, most), fallback.delay_s)
+            self.caps[leaf] = fallback.cap_a
+
+    def _take_stations(self, seen: dict[int, StationSeen], now: float) -> None:
+        assert self.tree is not None and self.control is not None
+        if not self.heard:
+            self._remember(seen, now)
+        for place, station_id in enumerate(self.tree.stations):
+            new, old = seen.get(station_id), self.heard.get(station_id)
+            if new is None:
+                continue
+            rebooted = old is not None and new.booted_at != old.booted_at
+            if not new.online:
+                if old is None or old.online:
+                    self.control.away(place, now)
+            elif old is None or not old.online:
+                self.control.back(place, now, rebooted=rebooted)
+                self.owes_defaults = True
+            elif new.epoch != old.epoch or rebooted:
+                self.control.away(place, now)
+                self.control.back(place, now, rebooted=rebooted)
+        self.heard = seen
+
+    def _remember(self, seen: dict[int, StationSeen], now: float) -> None:
+        """After a start: what orders of the last minutes, ours or an earlier owner's, may still do."""
+        assert self.tree is not None and self.control is not None
+        running = observing.sessions(self.tree)
+        for evse_id, session in running.items():
+            leaf = self.leaf_of[evse_id]
+            self._plug(leaf, session, now)
+            self.sessions[leaf] = session
+        ledger = self.control.ledger
+        for past in observing.past_orders(self.tree, self._moment()):
+            leaf, until = self.leaf_of[past.evse_id], past.until.timestamp()
+            running_one = self.sessions.get(leaf)
+            if running_one is None or running_one.id != past.session_id:
+                continue
+            ledger.sent(leaf, now, past.amps, until)
+            station = seen.get(self.tree.wired[leaf].station_id)
+            booted = station.booted_at if station else None
+            if past.state in (ProfileState.ACCEPTED, ProfileState.REPLACED) and not (
+                booted and past.settled_at and booted > past.settled_at
+            ):
+                ledger.accepted(leaf, now)  # what it replaced may be drawn for some seconds more
+            else:
+                ledger.lost(leaf, now)
+
+    def _take_settled(self, now: float) -> None:
+        assert self.control is not None
+        for command, (state, was_sent) in observing.settled(self.tenant_id, list(self.commands)).items():
+            number = self.commands.pop(command)
+            if state == CommandState.ACCEPTED:
+                self.control.answered(number, now, accepted=True)
+            elif state == CommandState.REJECTED:
+                self.control.answered(number, now, accepted=False)
+            elif was_sent:
+                self.control.unanswered(number, now)
+            else:
+                self.control.unsent(number, now)
+
+    def _take_sessions(self, seen: dict[int, SessionSeen], now: float) -> None:
+        assert self.control is not None
+        for evse_id, leaf in self.leaf_of.items():
+            new, old = seen.get(evse_id), self.sessions.get(leaf)
+            if old is not None and (new is None or new.id != old.id):
+                self.control.unplug(leaf, now)
+                del self.sessions[leaf]
+                old = None
+            if new is None:
+                continue
+            if old is None:
+                self._plug(leaf, new, now)
+            if (
+                new.draw_a is not None
+                and new.read_at is not None
+                and (old is None or new.read_at != old.read_at)
+            ):
+                given = new.energy_wh - old.energy_wh if old else 0.0
+                self.control.reading(
+                    leaf, new.draw_a, now, given_wh=max(0.0, given), at=new.read_at.timestamp()
+                )
+            self.sessions[leaf] = new
+        self._take_needs()
+
+    def _plug(self, leaf: int, session: SessionSeen, now: float) -> None:
+        assert self.control is not None
+        self.control.plug(leaf, min(now, session.began.timestamp()))
+
+    def _take_needs(self) -> None:
+        assert self.tree is not None and self.control is not None
+        told = observing.needs(self.tree, [session.id for session in self.sessions.values()])
+        cars = self.control.cars
+        for leaf, session in self.sessions.items():
+            need = told.get(session.id)
+            wired = self.tree.wired[leaf]
+            cars.priority[leaf] = wired.outlet.priority
+            if need is None:
+                continue
+            cars.priority[leaf] += PRIORITY if need.priority else 0.0
+            if need.energy_wh is not None:
+                cars.need_wh[leaf] = max(0.0, need.energy_wh - session.energy_wh)
+            if need.departure is not None:
+                cars.departure[leaf] = need.departure.timestamp()
+
+    # --- what the site leaves ---
+
+    def building_most(self, tree: SiteTree) -> Floats:
+        """By row: the most that what is not charging may take. With a meter for it, that of the meter."""
+        counted = [meter for meter in tree.meters if meter.kind == MeterKind.BUILDING]
+        lines = len(tree.supply.lines)
+        if not counted:
+            return tree.rows_of(None, [tree.connection.building_most_a] * lines)
+        total = np.zeros(len(tree.grid.rows))
+        for meter in counted:
+            most = meter.maximum_a if meter.maximum_a is not None else tree.connection.building_most_a
+            total += tree.rows_of(meter.node_id, [most] * lines)
+        return total
+
+    def building(self, now: float) -> Floats:
+        """By row: what it takes now, as the meters tell."""
+        assert self.tree is not None
+        counted = [meter for meter in self.tree.meters if meter.kind == MeterKind.BUILDING]
+        if not counted:
+            return self.building_most(self.tree)
+        total = np.zeros(len(self.tree.grid.rows))
+        for meter in counted:
+            total += self.tree.rows_of(meter.node_id, self.meters[meter.pk].load(now))
+        return total
+
+    def limits(self, now: float) -> Floats:
+        """By row: the limits of this moment, windows included."""
+        assert self.tree is not None
+        zone = ZoneInfo(self.tree.connection.site.time_zone)
+        return self.tree.limits_at(datetime.fromtimestamp(now, zone))
+
+    def room(self, now: float) -> Floats:
+        """By row: what is left for cars. Limits that others set hold for all charging of the site."""
+        assert self.tree is not None
+        room = self.limits(now) - self.building(now)
+        root = self.tree.root
+        for number, row in enumerate(self.tree.grid.rows):
+            if root is not None and row.node == str(root.pk):
+                other = self.site_w if row.unit == "W" else self.site_a
+                room[number] = room[number] if other is None else min(room[number], other)
+        return room
+
+    # --- deciding ---
+
+    def tick(self) -> list[orders.Wanted]:
+        """What to send now. It counts as under way from this moment on."""
+        if self.control is None or self.tree is None:
+            return []
+        now = self.clock()
+        self.control.allowed = self.caps
+        found = self.control.tick(now, self.room(now))
+        return [self._wanted(order) for order in found if order.leaf in self.sessions]
+
+    def _wanted(self, order: Order) -> orders.Wanted:
+        assert self.tree is not None
+        return orders.Wanted(
+            number=order.number, wired=self.tree.wired[order.leaf], session_id=self.sessions[order.leaf].id,
+            amps=order.amps, until=datetime.fromtimestamp(order.until, UTC), why=order.why,
+        )  # fmt: skip
+
+    def sent(self, told: list[orders.Sent]) -> None:
+        """What became of them; those that could not even be queued are not in force."""
+        assert self.control is not None
+        for one in told:
+            if one.command is None:
+                self.control.unsent(one.number, self.clock())
+            else:
+                self.commands[one.command] = one.number
+
+    def due(self) -> float:
+        """When to look again if nobody tells."""
+        soon = self.looked_at + LOOK_S
+        return soon if self.control is None else min(soon, max(self.control.due, self.clock() + 0.2))
+
+    # --- what stations fall to ---
+
+    def wanted_defaults(self) -> dict[int, float]:
+        """By EVSE: the default profile that each should hold, A, so that all fit when nobody steers."""
+        if self.tree is None or self.control is None:
+            return {}
+        lowest = np.min([self.tree.grid.limits, *self._window_limits()], axis=0)
+        most = self.building_most(self.tree)
+        grid = self.control.grid
+        room = np.maximum(lowest, 0.0)
+        amps = defaults(grid, most + (grid.limits - room))
+        return {one.evse_id: float(amps[leaf]) for leaf, one in enumerate(self.tree.wired)}
+
+    def _window_limits(self) -> list[Floats]:
+        """The rows' limits in each of the windows: a default holds at all hours."""
+        assert self.tree is not None
+        found = []
+        for window in self.tree.windows:
+            limits = self.tree.grid.limits.copy()
+            for number, row in enumerate(self.tree.grid.rows):
+                lower = window.limit_w if row.unit == "W" else window.limit_a
+                if row.node == str(window.node_id) and lower is not None:
+                    limits[number] = min(limits[number], lower)
+            found.append(limits)
+        return found

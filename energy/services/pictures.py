@@ -1,0 +1,248 @@
+"""The picture of a site's steering for its page, and the row a minute that the charts read (energy.picture)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from django.utils import timezone
+
+from energy import picture
+from energy.control import Controller
+from energy.filling import NOBODY
+from energy.grid import LINES, Floats
+from energy.models import MeterKind, SiteMinute, Steering
+from energy.services.loops import Loop
+from stations import live
+
+SHORT_A = 0.5  # above a row's limit by so much is worth a word
+MINUTE_S = 60.0
+
+
+def of(loop: Loop) -> dict[str, Any]:
+    """Of what the loop knows now. Empty before it has looked."""
+    control, tree = loop.control, loop.tree
+    now = loop.clock()
+    if control is None or tree is None:
+        return {"at": now, "broken": loop.broken} if loop.broken else {}
+    building, limits = loop.building(now), loop.limits(now)
+    draw = np.where(control.ledger.plugged, np.nan_to_num(control.cars.draw), 0.0)
+    cars, committed = control.grid.loads(draw), control.grid.loads(control.ledger.in_force(now))
+    rows = [
+        {
+            "node": int(row.node), "part": row.part, "unit": row.unit, "limit": _round(limits[number]),
+            "building": _round(building[number]), "cars": _round(cars[number]),
+            "committed": _round(committed[number]),
+        }
+        for number, row in enumerate(control.grid.rows)
+    ]  # fmt: skip
+    return {
+        "at": now,
+        "rows": rows,
+        "outlets": [_outlet(loop, control, leaf, now) for leaf in range(len(control.grid.leaves))],
+        "meters": [
+            {
+                "meter": pk, "amps": [] if meter.last is None else [_round(amps) for amps in meter.last],
+                "at": _or_none(meter.last_at), "mute": meter.is_mute(now),
+            }
+            for pk, meter in loop.meters.items()
+        ],
+        "building": _building(loop, now),
+        "solar_w": _power(loop, MeterKind.SOLAR, now),
+        "battery_w": _power(loop, MeterKind.BATTERY, now),
+        "peak_w": None,
+        "alerts": _alerts(loop, control, building + committed - limits, now),
+    }  # fmt: skip
+
+
+def _outlet(loop: Loop, control: Controller, leaf: int, now: float) -> dict[str, Any]:
+    assert loop.tree is not None
+    ledger, cars = control.ledger, control.cars
+    session = loop.sessions.get(leaf)
+    why, row = _why(loop, control, leaf, now)
+    return {
+        "evse": loop.tree.wired[leaf].evse_id, "plugged": bool(ledger.plugged[leaf]),
+        "reachable": bool(ledger.reachable[leaf]), "session": session.id if session else None,
+        "asked": _round(control.asked[leaf]), "until": _or_none(control.asked_until[leaf]),
+        "granted": _round(ledger.granted(now)[leaf]), "committed": _round(ledger.in_force(now)[leaf]),
+        "draw": _or_none(cars.draw[leaf]), "cap": _round(cars.cap[leaf]), "wanted": _round(cars.wanted[leaf]),
+        "default": _round(ledger.default[leaf]), "need_wh": _or_none(cars.need_wh[leaf]),
+        "departure": _or_none(cars.departure[leaf]), "priority": float(cars.priority[leaf]),
+        "since": _or_none(cars.waited_at[leaf]) if why == picture.WAITS else None,
+        "why": why, "node": None if row is None else int(control.grid.rows[row].node),
+        "part": None if row is None else control.grid.rows[row].part,
+    }  # fmt: skip
+
+
+def _why(loop: Loop, control: Controller, leaf: int, now: float) -> tuple[str, int | None]:
+    """Why it has what it has, and the row that is to blame, if one is."""
+    ledger, last, grid = control.ledger, control.last, control.grid
+    if not ledger.obeys[leaf]:
+        return picture.DISOBEYS, None
+    if not ledger.reachable[leaf]:
+        return picture.OFFLINE, None
+    if not ledger.plugged[leaf]:
+        return picture.IDLE, None
+    if last is None or (leaf in control.open and control.asked[leaf] <= 0):
+        return picture.STARTS, None
+    pilot = float(last.pilots[leaf])
+    binding = int(last.binding[leaf])
+    row = binding if binding != NOBODY else None
+    if last.waits[leaf]:
+        return picture.WAITS, row
+    if pilot > control.asked[leaf] + control.policy.band_a:
+        return picture.RAMP, row
+    most = float(grid.max_a[leaf])
+    if pilot >= most - 1e-6:
+        return picture.FULL, None
+    if pilot >= min(most, float(loop.caps[leaf])) - 1.0:
+        return picture.OTHERS, None
+    if row is None:
+        return picture.CAR, None
+    return picture.BINDS, row
+
+
+def _alerts(loop: Loop, control: Controller, over: Floats, now: float) -> list[dict[str, Any]]:
+    assert loop.tree is not None
+    found: list[dict[str, Any]] = [
+        {
+            "kind": picture.SHORT, "node": int(control.grid.rows[number].node), "evse": None, "since": now,
+            "part": control.grid.rows[number].part, "over": _round(over[number]),
+        }
+        for number in np.flatnonzero(over > SHORT_A)
+    ]  # fmt: skip
+    found += [
+        {"kind": picture.MUTE, "meter": pk, "evse": None, "node": None, "since": _or_none(meter.last_at)}
+        for pk, meter in loop.meters.items()
+        if meter.is_mute(now)
+    ]
+    for one in control.disobeys():
+        evse = loop.tree.wired[one.leaf].evse_id
+        found.append({
+            "kind": picture.DISOBEYS, "evse": evse, "node": None, "since": one.since, "over": _round(one.over_a),
+        })  # fmt: skip
+    return found
+
+
+def _building(loop: Loop, now: float) -> dict[str, Any]:
+    assert loop.tree is not None
+    lines = LINES[: len(loop.tree.supply.lines)]
+    root = str(loop.tree.root.pk) if loop.tree.root else ""
+    load = loop.building(now)
+    by_line = {row.part: load[number] for number, row in enumerate(loop.tree.grid.rows) if row.node == root}
+    mute = [
+        loop.meters[meter.pk].is_mute(now) for meter in loop.tree.meters if meter.kind == MeterKind.BUILDING
+    ]
+    return {"amps": [_round(by_line.get(line, 0.0)) for line in lines], "mute": any(mute) or not mute}
+
+
+def _power(loop: Loop, kind: str, now: float) -> float | None:
+    """W of all meters of a kind that are heard."""
+    assert loop.tree is not None
+    told = [
+        meter.last
+        for row in loop.tree.meters
+        if row.kind == kind and (meter := loop.meters[row.pk]).last is not None and not meter.is_mute(now)
+    ]
+    if not told:
+        return None
+    return _round(float(sum(amps.sum() for amps in told if amps is not None)) * loop.tree.supply.volts)
+
+
+def _round(value: Any) -> float:
+    return round(float(value), 2)
+
+
+def _or_none(value: Any) -> float | None:
+    number = float(value)
+    return round(number, 2) if np.isfinite(number) else None
+
+
+def show(*, loop: Loop, owner: str) -> None:
+    """Keep the picture, and tell open pages."""
+    told = of(loop)
+    if not told:
+        return
+    mine = Steering.objects.filter(
+        tenant_id=loop.tenant_id, connection_id=loop.connection_id, token=loop.token
+    )
+    mine.update(picture=told | {"owner": owner}, picture_at=timezone.now())
+    live.publish(loop.tenant_id, kind="energy", station_id=0, site_id=loop.site_id, data={"id": loop.site_id})
+
+
+@dataclass
+class Tally:
+    """What flowed since the minute began: means are over time, not over looks."""
+
+    minute: float = 0.0
+    at: float = 0.0
+    seconds: float = 0.0
+    cars_w: float = 0.0
+    building_w: float = 0.0
+    solar_w: float = 0.0
+    most_w: float = 0.0
+    sun: bool = False
+    waiting: int = field(default=0)
+
+    def add(self, loop: Loop) -> SiteMinute | None:
+        """Count from the last look until now; the row of the minute that is over, if one is."""
+        control, tree, now = loop.control, loop.tree, loop.clock()
+        if control is None or tree is None:
+            return None
+        over = None
+        minute = now - now % MINUTE_S
+        if self.minute and minute != self.minute:
+            over = self._row(loop)
+        if minute != self.minute:
+            self.minute, self.seconds, self.cars_w, self.building_w = minute, 0.0, 0.0, 0.0
+            self.solar_w, self.most_w, self.waiting = 0.0, 0.0, 0
+        passed = min(max(now - self.at, 0.0), MINUTE_S)
+        self.at = now
+        draw = np.where(
+            control.ledger.plugged & control.ledger.reachable, np.nan_to_num(control.cars.draw), 0.0
+        )
+        cars = float((draw * control.grid.volts).sum())
+        building = _measured_building(loop, now)
+        solar = _power(loop, MeterKind.SOLAR, now)
+        self.sun = self.sun or solar is not None
+        self.seconds += passed
+        self.cars_w += cars * passed
+        self.building_w += building * passed
+        self.solar_w += (solar or 0.0) * passed
+        self.most_w = max(self.most_w, cars + building)
+        self.waiting = max(self.waiting, int(control.last.waits.sum()) if control.last is not None else 0)
+        return over
+
+    def _row(self, loop: Loop) -> SiteMinute | None:
+        if self.seconds <= 0 or loop.tree is None:
+            return None
+        root = loop.tree.root
+        limits = loop.limits(self.minute)
+        volts, lines = loop.tree.supply.volts, []
+        total = None
+        for number, row in enumerate(loop.tree.grid.rows):
+            if root is not None and row.node == str(root.pk):
+                if row.unit == "W":
+                    total = float(limits[number])
+                else:
+                    lines.append(float(limits[number]) * volts)
+        most = min([*([sum(lines)] if lines else []), *([total] if total is not None else [])], default=None)
+        return SiteMinute(
+            tenant_id=loop.tenant_id, connection_id=loop.connection_id,
+            minute=datetime.fromtimestamp(self.minute, UTC), cars_w=self.cars_w / self.seconds,
+            building_w=self.building_w / self.seconds, solar_w=self.solar_w / self.seconds if self.sun else None,
+            grid_w=(self.cars_w + self.building_w - self.solar_w) / self.seconds,
+            most_w=self.most_w, limit_w=most, waiting=self.waiting,
+        )  # fmt: skip
+
+
+def _measured_building(loop: Loop, now: float) -> float:
+    """W as the building's meters last told; what nobody measures counts as nothing."""
+    return _power(loop, MeterKind.BUILDING, now) or 0.0
+
+
+def keep_minute(row: SiteMinute) -> None:
+    """Once: another owner may have kept this minute."""
+    SiteMinute.objects.bulk_create([row], ignore_conflicts=True)

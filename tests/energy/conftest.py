@@ -1,0 +1,3 @@
+from tests.stations.ocpp.conftest import gateway
+
+__all__ = ["gateway"]
