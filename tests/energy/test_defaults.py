@@ -1,4 +1,4 @@
-"""What each connector falls to when nobody speaks: it fits beside the maximum of the building, for as many as can be."""
+"""What each connector falls to when nobody speaks: it fits beside the building's maximum, and as many as can have it."""
 
 from __future__ import annotations
 

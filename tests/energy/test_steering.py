@@ -21,7 +21,7 @@ from tests.servers import Role, Roles
 from tests.stations.ocpp.charger import VERSIONS
 from tests.stations.ocpp.conftest import eventually, in_thread, rows
 
-CAR = {"battery_wh": 80_000, "soc": 0.2, "ac_max_amps": 16.0}
+CAR: dict[str, Any] = {"battery_wh": 80_000, "soc": 0.2, "ac_max_amps": 16.0}
 
 
 @asynccontextmanager

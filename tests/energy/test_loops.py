@@ -1,0 +1,357 @@
+"""The loop of a site on real rows; its stations answer on paper."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from energy.models import GridConnection, GridNode, LimitWindow, MeterSample, Outlet, SiteMeter, Steering
+from energy.queries import tree_of
+from energy.runner import Runner, Running
+from energy.services import orders, ownership
+from energy.services.ownership import LostSite, Steered
+from stations import limits, schedules
+from stations.models import (
+    ChargingProfile,
+    Command,
+    CommandKind,
+    CommandState,
+    Connector,
+    Session,
+    SessionPower,
+    Station,
+)
+from stations.services import commands, constraints, profiles
+from tenants.context import tenant_scope
+from tenants.models import Site, Tenant
+from tests.energy import sites
+from tests.objects import create_session, create_station
+
+MAIN_A = 32.0
+
+
+@dataclass
+class Place:
+    """A site with two stations whose answers a test gives."""
+
+    tenant: Tenant
+    site: Site
+    stations: list[Station]
+    rows: sites.Rows
+    later_s: float = 0.0
+
+    def runner(self) -> tuple[Runner, Running]:
+        """An owner of the site, whose clock goes on by `pass_time` alone."""
+        runner = Runner()
+        with tenant_scope(self.tenant.pk):
+            token = ownership.claim(
+                tenant_id=self.tenant.pk, connection_id=self.rows.connection.pk, owner=runner.owner
+            )
+        assert token is not None
+        one = Steered(self.tenant.pk, self.rows.connection.pk, self.site.pk, runner.owner, None)
+        running = runner.add(one, token)
+        running.loop.clock = lambda: time.time() + self.later_s
+        return runner, running
+
+    def step(self, runner: Runner, running: Running, *, answer: str = CommandState.ACCEPTED) -> None:
+        """A look, its orders, and the stations' answers."""
+        runner.step(running)
+        self.answer(answer)
+        runner.step(running)
+
+    def answer(self, state: str) -> None:
+        with tenant_scope(self.tenant.pk):
+            waiting = Command.objects.filter(state=CommandState.QUEUED, kind=CommandKind.SET_PROFILE)
+            for pk in list(waiting.order_by("id").values_list("pk", flat=True)):
+                Command.objects.filter(pk=pk).update(state=CommandState.SENT, sent_at=datetime.now(UTC))
+                commands.settle(tenant_id=self.tenant.pk, command_id=pk, state=state)
+
+    def settle(self, runner: Runner, running: Running, rounds: int = 4) -> None:
+        """Until nothing changes any more: what is lowered is raised elsewhere some seconds later."""
+        for _round in range(rounds):
+            self.step(runner, running)
+            self.later_s += 8
+
+    def charge(self, station: Station, **values: Any) -> Session:
+        return create_session(self.tenant, station, state="active", **values)
+
+    def held(self) -> dict[int, float]:
+        """A of the profile that each station holds for its session."""
+        with tenant_scope(self.tenant.pk):
+            rows = ChargingProfile.objects.filter(
+                intent="energy", purpose="transaction", state="accepted", session__state="active"
+            )
+            return {row.station_id: row.periods[0]["limit"] for row in rows}
+
+
+@pytest.fixture
+def place(tenant: Tenant, site: Site) -> Place:
+    stations = [
+        create_station(tenant, site, online=True, epoch=1, last_seen_at=datetime.now(UTC), ocpp_version="1.6")
+        for _number in range(2)
+    ]
+    rows = sites.create_tree(tenant, site, stations, main_a=MAIN_A, building_most_a=0.0, meter="")
+    return Place(tenant, site, stations, rows)
+
+
+def test_each_has_its_share_and_a_default_that_fits(place: Place) -> None:
+    for station in place.stations:
+        place.charge(station)
+    runner, running = place.runner()
+    place.settle(runner, running)
+    assert place.held() == {station.pk: 16 for station in place.stations}
+    with tenant_scope(place.tenant.pk):
+        defaults = ChargingProfile.objects.filter(purpose="default", state="accepted", intent="energy")
+        assert {row.kind for row in defaults} == {"relative"}
+        assert [row.periods[0]["limit"] for row in defaults] == [0, 0]
+        assert [row.periods[1] for row in defaults] == [{"start_s": 150, "limit": 6, "phases": 3}] * 2
+
+
+def test_an_order_says_when_it_ends_by_the_clock_of_the_station(place: Place) -> None:
+    with tenant_scope(place.tenant.pk):
+        Station.objects.filter(pk=place.stations[0].pk).update(clock_offset_s=3600.0)
+    session = place.charge(place.stations[0])
+    runner, running = place.runner()
+    place.settle(runner, running, rounds=2)
+    with tenant_scope(place.tenant.pk):
+        row = ChargingProfile.objects.get(session=session, state="accepted", intent="energy")
+    assert row.valid_to is not None and row.starts_at is not None
+    ends = datetime.fromisoformat(row.more["until"])
+    assert row.valid_to - ends == timedelta(hours=1)
+    assert row.starts_at + timedelta(seconds=row.duration_s or 0) == row.valid_to
+    assert row.stack_level == profiles.ENERGY_STACK
+    assert ends - row.created_at < timedelta(minutes=11)
+
+
+def test_a_station_out_of_reach_counts_with_its_default(place: Place) -> None:
+    for station in place.stations:
+        place.charge(station)
+    runner, running = place.runner()
+    place.settle(runner, running)
+    away, there = place.stations
+    with tenant_scope(place.tenant.pk):
+        Station.objects.filter(pk=away.pk).update(online=False)
+    place.later_s += 700  # its profile is over
+    place.settle(runner, running)
+    assert place.held()[there.pk] == MAIN_A - 6
+
+
+def test_the_next_owner_goes_on_where_the_last_one_was(place: Place) -> None:
+    """No car is lowered for it, and what the last one sent counts."""
+    for station in place.stations:
+        place.charge(station)
+    runner, running = place.runner()
+    place.settle(runner, running)
+    ledger = running.loop.control.ledger  # type: ignore[union-attr]
+    with tenant_scope(place.tenant.pk):
+        ownership.release(
+            tenant_id=place.tenant.pk, connection_id=place.rows.connection.pk, token=running.loop.token
+        )
+        sent = Command.objects.count()
+    runner, running = place.runner()
+    runner.step(running)
+    after = running.loop.control.ledger  # type: ignore[union-attr]
+    assert list(after.held) == list(ledger.held) == [16, 16]
+    assert abs(after.held_until - ledger.held_until).max() < 1.5
+    assert list(after.default) == [6, 6]
+    with tenant_scope(place.tenant.pk):
+        later = Command.objects.order_by("id")[sent:]
+        assert all(one.arguments["profile"]["periods"][0]["limit"] >= 16 for one in later)
+
+
+def test_an_order_without_answer_counts_for_the_next_owner(place: Place) -> None:
+    first = place.charge(place.stations[0])
+    runner, running = place.runner()
+    place.settle(runner, running)
+    assert place.held() == {place.stations[0].pk: MAIN_A}
+    place.charge(place.stations[1])
+    runner.step(running)  # lowers the first: nobody answers
+    with tenant_scope(place.tenant.pk):
+        ownership.release(
+            tenant_id=place.tenant.pk, connection_id=place.rows.connection.pk, token=running.loop.token
+        )
+        assert Command.objects.filter(state=CommandState.QUEUED).exists()
+    _runner, running = place.runner()
+    _runner.step(running)
+    loop = running.loop
+    assert loop.control is not None and loop.sessions[loop.leaf_of[first.evse_id]].id == first.pk
+    in_force = loop.control.ledger.in_force(loop.clock())
+    assert in_force[loop.leaf_of[first.evse_id]] == MAIN_A
+
+
+def test_who_lost_the_site_sends_nothing(place: Place) -> None:
+    place.charge(place.stations[0])
+    _runner, running = place.runner()
+    with tenant_scope(place.tenant.pk):
+        running.loop.look()
+        wanted = running.loop.tick()
+        assert wanted
+        ownership.release(
+            tenant_id=place.tenant.pk, connection_id=place.rows.connection.pk, token=running.loop.token
+        )
+    place.runner()
+    with pytest.raises(LostSite), tenant_scope(place.tenant.pk):
+        orders.send(tree=running.loop.tree, token=running.loop.token, wanted=wanted)  # type: ignore[arg-type]
+    with tenant_scope(place.tenant.pk):
+        assert not Command.objects.exists()
+
+
+def test_a_site_has_one_owner(place: Place) -> None:
+    place.runner()
+    with tenant_scope(place.tenant.pk):
+        mine = {"tenant_id": place.tenant.pk, "connection_id": place.rows.connection.pk}
+        assert ownership.claim(**mine, owner="another") is None
+
+
+def test_a_station_that_knows_no_relative_default_gets_a_plain_one(place: Place) -> None:
+    runner, running = place.runner()
+    runner.step(running)
+    place.answer(CommandState.REJECTED)
+    place.later_s += 31
+    runner.step(running)
+    place.answer(CommandState.ACCEPTED)
+    runner.step(running)
+    with tenant_scope(place.tenant.pk):
+        kinds = ChargingProfile.objects.filter(purpose="default", state="accepted").values_list(
+            "kind", flat=True
+        )
+        assert list(kinds) == ["absolute", "absolute"]
+    runner.step(running)
+    loop = running.loop
+    assert loop.control is not None
+    assert list(loop.control.ledger.default) == [6, 6]
+    assert list(loop.control.ledger.delay) == [0, 0]
+
+
+def test_a_limit_of_an_operator_holds_below_load_management(
+    place: Place, make_actor: Callable[..., Any]
+) -> None:
+    station = place.stations[0]
+    place.charge(station)
+    actor = make_actor("operator")
+    runner, running = place.runner()
+    with tenant_scope(place.tenant.pk):
+        profiles.limit(tenant_id=place.tenant.pk, station_id=station.pk, evse=1, actor=actor, amps=10)
+    place.settle(runner, running)
+    assert place.held() == {station.pk: 10}
+
+
+def test_a_limit_of_the_grid_operator_holds_for_all_charging(
+    place: Place, make_actor: Callable[..., Any]
+) -> None:
+    for station in place.stations:
+        place.charge(station)
+    with tenant_scope(place.tenant.pk):
+        constraints.set_limit(
+            tenant_id=place.tenant.pk, actor=make_actor("owner"), source="grid_operator", site_id=place.site.pk,
+            power_w=9200.0,
+        )  # fmt: skip
+    runner, running = place.runner()
+    place.settle(runner, running)
+    assert sum(place.held().values()) * 690 <= 9200
+    assert min(place.held().values()) >= 6
+
+
+def test_a_silent_meter_counts_as_the_most(place: Place) -> None:
+    with tenant_scope(place.tenant.pk):
+        meter = SiteMeter.objects.create(
+            tenant=place.tenant, connection=place.rows.connection, name="House", maximum_a=20
+        )
+        GridConnection.objects.update(revision=2)
+    place.charge(place.stations[0])
+    runner, running = place.runner()
+    for number in range(8):
+        with tenant_scope(place.tenant.pk):
+            now = datetime.now(UTC) + timedelta(seconds=place.later_s)
+            amps = [2, 1, number / 10]
+            MeterSample.objects.create(tenant=place.tenant, meter=meter, at=now, received_at=now, amps=amps)
+        place.step(runner, running)
+        place.later_s += 4
+    assert place.held() == {place.stations[0].pk: MAIN_A - 2}
+    place.later_s += 30
+    place.settle(runner, running)
+    assert place.held() == {place.stations[0].pk: MAIN_A - 20}
+
+
+def test_a_window_lowers_a_node_at_its_hours(place: Place) -> None:
+    with tenant_scope(place.tenant.pk):
+        node = GridNode.objects.get(connection=place.rows.connection)
+        LimitWindow.objects.create(
+            tenant=place.tenant, node=node, begins="17:00", ends="02:00", weekdays=[0], limit_a=10
+        )
+        tree = tree_of(place.tenant.pk, place.site.pk)
+    assert tree is not None
+    monday = datetime(2026, 11, 23, tzinfo=UTC)
+    assert max(tree.limits_at(monday.replace(hour=18))[:3]) == 10
+    assert max(tree.limits_at(monday.replace(day=24, hour=1))[:3]) == 10  # past midnight
+    assert max(tree.limits_at(monday.replace(hour=1))[:3]) == MAIN_A  # Sunday has none
+    assert max(tree.limits_at(monday.replace(day=24, hour=18))[:3]) == MAIN_A
+
+
+def test_a_new_tree_is_followed(place: Place) -> None:
+    place.charge(place.stations[0])
+    runner, running = place.runner()
+    place.settle(runner, running)
+    with tenant_scope(place.tenant.pk):
+        GridNode.objects.update(limit_a=[14.0] * 3)
+        GridConnection.objects.update(revision=2)
+    place.settle(runner, running)
+    assert place.held() == {place.stations[0].pk: 14}
+
+
+def test_a_car_that_tells_its_need_and_priority_is_heard(place: Place) -> None:
+    sessions = [place.charge(station) for station in place.stations]
+    with tenant_scope(place.tenant.pk):
+        SessionPower.objects.create(
+            tenant=place.tenant, station=place.stations[1], evse_number=1, session=sessions[1],
+            needs_at=datetime.now(UTC), energy_wh=9000, departure_at=datetime.now(UTC) + timedelta(hours=1),
+            priority=True,
+        )  # fmt: skip
+        GridNode.objects.update(limit_a=[8.0] * 3)  # for one alone
+    runner, running = place.runner()
+    place.settle(runner, running)
+    assert place.held() == {place.stations[0].pk: 0, place.stations[1].pk: 8}
+    shown = {one["session"]: one for one in _picture(place)["outlets"]}
+    assert shown[sessions[0].pk]["why"] == "waits"
+    assert shown[sessions[1].pk]["need_wh"] == 9000
+
+
+def test_direct_current_is_told_in_watts(place: Place) -> None:
+    station = place.stations[0]
+    with tenant_scope(place.tenant.pk):
+        Connector.objects.filter(evse__station=station).update(
+            power_type="DC", max_power_w=50_000, max_amps=125
+        )
+    session = place.charge(station)
+    runner, running = place.runner()
+    place.settle(runner, running)
+    with tenant_scope(place.tenant.pk):
+        row = ChargingProfile.objects.get(session=session, state="accepted", intent="energy")
+        now = limits.of_station(Station.objects.get(pk=station.pk))
+    assert (row.unit, row.periods[0]["limit"]) == (schedules.WATTS, MAIN_A * 690)
+    assert now.composite(1)[0].limit == MAIN_A * 690
+
+
+def test_the_lines_of_a_turned_panel_are_those_of_its_parent(place: Place) -> None:
+    with tenant_scope(place.tenant.pk):
+        connection = place.rows.connection
+        panel = GridNode.objects.create(
+            tenant=place.tenant, connection=connection, parent=place.rows.root, name="Turned",
+            limit_a=[10, 20, 30], rotation=[1, 2, 0],
+        )  # fmt: skip
+        Outlet.objects.update(node=panel, lines=[0])
+        tree = tree_of(place.tenant.pk, place.site.pk)
+    assert tree is not None
+    assert {one.leaf.lines for one in tree.wired} == {(1,)}
+    found = {row.part: row.limit for row in tree.grid.rows if row.node == str(panel.pk)}
+    assert found == {"L2": 10}
+
+
+def _picture(place: Place) -> dict[str, Any]:
+    with tenant_scope(place.tenant.pk):
+        return dict(Steering.objects.get(connection=place.rows.connection).picture)
