@@ -72,7 +72,7 @@ class Day:
         )
         self.site = sites.make(self.random, delay_s=POLICY.delay_s)
         self.queue: list[tuple[float, int, Callable[[], None]]] = []
-        self.serial, self.now = 0, 0.0
+        self.serial, self.now, self.end = 0, 0.0, DAY_S
         self.result = Result(seed, stations=len({evse.station for evse in self.site.evses}))
         self.faults = Counter[str]()
         self.faulty = faults
@@ -123,10 +123,11 @@ class Day:
 
     def at(self, when: float, what: Callable[[], None]) -> None:
         self.serial += 1
-        heapq.heappush(self.queue, (when, self.serial, what))
+        if when < self.end:
+            heapq.heappush(self.queue, (when, self.serial, what))
 
     def run(self, hours: float = 24.0) -> Result:
-        end = hours * 3600
+        end = self.end = hours * 3600
         for station in range(self.result.stations):
             self.connect(station, rebooted=True)
         self._plan_building()
@@ -134,7 +135,7 @@ class Day:
         if self.faulty:
             trouble.plan(self)
         self._tick_at(0.0)
-        while self.queue and self.queue[0][0] < end:
+        while self.queue:
             self.now, _serial, what = heapq.heappop(self.queue)
             what()
         self.site.close(end)
@@ -163,7 +164,9 @@ class Day:
         deaf = [one for one in self.deaf if one[2] in below and one[0] <= end and over.at <= one[1] + YIELD_S]
         if not deaf or over.seconds <= FOUND_S + YIELD_S:
             return bool(deaf)
-        return any(begin <= end and over.at <= until and n in below for begin, until, n in self.unheard)
+        still = [(begin, np.inf, station) for station, begin in self.unheard_since.items()]
+        gaps = [*self.unheard, *still]
+        return any(begin <= end and over.at <= until and n in below for begin, until, n in gaps)
 
     # --- building and meter ---
 
