@@ -73,6 +73,8 @@ def allocate(grid: Grid, wishes: Wishes, limits: Floats, *, peak: Floats | None 
 
 def _admit(grid: Grid, pilots: Floats, least: Floats, wishes: Wishes, who: Bools, limits: Floats) -> Bools:
     """Who of them can have the minimum besides `pilots`: first who is wanted to, then the highest rank."""
+    if not who.any():
+        return who
     order = np.flatnonzero(who)
     order = order[np.lexsort((-wishes.rank[order], wishes.wanted[order] <= TINY))].astype(np.intp)
     chosen = fitting(grid, pilots, more=np.minimum(least, wishes.upper), order=order, limits=limits)

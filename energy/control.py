@@ -302,6 +302,8 @@ class Controller:
         small_raise &= self.asked >= np.minimum(self.cars.wanted, target) - 0.25  # what is needed, is needed
         kept = np.where(small_raise, self.asked, target)
         surplus = np.where(steered & (off < 0) & (self.asked >= self.grid.min_a), -off, 0.0)
+        if not surplus.any():
+            return kept
         order = in_order(surplus > TINY, surplus)
         stays = fitting(self.grid, kept, more=surplus, order=order, limits=limits)
         return kept + np.where(stays, surplus, 0.0)
@@ -341,6 +343,8 @@ class Controller:
         return np.where(high | low, self.asked_until - early, NEVER)
 
     def _send(self, now: float, who: Bools, amps: Floats, why: str) -> list[Order]:
+        if not who.any():
+            return []
         orders = []
         lasts = self._long(now, amps, who)
         for leaf in np.flatnonzero(who):

@@ -26,6 +26,8 @@ def fill(
     limits = grid.limits if limits is None else limits
     pilots, binding = base.astype(float), np.full(len(base), NOBODY, dtype=np.intp)
     rising = upper > base + TINY
+    if not rising.any():
+        return pilots, binding
     full_at = np.where(rising, (upper - base) / weight, np.inf)
     while rising.any():
         reached = _levels(grid, pilots, base, weight, rising, limits)
@@ -33,14 +35,16 @@ def fill(
         done = rising & (full_at <= first)
         pilots[done] = upper[done]
         rows = _full(grid, reached, first, full_at, rising)
-        entries = rows[grid.row_of] & (rising & ~done)[grid.leaf_of]
+        entries = np.flatnonzero(rows[grid.row_of] & (rising & ~done)[grid.leaf_of])
+        held = grid.leaf_of[entries]
         stuck = np.zeros(len(base), dtype=bool)
-        stuck[grid.leaf_of[entries]] = True
-        binding[grid.leaf_of[entries]] = grid.row_of[entries]
+        stuck[held] = True
+        binding[held] = grid.row_of[entries]
         pilots[stuck] = base[stuck] + weight[stuck] * np.maximum(first[stuck], 0.0)
-        if not np.any(done | stuck):
+        ended = done | stuck
+        if not ended.any():
             raise FloatingPointError("Limits, weights or pilots are no numbers: nothing can be filled.")
-        rising &= ~(done | stuck)
+        rising &= ~ended
     return pilots, binding
 
 
@@ -96,11 +100,14 @@ def fitting(
     An earlier one goes first; one that does not fit is passed over.
     """
     limits = grid.limits if limits is None else limits
-    if not grid.is_real and len(order):
-        return _fitting_angles(grid, pilots, more, order, limits)
     chosen = np.zeros(len(pilots), dtype=bool)
+    if not len(order):
+        return chosen
+    if not grid.is_real or grid.is_small:
+        one_by_one = _fitting_few if grid.is_real else _fitting_angles
+        return one_by_one(grid, pilots, more, order, limits)
     chosen[order] = True
-    if not len(order) or np.all(grid.excess(pilots + np.where(chosen, more, 0.0), limits) <= TINY):
+    if np.all(grid.excess(pilots + np.where(chosen, more, 0.0), limits) <= TINY):
         return chosen
     chosen[order[np.isin(order, grid.leaf_of)]] = False  # the others nothing limits
     place = np.full(len(pilots), -1, dtype=np.intp)
@@ -129,20 +136,27 @@ def fitting(
     return chosen
 
 
+def _fitting_few(grid: Grid, pilots: Floats, more: Floats, order: NDArray[np.intp], limits: Floats) -> Bools:
+    """The same one by one."""
+    chosen = np.zeros(len(pilots), dtype=bool)
+    room, costs, parts = (limits - grid.loads(pilots) + TINY).tolist(), more.tolist(), grid.parts
+    for leaf in order.tolist():
+        cost = costs[leaf]
+        if all(value * cost <= room[row] for row, value in parts[leaf]):
+            chosen[leaf] = True
+            for row, value in parts[leaf]:
+                room[row] -= value * cost
+    return chosen
+
+
 def _fitting_angles(
     grid: Grid, pilots: Floats, more: Floats, order: NDArray[np.intp], limits: Floats
 ) -> Bools:
     """The same one by one, where phasors do not add up like numbers. Sites with such rows are small."""
     chosen = np.zeros(len(pilots), dtype=bool)
-    sums = grid.sums(pilots).tolist()
-    most = (limits + TINY).tolist()
-    entries, present, begins = grid.by_leaf
-    place = dict(zip(present.tolist(), begins.tolist(), strict=True))
-    ends = dict(zip(present.tolist(), [*begins[1:].tolist(), len(entries)], strict=True))
-    rows, values = grid.row_of[entries].tolist(), grid.coefficients[entries].tolist()
+    sums, most, parts = grid.sums(pilots).tolist(), (limits + TINY).tolist(), grid.parts
     for leaf in order.tolist():
-        mine = range(place.get(leaf, 0), ends.get(leaf, 0))
-        after = [(rows[entry], sums[rows[entry]] + values[entry] * more[leaf]) for entry in mine]
+        after = [(row, sums[row] + value * more[leaf]) for row, value in parts[leaf]]
         if all(abs(value) <= most[row] or abs(value) <= abs(sums[row]) for row, value in after):
             chosen[leaf] = True
             for row, value in after:

@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 LINES = ("L1", "L2", "L3")
 TOTAL = "total"
+FEW = 400  # entries of a grid, up to which plain numbers are faster than arrays
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +218,21 @@ class Grid:
         order = np.argsort(self.leaf_of, kind="stable").astype(np.intp)
         present, begins = np.unique(self.leaf_of[order], return_index=True)
         return order, present.astype(np.intp), begins.astype(np.intp)
+
+    @cached_property
+    def parts(self) -> list[list[tuple[int, complex]]]:
+        """For each leaf: the rows that it feeds, with its coefficients. Small sites are counted one by one."""
+        parts: list[list[tuple[int, complex]]] = [[] for _leaf in self.leaves]
+        for row, leaf, value in zip(
+            self.row_of.tolist(), self.leaf_of.tolist(), self.coefficients.tolist(), strict=True
+        ):
+            parts[leaf].append((row, value))
+        return parts
+
+    @cached_property
+    def is_small(self) -> bool:
+        """So few entries that plain numbers are faster than arrays."""
+        return len(self.row_of) <= FEW
 
     @cached_property
     def limits(self) -> Floats:

@@ -1,4 +1,9 @@
-"""What the building takes, as its meter tells: the highest of the last half minute, or its maximum if it is mute."""
+"""What the building takes, as its meter tells: the highest of the last half minute, or its maximum if it is mute.
+
+Where the only meter counts the cars too (`Draws`), what they surely draw is taken off its reading: by line, by the
+newest reading of each car that is heard and obeys, and never more than it was granted. While a car follows a new limit
+nobody knows what it draws: then the building is held to be what it was, as far as the meter allows.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +12,43 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from energy.grid import Floats
+from energy.grid import Bools, Floats, Leaf
+from energy.ledger import Ledger
 
 WINDOW_S = 30.0
 SILENT_S = 5.0
 FROZEN = 10  # samples in a row that are alike to the last bit: no load is so steady
+FRESH_S = 90.0  # a car's reading that is older says nothing
+FOLLOW_S = 20.0  # after a change of its limit, until a reading shows what a car makes of it
 
 
 @dataclass
 class Meter:
-    """Of one node, A on each line (or W in total). `maximum`: counted while the meter cannot be trusted."""
+    """Of one node, A on each line (or W in total). `maximum`: counted while the meter cannot be trusted. `window_s`: at
+    least the interval of the cars' readings where they are taken off."""
 
     maximum: Floats
     alike: int = 0
     last_at: float = -np.inf
     last: Floats | None = None
     recent: deque[tuple[float, Floats]] = field(default_factory=deque)
+    window_s: float = WINDOW_S
 
-    def take(self, load: Floats, at: float) -> None:
-        """A sample; one from the past is dropped. Negative is what flows out (solar)."""
+    def take(self, load: Floats, at: float, *, cars: tuple[Floats, Floats] | None = None) -> None:
+        """A sample; one from the past is dropped. Negative is what flows out (solar). `cars`: the least and the most of
+        it that is theirs, of a meter that counts them too."""
         if at <= self.last_at or not np.all(np.isfinite(load)):
             return
         same = self.last is not None and bool(np.array_equal(load, self.last)) and bool(np.any(load))
         self.alike = self.alike + 1 if same else 0
         self.last, self.last_at = load, at
-        self.recent.append((at, load))
+        self.recent.append((at, load if cars is None else self._without(load, *cars)))
         self._drop(at)
+
+    def _without(self, load: Floats, least: Floats, most: Floats) -> Floats:
+        """What is left for the building: what it was, unless the meter says that it cannot be."""
+        before = self.recent[-1][1] if self.recent else load - least
+        return np.clip(before, load - most, load - least)
 
     def is_mute(self, now: float) -> bool:
         return now - self.last_at > SILENT_S or self.alike >= FROZEN
@@ -46,5 +62,41 @@ class Meter:
 
     def _drop(self, now: float) -> None:
         """What is older than the window, but never the newest."""
-        while len(self.recent) > 1 and self.recent[0][0] < now - WINDOW_S:
+        while len(self.recent) > 1 and self.recent[0][0] < now - self.window_s:
             self.recent.popleft()
+
+
+@dataclass
+class Draws:
+    """What the cars below a meter draw, as their stations told: A, lines of the supply x leaves."""
+
+    below: Bools  # lines x leaves: where each may draw; no line: it is not below this meter
+    amps: Floats
+    read_at: Floats
+
+    @classmethod
+    def of(cls, leaves: tuple[Leaf, ...], lines: int = 3, *, below: Bools | None = None) -> Draws:
+        """`below`: the leaves that the meter counts (default: all)."""
+        there = np.array([[line in leaf.lines for leaf in leaves] for line in range(lines)], dtype=bool)
+        there &= True if below is None else below
+        return cls(there, np.zeros(there.shape), np.full(len(leaves), -np.inf))
+
+    def take(self, leaf: int, amps: Floats, at: float) -> None:
+        """A reading of a car, A on each line of the supply, measured at `at`."""
+        if at >= self.read_at[leaf] and np.all(np.isfinite(amps)):
+            self.amps[:, leaf], self.read_at[leaf] = np.where(self.below[:, leaf], amps, 0.0), at
+
+    def gone(self, leaf: int) -> None:
+        """Nobody is plugged in any more."""
+        self.amps[:, leaf], self.read_at[leaf] = 0.0, -np.inf
+
+    def bounds(self, now: float, ledger: Ledger, changed_at: Floats) -> tuple[Floats, Floats]:
+        """The least and the most of the meter's reading that is theirs, A on each line. `changed_at`: when each car's
+        limit was changed last. Whoever is not heard or does not obey may draw nothing: nothing of it is taken off."""
+        trusted = ledger.reachable & ledger.plugged & ledger.obeys
+        fresh = trusted & (now - self.read_at <= FRESH_S)
+        least = np.where(fresh, np.minimum(self.amps, ledger.granted(now)), 0.0)
+        follows = trusted & (self.read_at < changed_at + FOLLOW_S) & (now - changed_at < FOLLOW_S + FRESH_S)
+        might = np.where(self.below, ledger.told(now), 0.0)
+        most = np.where(follows, np.maximum(might, least), least)
+        return least.sum(axis=1), most.sum(axis=1)

@@ -75,13 +75,12 @@ class Ledger:
         at = now if at is None else at
         limit = np.where(at < self.held_until + SKEW_S, self.held, 0.0)
         limit = np.maximum(limit, np.where(at >= self.held_until - SKEW_S, self.default, 0.0))
-        limit = self._with_open(limit, at)
+        fading = np.where(at < self.fading_until, self.fading, 0.0)
+        limit = np.maximum(self._with_open(limit, at), fading)
         # Nobody plugged in at a station that we hear draws nothing; whoever plugs in waits for us if the default waits.
         idle = self.reachable & ~self.plugged & (self.delay > 0)
-        limit = np.where(idle, np.where(at < self.fading_until, self.fading, 0.0), limit)
-        lone = ~self.reachable
-        limit[lone] = np.maximum(limit[lone], self.default[lone])
-        return limit
+        limit = np.where(idle, fading, limit)
+        return np.where(self.reachable, limit, np.maximum(limit, self.default))
 
     def _with_open(self, limit: Floats, at: float) -> Floats:
         """With what was sent and is not settled: it may rule, and once it has ended the default in its stead."""
@@ -89,10 +88,15 @@ class Ledger:
             limit = np.maximum(limit, np.where(at < until + SKEW_S, amps, 0.0))
             ended = (until > -NEVER) & (at >= until - SKEW_S)
             limit = np.maximum(limit, np.where(ended, self.default, 0.0))
-        return np.maximum(limit, np.where(at < self.fading_until, self.fading, 0.0))
+        return limit
 
     def _open(self) -> list[tuple[Floats, Floats]]:
-        return [(self.flight, self.flight_until), *zip(self.stray, self.stray_until, strict=True)]
+        """What was sent and is not settled, without what nobody has."""
+        some = [(self.flight, self.flight_until)] if self.flight_until.max() > -NEVER else []
+        if self.stray_until.max() > -NEVER:
+            slots = zip(self.stray, self.stray_until, strict=True)
+            some += [(amps, until) for amps, until in slots if until.max() > -NEVER]
+        return some
 
     def committed(self, now: float, high_until: float) -> Floats:
         """The most of each connector from now until the high profiles that are sent now are over, if we fall silent:
@@ -106,10 +110,12 @@ class Ledger:
     def may_last(self, now: float, *, amps: Floats, who: Bools, limits: Floats, high_until: float) -> Bools:
         """Who of them may have a long profile of so many A: those with whom all fits once the short ones are over.
         `limits`: less the building's maximum."""
+        if not who.any():
+            return who
         later = np.maximum(self.in_force(now, high_until + SKEW_S), self.default)
         more = np.maximum(amps - later, 0.0)
         order = in_order(who, more)
-        if np.any(self.grid.excess(later, limits) > TINY):
+        if (self.grid.excess(later, limits) > TINY).any():
             return who & (more <= 0)
         return who & fitting(self.grid, later, more=more, order=order, limits=limits)
 
@@ -138,7 +144,8 @@ class Ledger:
         """Leaves in a row that these pilots are over."""
         full = self.grid.excess(pilots, limits) > 1e-6
         found = np.zeros(len(pilots), dtype=bool)
-        found[self.grid.leaf_of[full[self.grid.row_of]]] = True
+        if full.any():
+            found[self.grid.leaf_of[full[self.grid.row_of]]] = True
         return found
 
     # --- what happens ---

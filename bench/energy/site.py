@@ -16,14 +16,36 @@ TRIP_S = 15.0  # above the limit for longer counts as an overload
 
 @dataclass
 class Breaker:
-    """A node: limits of L1 to L3 in A, and since when each line is above it."""
+    """A node: limits of L1 to L3 in A, and since when each line is above it. `given`: of its load what nobody steers,
+    the building and cars at stations that ignore their profiles. What these alone are over is counted apart."""
 
     name: str
     parent: Breaker | None
     limit: tuple[float, float, float]
     load: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
-    over_since: list[float | None] = field(default_factory=lambda: [None, None, None])
-    worst: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    given: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    over: list[Over] = field(default_factory=lambda: [Over(), Over(), Over()])
+    over_alone: list[Over] = field(default_factory=lambda: [Over(), Over(), Over()])
+
+
+@dataclass
+class Over:
+    """Since when one line is above, and by how much at most."""
+
+    since: float | None = None
+    worst: float = 0.0
+
+    def look(self, now: float, excess: float) -> tuple[float, float, float] | None:
+        """What is over now, if it lasted too long: (since, seconds, A)."""
+        if excess > 1e-6:
+            if self.since is None:
+                self.since, self.worst = now, 0.0
+            self.worst = max(self.worst, excess)
+            return None
+        since, self.since = self.since, None
+        if since is None or now - since <= TRIP_S:
+            return None
+        return since, now - since, self.worst
 
 
 @dataclass
@@ -65,6 +87,7 @@ class Evse:
     profile_a: float | None = None  # of the session; None: none in force
     serial: int = 0  # of the newest profile, so that an old one's end says nothing
     dark: bool = False  # restarts
+    deaf_a: float | None = None  # it ignores its profiles and gives so much
     draw: float = 0.0
     drawn_since: float = 0.0
     told_wh: float = 0.0
@@ -73,9 +96,16 @@ class Evse:
         """A in force: the session's profile, else the default, which holds back who has just come."""
         if self.dark or self.car is None:
             return 0.0
+        if self.deaf_a is not None:
+            return self.deaf_a
         if self.profile_a is not None:
             return self.profile_a
         return self.default_a if now >= self.plugged_at + self.delay_s else 0.0
+
+    @property
+    def in_use(self) -> tuple[int, ...]:
+        """The lines that its car charges on."""
+        return self.lines[: min(self.car.lines, len(self.lines)) if self.car else len(self.lines)]
 
 
 @dataclass
@@ -96,19 +126,21 @@ class Site:
         self.breakers, self.evses, self.root = breakers, evses, breakers[0]
         self.building = [0.0, 0.0, 0.0]
         self.overloads: list[Overload] = []
+        self.unavoidable: list[Overload] = []  # the building and who ignores profiles by themselves
         self.wh = 0.0
         self.set_building(0.0, building)
 
     def set_building(self, now: float, load: tuple[float, float, float]) -> None:
         for line in range(3):
-            self._flow(now, self.root, line, load[line] - self.building[line])
+            self._flow(
+                now, self.root, line, load[line] - self.building[line], load[line] - self.building[line]
+            )
             self.building[line] = load[line]
 
     def settle(self, evse: Evse, now: float) -> None:
         """Count what its car got until now."""
         if evse.car is not None and evse.draw:
-            lines = min(evse.car.lines, len(evse.lines))
-            wh = evse.draw * VOLTS * lines * (now - evse.drawn_since) / 3600
+            wh = evse.draw * VOLTS * len(evse.in_use) * (now - evse.drawn_since) / 3600
             evse.car.got_wh += wh
             self.wh += wh
         evse.drawn_since = now
@@ -116,35 +148,40 @@ class Site:
     def draw(self, evse: Evse, now: float, amps: float) -> None:
         """Its car takes this from now on."""
         self.settle(evse, now)
-        lines = min(evse.car.lines, len(evse.lines)) if evse.car else len(evse.lines)
         change, evse.draw = amps - evse.draw, amps
-        for line in evse.lines[:lines]:
-            self._flow(now, evse.breaker, line, change)
+        for line in evse.in_use:
+            self._flow(now, evse.breaker, line, change, change if evse.deaf_a is not None else 0.0)
 
-    def _flow(self, now: float, breaker: Breaker | None, line: int, change: float) -> None:
-        while breaker is not None and change:
+    def set_deaf(self, evse: Evse, now: float, deaf_a: float | None) -> None:
+        """From now on it ignores its profiles, or follows them again."""
+        alone = evse.draw * ((deaf_a is not None) - (evse.deaf_a is not None))
+        for line in evse.in_use:
+            self._flow(now, evse.breaker, line, 0.0, alone)
+        evse.deaf_a = deaf_a
+
+    def _flow(self, now: float, breaker: Breaker | None, line: int, change: float, given: float) -> None:
+        while breaker is not None and (change or given):
             breaker.load[line] += change
-            excess = breaker.load[line] - breaker.limit[line]
-            since = breaker.over_since[line]
-            if excess > 1e-6:
-                if since is None:
-                    breaker.over_since[line], breaker.worst[line] = now, 0.0
-                breaker.worst[line] = max(breaker.worst[line], excess)
-            elif since is not None:
-                self._over(now, breaker, line, since)
+            breaker.given[line] += given
+            self._look(now, breaker, line)
             breaker = breaker.parent
 
-    def _over(self, now: float, breaker: Breaker, line: int, since: float) -> None:
-        breaker.over_since[line] = None
-        if now - since > TRIP_S:
-            self.overloads.append(Overload(since, now - since, breaker.name, line, breaker.worst[line]))
+    def _look(self, now: float, breaker: Breaker, line: int) -> None:
+        load, given, limit = breaker.load[line], breaker.given[line], breaker.limit[line]
+        for over, excess, found in (
+            (breaker.over[line], load - max(limit, given), self.overloads),
+            (breaker.over_alone[line], given - limit, self.unavoidable),
+        ):
+            if ended := over.look(now, excess):
+                since, seconds, amps = ended
+                found.append(Overload(since, seconds, breaker.name, line, amps))
 
     def close(self, now: float) -> None:
         """The day is over: what is above its limit now counts as well."""
         for breaker in self.breakers:
-            for line, since in enumerate(breaker.over_since):
-                if since is not None:
-                    self._over(now, breaker, line, since)
+            breaker.load, breaker.given = [0.0] * 3, [0.0] * 3
+            for line in range(3):
+                self._look(now, breaker, line)
 
 
 def make(random: Random, default_a: list[float] | None = None, delay_s: float = 150.0) -> Site:

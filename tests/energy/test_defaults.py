@@ -1,4 +1,4 @@
-"""What each connector falls to when nobody speaks: it fits beside the building's maximum, and as many as can have it."""
+"""What each connector falls to when nobody speaks: it fits beside the building, and as many as can have the minimum."""
 
 from __future__ import annotations
 
