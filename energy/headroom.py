@@ -60,6 +60,13 @@ class Meter:
         self._drop(now)
         return np.max([load for _at, load in self.recent], axis=0)
 
+    def least(self, now: float) -> Floats:
+        """What surely flows at `now`, of a source such as the sun: the lowest of the window, nothing if it is mute."""
+        if self.is_mute(now):
+            return np.zeros_like(self.maximum)
+        self._drop(now)
+        return np.maximum(np.min([load for _at, load in self.recent], axis=0), 0.0)
+
     def _drop(self, now: float) -> None:
         """What is older than the window, but never the newest."""
         while len(self.recent) > 1 and self.recent[0][0] < now - self.window_s:

@@ -14,10 +14,10 @@ import numpy as np
 from energy import queries
 from energy.control import Controller, Order, Policy
 from energy.grid import BadTree, Floats
-from energy.headroom import Meter
+from energy.headroom import Draws, Meter
 from energy.ledger import NEVER, Ledger, defaults
-from energy.models import MeterKind
-from energy.queries import SiteTree
+from energy.models import MeterKind, SiteMeter
+from energy.queries import SiteTree, Wired
 from energy.services import observing, orders
 from energy.services.observing import SessionSeen, StationSeen
 from stations.models import CommandState, ProfileState
@@ -26,6 +26,7 @@ log = logging.getLogger("voltyard.energy")
 
 LOOK_S = 5.0  # everything is looked at so often, should nobody tell
 FALLBACK_S = 60.0  # what stations fall to is calculated anew so often, for their profiles know the clock
+CARS_WINDOW_S = 60.0  # of a meter that counts the cars: as long as their readings are apart
 PRIORITY = 1.0  # of a car that its station or an operator lets go first
 
 
@@ -43,6 +44,7 @@ class Loop:
     broken: str = ""  # why nothing is steered: the tree has faults
     policy: Policy = field(default_factory=Policy)
     meters: dict[int, Meter] = field(default_factory=dict)
+    draws: dict[int, Draws] = field(default_factory=dict)  # by meter that counts the cars too
     leaf_of: dict[int, int] = field(default_factory=dict)  # EVSE -> leaf
     sessions: dict[int, SessionSeen] = field(default_factory=dict)  # by leaf
     heard: dict[int, StationSeen] = field(default_factory=dict)
@@ -82,9 +84,13 @@ class Loop:
             return
         for row, meter_id, at, amps, watts in observing.samples(self.tree, self.sample):
             self.sample = max(self.sample, row)
-            meter = self.meters.get(meter_id)
-            if meter is not None:
-                meter.take(self._per_line(amps, watts), at.timestamp())
+            meter, draws = self.meters.get(meter_id), self.draws.get(meter_id)
+            if meter is None or self.control is None:
+                continue
+            cars = None
+            if draws is not None:
+                cars = draws.bounds(at.timestamp(), self.control.ledger, self.control.changed_at)
+            meter.take(self._per_line(amps, watts), at.timestamp(), cars=cars)
 
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self.clock(), UTC)
@@ -114,9 +120,13 @@ class Loop:
         self.control = Controller(grid, ledger, station_of, self.building_most(tree), self.policy)
         self.leaf_of = {one.evse_id: leaf for leaf, one in enumerate(tree.wired)}
         self.caps = np.full(len(grid.leaves), np.inf)
+        self.draws = {}
         for meter in tree.meters:
-            most = meter.maximum_a if meter.maximum_a is not None else tree.connection.building_most_a
-            self.meters[meter.pk] = Meter(np.full(len(tree.supply.lines), float(most)))
+            self.meters[meter.pk] = Meter(np.array(_most(tree, meter)))
+            if meter.kind == MeterKind.GRID:
+                below = np.array([_is_below(tree, one, meter) for one in tree.wired])
+                self.draws[meter.pk] = Draws.of(grid.leaves, len(tree.supply.lines), below=below)
+                self.meters[meter.pk].window_s = CARS_WINDOW_S
 
     def _per_line(self, amps: list[float], watts: float | None) -> Floats:
         """A on each line; a total is taken to be on all alike."""
@@ -208,23 +218,28 @@ class Loop:
             new, old = seen.get(evse_id), self.sessions.get(leaf)
             if old is not None and (new is None or new.id != old.id):
                 self.control.unplug(leaf, now)
+                for draws in self.draws.values():
+                    draws.gone(leaf)
                 del self.sessions[leaf]
                 old = None
             if new is None:
                 continue
             if old is None:
                 self._plug(leaf, new, now)
-            if (
-                new.draw_a is not None
-                and new.read_at is not None
-                and (old is None or new.read_at != old.read_at)
-            ):
-                given = new.energy_wh - old.energy_wh if old else 0.0
-                self.control.reading(
-                    leaf, new.draw_a, now, given_wh=max(0.0, given), at=new.read_at.timestamp()
-                )
+            if new.read_at is not None and (old is None or new.read_at != old.read_at):
+                self._read(leaf, new, old, now)
             self.sessions[leaf] = new
         self._take_needs()
+
+    def _read(self, leaf: int, new: SessionSeen, old: SessionSeen | None, now: float) -> None:
+        assert self.control is not None and new.read_at is not None
+        at = new.read_at.timestamp()
+        if new.draw_a is not None:
+            given = max(0.0, new.energy_wh - old.energy_wh) if old else 0.0
+            self.control.reading(leaf, new.draw_a, now, given_wh=given, at=at)
+        if new.lines_a is not None:
+            for draws in self.draws.values():
+                draws.take(leaf, np.array(new.lines_a), at)
 
     def _plug(self, leaf: int, session: SessionSeen, now: float) -> None:
         assert self.control is not None
@@ -249,27 +264,38 @@ class Loop:
     # --- what the site leaves ---
 
     def building_most(self, tree: SiteTree) -> Floats:
-        """By row: the most that what is not charging may take. With a meter for it, that of the meter."""
-        counted = [meter for meter in tree.meters if meter.kind == MeterKind.BUILDING]
-        lines = len(tree.supply.lines)
-        if not counted:
-            return tree.rows_of(None, [tree.connection.building_most_a] * lines)
+        """By row: the most that what is not charging may take."""
         total = np.zeros(len(tree.grid.rows))
-        for meter in counted:
-            most = meter.maximum_a if meter.maximum_a is not None else tree.connection.building_most_a
-            total += tree.rows_of(meter.node_id, [most] * lines)
+        for meter in tree.meters:
+            if meter.kind in (MeterKind.BUILDING, MeterKind.BATTERY):
+                total += tree.rows_of(meter.node_id, _most(tree, meter))
+        if not any(meter.kind == MeterKind.BUILDING for meter in tree.meters):
+            total += tree.rows_of(None, [tree.connection.building_most_a] * len(tree.supply.lines))
         return total
 
     def building(self, now: float) -> Floats:
-        """By row: what it takes now, as the meters tell."""
+        """By row: what is not charging takes now, as the meters tell. Of a meter of the building and one that counts
+        the cars too the higher counts."""
         assert self.tree is not None
-        counted = [meter for meter in self.tree.meters if meter.kind == MeterKind.BUILDING]
-        if not counted:
-            return self.building_most(self.tree)
-        total = np.zeros(len(self.tree.grid.rows))
-        for meter in counted:
-            total += self.tree.rows_of(meter.node_id, self.meters[meter.pk].load(now))
+        tree = self.tree
+        total, measured = np.zeros(len(tree.grid.rows)), False
+        for meter in self._of_kind(MeterKind.BUILDING):
+            total += tree.rows_of(meter.node_id, self.meters[meter.pk].load(now))
+            measured = True
+        for meter in self._of_kind(MeterKind.BATTERY):  # what it gives may end at any time
+            total += tree.rows_of(meter.node_id, np.maximum(self.meters[meter.pk].load(now), 0.0))
+        for meter in self._of_kind(MeterKind.SOLAR):
+            total -= tree.rows_of(meter.node_id, self.meters[meter.pk].least(now))
+        for meter in self._of_kind(MeterKind.GRID):
+            if not measured or not self.meters[meter.pk].is_mute(now):
+                total = np.maximum(total, tree.rows_of(meter.node_id, self.meters[meter.pk].load(now)))
+                measured = True
+        if not measured:
+            total += tree.rows_of(None, [tree.connection.building_most_a] * len(tree.supply.lines))
         return total
+
+    def _of_kind(self, kind: str) -> list[SiteMeter]:
+        return [meter for meter in self.tree.meters if meter.kind == kind] if self.tree else []
 
     def limits(self, now: float) -> Floats:
         """By row: the limits of this moment, windows included."""
@@ -345,3 +371,14 @@ class Loop:
                     limits[number] = min(limits[number], lower)
             found.append(limits)
         return found
+
+
+def _most(tree: SiteTree, meter: SiteMeter) -> list[float]:
+    """A on each line while it cannot be trusted."""
+    most = meter.maximum_a if meter.maximum_a is not None else tree.connection.building_most_a
+    return [float(most)] * len(tree.supply.lines)
+
+
+def _is_below(tree: SiteTree, one: Wired, meter: SiteMeter) -> bool:
+    place = meter.node_id or (tree.root.pk if tree.root else 0)
+    return str(place) in tree.above(one.outlet.node_id)

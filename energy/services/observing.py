@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
+import orjson
 from django.db.models import Q
 from django.utils import timezone
 
@@ -41,7 +43,8 @@ class StationSeen:
 
 @dataclass(frozen=True, slots=True)
 class SessionSeen:
-    """A session that runs. `draw_a`: of its newest reading on the most loaded line; None: it told none yet."""
+    """A session that runs. `draw_a`: of its newest reading on the most loaded line; None: it told none yet. `lines_a`:
+    the same on each line of the supply, as far as it is known."""
 
     id: int
     evse_id: int
@@ -49,6 +52,7 @@ class SessionSeen:
     energy_wh: float
     read_at: datetime | None
     draw_a: float | None
+    lines_a: tuple[float, ...] | None
     state: str
 
 
@@ -89,10 +93,10 @@ def stations(tree: SiteTree) -> dict[int, StationSeen]:
 
 
 _READINGS = """
-SELECT w.session, r.current_a, r.power_w FROM json_to_recordset(%(rows)s::json) AS w(
+SELECT w.session, r.current_a, r.power_w, r.values::text FROM json_to_recordset(%(rows)s::json) AS w(
     session bigint, station bigint, evse smallint, since timestamptz)
 CROSS JOIN LATERAL (
-    SELECT current_a, power_w FROM stations_reading q
+    SELECT current_a, power_w, values FROM stations_reading q
     WHERE q.tenant_id = %(tenant)s AND q.station_id = w.station AND q.evse_number = w.evse AND q.sampled_at >= w.since
         AND (q.current_a IS NOT NULL OR q.power_w IS NOT NULL)
     ORDER BY q.sampled_at DESC LIMIT 1) r
@@ -122,22 +126,66 @@ def sessions(tree: SiteTree) -> dict[int, SessionSeen]:
     ]  # fmt: skip
     told = {row[0]: row[1:] for row in statements.run(_READINGS, tenant_id, asked)} if asked else {}
     result = {}
-    for pk, evse, start, received, energy, read_at, power, state in found:
-        amps, watts = told.get(pk, (None, None))
-        wired = by_evse[evse]
+    for pk, evse, start, received, energy, read_at, power, state in found:  # the newest of an EVSE counts
+        amps, watts, values = told.get(pk, (None, None, "[]"))
         watts = power if watts is None else watts
-        draw = amps
-        if wired.is_dc or (draw is None and watts is not None):
-            # Of DC the car's side is told: what the site feels is its power.
-            draw = (
-                None
-                if watts is None
-                else watts / (tree.supply.volts * (len(wired.leaf.lines) if wired.is_dc else 1))
-            )
+        draw, lines = drawn(tree, by_evse[evse], amps, watts, orjson.loads(values))
         result[evse] = SessionSeen(
-            pk, evse, min(start, received), float(energy or 0), read_at, draw, state
-        )  # the newest of an EVSE counts
+            pk, evse, min(start, received), float(energy or 0), read_at, draw, lines, state
+        )
     return result
+
+
+def drawn(
+    tree: SiteTree,
+    wired: Wired,
+    amps: float | None,
+    watts: float | None,
+    values: Sequence[dict[str, Any]] = (),
+) -> tuple[float | None, tuple[float, ...] | None]:
+    """(A on the most loaded line, A on each line of the supply). Where only power was told of AC it is taken for one
+    line's, and no line is known: nobody knows on how many the car charges. Of DC the car's side is told: what the site
+    feels is its power."""
+    lines, own = [0.0] * len(tree.supply.lines), wired.leaf.lines
+    if wired.is_dc:
+        amps = None if watts is None else watts / wired.volts
+        return amps, None if amps is None else _on(lines, own, [amps] * len(own))
+    if amps is None:
+        return (None, None) if watts is None else (watts / tree.supply.volts, None)
+    phases = _phases(values)
+    if phases:
+        return amps, _on(lines, own, phases)
+    if len(own) == 1 or wired.outlet.between:
+        return amps, _on(lines, own, [amps] * len(own))
+    if watts is None or amps <= 0:
+        return amps, None if amps > 0 else _on(lines, own, [])
+    # A car that charges on fewer lines takes the first ones (IEC 61851-1: L1).
+    count = min(max(round(watts / (tree.supply.volts * amps)), 1), len(own))
+    return amps, _on(lines, own, [amps] * count)
+
+
+def _on(lines: list[float], own: Sequence[int], amps: Sequence[float]) -> tuple[float, ...]:
+    for line, value in zip(own, amps, strict=False):
+        lines[line] = value
+    return tuple(lines)
+
+
+_PLACES = {"L1": 0, "L2": 1, "L3": 2, "L1-N": 0, "L2-N": 1, "L3-N": 2}
+
+
+def _phases(values: Sequence[dict[str, Any]]) -> list[float]:
+    """A on each of the station's own phases, where it told them one by one."""
+    found: dict[int, float] = {}
+    for value in values:
+        place = _PLACES.get(value.get("phase", ""))
+        if value.get("measurand") != "Current.Import" or place is None:
+            continue
+        try:
+            number = float(value["value"]) * 10.0 ** int(value.get("multiplier", 0))
+        except (TypeError, ValueError, OverflowError):
+            return []
+        found[place] = number / 1000 if value.get("unit") == "mA" else number
+    return [found.get(place, 0.0) for place in range(max(found) + 1)] if found else []
 
 
 def needs(tree: SiteTree, session_ids: Sequence[int]) -> dict[int, NeedSeen]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from stations.models import (
     CommandKind,
     CommandState,
     Connector,
+    Reading,
     Session,
     SessionPower,
     Station,
@@ -276,6 +278,43 @@ def test_a_silent_meter_counts_as_the_most(place: Place) -> None:
     place.later_s += 30
     place.settle(runner, running)
     assert place.held() == {place.stations[0].pk: MAIN_A - 20}
+
+
+def test_a_meter_that_counts_the_cars_leaves_them_what_they_have(place: Place) -> None:
+    """What they draw is theirs: it is not taken for the building's, and a car that is not heard is not taken off."""
+    stations = place.stations
+    with tenant_scope(place.tenant.pk):
+        meter = SiteMeter.objects.create(
+            tenant=place.tenant, connection=place.rows.connection, name="Main", kind="grid", maximum_a=20
+        )
+        GridConnection.objects.update(revision=2, building_most_a=20)
+    sessions = [place.charge(station) for station in stations]
+    runner, running = place.runner()
+
+    def tell(total: float, drawn: float, number: int) -> None:
+        now = datetime.now(UTC) + timedelta(seconds=place.later_s)
+        with tenant_scope(place.tenant.pk):
+            amps = [total, total, total - number / 100]
+            MeterSample.objects.create(tenant=place.tenant, meter=meter, at=now, received_at=now, amps=amps)
+            for station, session in zip(stations, sessions, strict=True):
+                Reading.objects.create(
+                    tenant=place.tenant, station=station, id=secrets.randbits(60), evse_number=1, session_id=session.pk,
+                    sampled_at=now, raw_timestamp="", received_at=now, context="Sample.Periodic",
+                    digest=secrets.token_hex(8), current_a=drawn, power_w=drawn * 690, values=[],
+                )  # fmt: skip
+                Session.objects.filter(pk=session.pk).update(last_reading_at=now, power_w=drawn * 690)
+
+    for number in range(30):
+        drawn = min(place.held().values(), default=6.0)
+        tell(4.0 + 2 * drawn, drawn, number)
+        place.step(runner, running)
+        place.later_s += 4
+    assert sum(place.held().values()) == MAIN_A - 4
+    with tenant_scope(place.tenant.pk):
+        Station.objects.filter(pk=stations[0].pk).update(online=False)
+    place.step(runner, running)
+    building = running.loop.building(running.loop.clock())
+    assert building[:3].max() >= 4.0
 
 
 def test_a_window_lowers_a_node_at_its_hours(place: Place) -> None:
