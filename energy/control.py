@@ -223,6 +223,10 @@ class Controller:
         if self.open.pop(leaf, None) is not None:
             self.ledger.lost(leaf, now)
 
+    def doubt(self, leaf: int, now: float) -> None:
+        """What the station holds may be something else than it took: it is sent anew."""
+        self._unsure(leaf, now)
+
     def disobeys(self) -> list[Disobedience]:
         """Stations that draw more than their limit and count with their hardware: for alerts."""
         return self.watch.disobeys()

@@ -77,6 +77,13 @@ class Watch:
         self.kept_since[leaf] = np.inf
         return bool(first)
 
+    def condemn(self, leaf: int, amps: float, over_a: float, now: float) -> None:
+        """It says itself that it keeps to another limit, so many A above what may be in force."""
+        self.over_since[leaf] = min(self.over_since[leaf], now)
+        self.ledger.obeys[leaf] = False
+        self.over_a[leaf], self.draws_a[leaf] = over_a, max(amps, self.draws_a[leaf])
+        self.kept_since[leaf] = np.inf
+
     def _within(self, leaf: int, limit: float, now: float) -> None:
         if self.ledger.obeys[leaf]:
             self.forgive(leaf)

@@ -21,6 +21,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from energy.services import orders, ownership, pictures
+from energy.services.checks import Checks
 from energy.services.loops import Loop
 from energy.services.ownership import LostSite, Steered
 from energy.services.signal import CHANNEL
@@ -48,6 +49,7 @@ class Running:
     shown_at: float = 0.0
     defaults_at: float = 0.0
     tally: pictures.Tally = field(default_factory=pictures.Tally)
+    checks: Checks = field(default_factory=Checks)
 
 
 class Runner:
@@ -183,6 +185,7 @@ class Runner:
                 loop.glance()
             else:
                 loop.look()
+                running.checks.hear(loop)
         self._send(running)
         self._tell(running)
         running.due = loop.due()
@@ -215,6 +218,7 @@ class Runner:
             if minute is not None:
                 pictures.keep_minute(minute)
             if now - running.shown_at >= SHOW_S:
+                running.checks.ask(loop)
                 pictures.show(loop=loop, owner=self.owner)
                 running.shown_at = now
         if owes and loop.tree is not None:

@@ -22,6 +22,7 @@ from stations.models import (
     Command,
     CommandKind,
     CommandState,
+    CompositeTold,
     Connector,
     Reading,
     Session,
@@ -315,6 +316,41 @@ def test_a_meter_that_counts_the_cars_leaves_them_what_they_have(place: Place) -
     place.step(runner, running)
     building = running.loop.building(running.loop.clock())
     assert building[:3].max() >= 4.0
+
+
+@pytest.mark.parametrize("tells", [16.0, 32.0])
+def test_a_station_is_asked_what_it_keeps_to(place: Place, tells: float) -> None:
+    """One that tells more than it may gets its profile anew; if it tells it again, it counts with its hardware."""
+    session = place.charge(place.stations[0])
+    with tenant_scope(place.tenant.pk):
+        GridNode.objects.update(limit_a=[16.0] * 3)
+    runner, running = place.runner()
+    sent = []
+    for _round in range(30):
+        place.step(runner, running)
+        place.later_s += 8
+        with tenant_scope(place.tenant.pk):
+            asked = Command.objects.filter(kind=CommandKind.READ_COMPOSITE, state=CommandState.QUEUED).first()
+            if asked is None:
+                continue
+            sent.append(asked.arguments)
+            now = datetime.now(UTC) + timedelta(seconds=place.later_s)
+            CompositeTold.objects.update_or_create(
+                tenant=place.tenant, station=place.stations[0], evse_number=1,
+                defaults={
+                    "unit": "A", "starts_at": now, "duration_s": 300, "told_at": now,
+                    "periods": [{"start_s": 0, "limit": tells}],
+                },
+            )  # fmt: skip
+            commands.settle(tenant_id=place.tenant.pk, command_id=asked.pk, state=CommandState.ACCEPTED)
+    control = running.loop.control
+    assert control is not None
+    leaf = running.loop.leaf_of[session.evse_id]
+    wrong = tells > 16
+    assert len(sent) == (2 if wrong else 1)
+    assert sent[0] == {"evse": 1, "duration_s": 300, "unit": "A"}
+    assert bool(control.ledger.obeys[leaf]) is not wrong
+    assert [one.leaf for one in control.disobeys()] == ([leaf] if wrong else [])
 
 
 def test_a_window_lowers_a_node_at_its_hours(place: Place) -> None:
