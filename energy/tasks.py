@@ -37,6 +37,8 @@ def _trim(tenant_id: int, before: datetime) -> int:
         went = meters.TRIMMED_AT_ONCE
         while went == meters.TRIMMED_AT_ONCE:
             with tenant_scope(tenant_id):
-                went = meters.trim(tenant_id=tenant_id, meter_id=meter_id, before=before)
+                went = meters.trim(
+                    tenant_id=tenant_id, meter_id=meter_id, before=before, most=meters.TRIMMED_AT_ONCE
+                )
             gone += went
     return gone

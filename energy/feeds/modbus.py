@@ -6,6 +6,7 @@ Settings: {"host", "port", "unit_id", "every_s", "values": [...]} with values as
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -29,6 +30,8 @@ from energy.feeds.problems import (
 from energy.readings import Told
 from tenants.errors import Invalid
 
+# It says on the log whatever we say on the meter, and each time anew.
+logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
 ANSWER_S = 2.0
 TRIES = 2  # a gateway to RS-485 loses a request now and then
 LEAST_S, MOST_S = 0.2, 60.0

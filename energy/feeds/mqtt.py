@@ -85,6 +85,8 @@ def _value(told: Any) -> dict[str, Any]:
     topic, path = told.get("topic"), told.get("path", "")
     if not isinstance(topic, str) or not 0 < len(topic) <= MOST_TOPIC or not topic.isprintable():
         raise values.BadValue("Name the topic of each value.")
+    if "<" in topic:
+        raise values.BadValue(f"{topic[:60]}: put your own name in the place of <...>.")
     if any(letter in topic for letter in "+#") or topic != topic.strip():
         raise values.BadValue("Name each topic in full, without + and #.")
     if not payloads.is_path(path):
@@ -306,7 +308,9 @@ class Link:
     def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
         if message.retain and not self._retained:
             return
-        if message.topic in self._topics:
+        if len(message.payload) > payloads.MOST_BYTES:  # came at once, so that nothing had to be gathered
+            self._end(FeedError(TOO_LONG))
+        elif message.topic in self._topics:
             self._waiting.pop(message.topic, None)
             self._waiting[message.topic] = message.payload
             self._some.set()

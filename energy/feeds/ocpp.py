@@ -61,8 +61,9 @@ async def readings(feed: Feed, threads: Threads) -> Readings:
     station_id, number = feed.settings["station_id"], feed.settings["evse_number"]
     seen = await threads.within(feed.tenant_id, lambda: _begin(feed.tenant_id, station_id, number))
     while True:
-        last = seen
-        found = await threads.within(feed.tenant_id, lambda: _since(feed.tenant_id, station_id, number, last))
+        found = await threads.within(
+            feed.tenant_id, partial(_since, feed.tenant_id, station_id, number, seen)
+        )
         for reading in found:
             seen = max(seen, reading.pk)
             if (told := told_of(reading, feed.meter_id, feed.lines)) is not None:

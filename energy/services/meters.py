@@ -238,7 +238,7 @@ DELETE FROM energy_metersample WHERE tenant_id = %(tenant)s AND id IN (
 """
 
 
-def trim(*, tenant_id: int, meter_id: int, before: datetime, most: int = TRIMMED_AT_ONCE) -> int:
+def trim(*, tenant_id: int, meter_id: int, before: datetime, most: int) -> int:
     """Remove the oldest samples of a meter from before a time, so many at most; how many went."""
     with connections[current_alias()].cursor() as cursor:
         cursor.execute(_TRIM, {"tenant": tenant_id, "meter": meter_id, "edge": before, "most": most})
