@@ -51,6 +51,7 @@ SCHEDULE = {
     "stations.tasks.follow_configuration": 10,
     "stations.tasks.apply_templates": 2,
     "stations.tasks.trim_configuration": 3600,
+    "energy.tasks.trim_samples": 3600,
 }
 app.conf.beat_schedule = {
     task: {"task": task, "schedule": float(seconds), "options": {"expires": seconds}}

@@ -75,6 +75,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("OCPP_TLS_PORT", "count", "0", "Port on which the gateway ends TLS itself, besides its plain one. 0: it does not; a proxy in front may (docs/tls.md)."),
     Setting("OCPP_TLS_CERTIFICATE", "text", "", "File with the gateway's certificate and its chain, in PEM. Read anew when it changes; open sockets stay."),
     Setting("OCPP_TLS_KEY", "text", "", "File with the key of OCPP_TLS_CERTIFICATE, in PEM."),
+    Setting("METER_SAMPLE_DAYS", "count", "30", "How many days single readings of the sites' meters are kept; their minutes stay."),
+    Setting("METER_NETWORKS", "list", "", "Private networks in which meters may be read by MQTT and Modbus, such as 10.20.0.0/16 of a VPN to the sites, separated by commas. Empty: public addresses alone; demo and test read anywhere."),
     Setting("LOG_FORMAT", "text", "json", "json (one event a line) or text."),
     Setting("LOG_LEVEL", "text", "INFO", "Least severe level that is logged: DEBUG, INFO, WARNING, ERROR."),
     Setting("API_REQUESTS_PER_MINUTE", "count", "3000", "Most REST requests a minute that one API key may make of one process. 0: no bound."),

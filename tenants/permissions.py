@@ -20,6 +20,7 @@ class Permission(models.TextChoices):
     STATION_COMMAND = "station.command", _("Send commands to stations")
     STATION_CONFIGURE = "station.configure", _("Change a station's configuration")
     LIMIT_SET = "limit.set", _("Set limits from outside, such as the grid operator's")
+    METER_SEND = "meter.send", _("Send readings of a site's meters")
     FRAME_VIEW = "frame.view", _("Read OCPP frames")
     SESSION_VIEW = "session.view", _("See charging sessions")
     SESSION_REVIEW = "session.review", _("Review sessions that are held")
@@ -54,6 +55,7 @@ _OPERATE = _SEE | {
     _P.STATION_COMMAND,
     _P.STATION_CONFIGURE,
     _P.LIMIT_SET,
+    _P.METER_SEND,
     _P.FRAME_VIEW,
     _P.SESSION_REVIEW,
     _P.TOKEN_EDIT,
@@ -85,6 +87,7 @@ ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
             _P.STATION_VIEW,
             _P.STATION_COMMAND,
             _P.LIMIT_SET,
+            _P.METER_SEND,
             _P.SESSION_VIEW,
             _P.TARIFF_VIEW,
             _P.MONEY_VIEW,

@@ -18,6 +18,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from billing.models import Charge, SiteTariff, Tariff
+from energy.models import SiteMeter
 from fleets.models import Autocharge, Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
 from stations.models import (
     AccessRule,
@@ -184,6 +185,7 @@ class World:
     seen_vehicle: SeenVehicle
     reservation: Reservation
     delivery: FactDelivery
+    meter: SiteMeter
 
     @property
     def nothing(self) -> dict[str, Any]:
@@ -219,6 +221,7 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "issue_id": lambda world: world.issue.pk,
     "exclusion_id": lambda world: world.exclusion.pk,
     "report_id": lambda world: world.report.pk,
+    "meter_id": lambda world: world.meter.pk,
     "form": lambda world: "csv",
     "charge_id": lambda world: world.charge.pk,
     "notice_id": lambda world: world.notice.pk,
@@ -264,6 +267,9 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
 BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("POST", "sites"): lambda world: {"name": "New site"},
     ("PATCH", "sites/<int:site_id>"): lambda world: {"city": "Kiel"},
+    ("POST", "sites/<int:site_id>/meters"): lambda world: {"name": "New meter", "kind": "solar"},
+    ("PATCH", "sites/<int:site_id>/meters/<int:meter_id>"): lambda world: {"maximum_a": 40},
+    ("POST", "sites/<int:site_id>/meters/<int:meter_id>/readings"): lambda world: {"amps": [8.1, 7.9, 8]},
     ("PUT", "sites/<int:site_id>/tariff"): lambda world: {"tariff_id": world.tariff.pk},
     ("POST", "members"): lambda world: {
         "email": f"new-{secrets.token_hex(4)}@example.com",
@@ -508,7 +514,8 @@ def build() -> World:
         _history(tenant, station, session, of_site, marker)
         rows = _rows(tenant, site, station, driver, marker) | _security(tenant, station, marker)
         rows |= _files(tenant, site, station, marker)
-        sites.one_of_each(tenant, site, station, marker)
+        grid = sites.one_of_each(tenant, site, station, marker)
+        rows["meter"] = grid.meter
         rows["delivery"] = _delivery(tenant, rows["webhook"], site, marker)
         vehicle = Vehicle.objects.create(tenant=tenant, plate=marker, fleet=None)
     return World(

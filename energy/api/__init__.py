@@ -1,5 +1,18 @@
 """REST of load management. Below /api/v1/."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from energy.api.meters import MeterReadings, MeterReadingsCsv, SiteMeterOne, SiteMeters
+
+urlpatterns: list[URLPattern] = [
+    path("sites/<int:site_id>/meters", SiteMeters.as_view(), name="site-meters"),
+    path("sites/<int:site_id>/meters/<int:meter_id>", SiteMeterOne.as_view(), name="site-meter"),
+    path(
+        "sites/<int:site_id>/meters/<int:meter_id>/readings", MeterReadings.as_view(), name="meter-readings"
+    ),
+    path(
+        "sites/<int:site_id>/meters/<int:meter_id>/readings.csv",
+        MeterReadingsCsv.as_view(),
+        name="meter-readings-csv",
+    ),
+]

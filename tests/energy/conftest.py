@@ -1,3 +1,5 @@
-from tests.stations.ocpp.conftest import gateway
+"""Servers that meters are read from."""
 
-__all__ = ["gateway"]
+from tests.energy.servers import broker, device, tls_broker
+
+__all__ = ["broker", "device", "tls_broker"]

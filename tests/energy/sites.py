@@ -67,6 +67,8 @@ def one_of_each(tenant: Tenant, site: Site, station: Station, marker: str) -> Ro
     now = datetime.now(UTC)
     own = {"tenant": tenant}
     GridNode.objects.filter(pk=made.root.pk).update(name=marker)
+    if made.meter is not None:
+        SiteMeter.objects.filter(pk=made.meter.pk).update(name=marker)
     LimitWindow.objects.create(
         **own, node=made.root, begins=time(17), ends=time(20), limit_a=32, label=marker
     )

@@ -31,7 +31,13 @@ PROBES: dict[Permission, list[tuple[str, str]]] = {
         ("POST", "stations/<int:station_id>/password"),
         ("GET", "quarantine"),
     ],
-    P.LIMIT_SET: [("POST", "constraints"), ("POST", "constraints/<int:constraint_id>/clear")],
+    P.LIMIT_SET: [
+        ("POST", "constraints"),
+        ("POST", "constraints/<int:constraint_id>/clear"),
+        ("POST", "sites/<int:site_id>/meters"),
+        ("PATCH", "sites/<int:site_id>/meters/<int:meter_id>"),
+    ],
+    P.METER_SEND: [("POST", "sites/<int:site_id>/meters/<int:meter_id>/readings")],
     P.STATION_COMMAND: [
         ("POST", "stations/<int:station_id>/limits"),
         ("POST", "stations/<int:station_id>/der-controls"),

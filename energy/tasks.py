@@ -1,0 +1,44 @@
+"""Sweeps of load management. Safe to run twice, and at the same time."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from energy.models import SiteMeter
+from energy.services import meters
+from tenants.context import tenant_scope
+from tenants.models import Tenant
+
+log = logging.getLogger("voltyard.sweeps")
+
+
+@shared_task
+def trim_samples() -> int:
+    """Single readings past METER_SAMPLE_DAYS go, each batch in a transaction of its own."""
+    before, gone = timezone.now() - timedelta(days=settings.METER_SAMPLE_DAYS), 0
+    for tenant_id in Tenant.objects.order_by("id").values_list("id", flat=True):
+        try:
+            gone += _trim(tenant_id, before)
+        except Exception:
+            log.exception("sweep failed", extra={"sweep": "samples", "tenant": tenant_id})
+    return gone
+
+
+def _trim(tenant_id: int, before: datetime) -> int:
+    with tenant_scope(tenant_id):
+        ids = list(SiteMeter.objects.filter(tenant_id=tenant_id).values_list("pk", flat=True))
+    gone = 0
+    for meter_id in ids:
+        went = meters.TRIMMED_AT_ONCE
+        while went == meters.TRIMMED_AT_ONCE:
+            with tenant_scope(tenant_id):
+                went = meters.trim(
+                    tenant_id=tenant_id, meter_id=meter_id, before=before, most=meters.TRIMMED_AT_ONCE
+                )
+            gone += went
+    return gone
