@@ -103,6 +103,7 @@ class Controller:
     changed_at: Floats = field(init=False)
     watch: Watch = field(init=False)
     allowed: Floats = field(init=False)  # A, what limits of others leave each connector
+    floor: Floats = field(init=False)  # A, what each has at least once it charges
     open: dict[int, tuple[Order, float]] = field(default_factory=dict)  # by leaf: with when it was sent
     last: Allocation | None = None
     due: float = 0.0
@@ -114,7 +115,7 @@ class Controller:
         self.asked, self.asked_until = np.zeros(size), np.full(size, -NEVER)
         self.changed_at = np.full(size, -NEVER)
         self.watch = Watch.of(self.ledger, self.policy.over_a)
-        self.allowed = self.grid.max_a.copy()
+        self.allowed, self.floor = self.grid.max_a.copy(), self.grid.min_a.copy()
 
     # --- what happens ---
 
@@ -276,7 +277,7 @@ class Controller:
             weight=weight,
             rank=self._rank(now, rate),
             wanted=cars.wanted,
-            floor=grid.min_a,
+            floor=np.minimum(self.floor, upper),
         )
 
     def _rank(self, now: float, rate: Floats) -> Floats:

@@ -20,6 +20,7 @@ from django.utils import timezone
 from redis import Redis
 from redis.exceptions import RedisError
 
+from energy.feeds.runner import Feeds
 from energy.services import orders, ownership, pictures
 from energy.services.checks import Checks
 from energy.services.loops import Loop
@@ -58,6 +59,7 @@ class Runner:
         self.sites: dict[int, Running] = {}  # by site
         self.turn = threading.Condition()
         self.stopping = threading.Event()
+        self.feeds = Feeds(self.owner)
 
     # --- the process ---
 
@@ -67,7 +69,7 @@ class Runner:
             signal.signal(number, lambda *_signal: self.stopping.set())
         threads = [
             threading.Thread(target=target, name=name, daemon=True)
-            for name, target in [("listen", self._listen), ("hear", self._hear)]
+            for name, target in [("listen", self._listen), ("hear", self._hear), ("feeds", self._feed)]
             + [(f"loop-{number}", self._work) for number in range(THREADS)]
         ]
         for thread in threads:
@@ -82,7 +84,7 @@ class Runner:
             self.stopping.wait(CLAIM_S)
         with self.turn:
             self.turn.notify_all()
-        for thread in threads[2:]:
+        for thread in threads[3:]:
             thread.join(5)
         self._release_all()
 
@@ -101,6 +103,7 @@ class Runner:
                 )
             if token is not None:
                 self.add(one, token)
+        self.feeds.keep([(one.steered.tenant_id, one.loop.connection_id) for one in self.sites.values()])
 
     def add(self, one: Steered, token: int) -> Running:
         loop = Loop(one.tenant_id, one.connection_id, one.site_id, token, time.time)
@@ -229,6 +232,15 @@ class Runner:
                 )
 
     # --- who tells ---
+
+    def _feed(self) -> None:
+        """The meters that are asked, or subscribed to, from here."""
+        while not self.stopping.is_set():
+            try:
+                self.feeds.run(self.stopping)
+            except Exception:
+                log.exception("the feeds of meters ended, beginning again")
+                self.stopping.wait(1.0)
 
     def want(self, site_id: int, what: str) -> None:
         with self.turn:

@@ -201,7 +201,9 @@ class MeterReadings(_BelowSite):
         if not 0 < len(listed) <= MOST_READINGS:
             raise Invalid(f"Send one reading, or a list of 1 to {MOST_READINGS}.")
         if meter.source != MeterSource.REST:
-            raise Invalid(f"{meter.name} is read by {meter.get_source_display()}: it takes no readings by REST.")
+            raise Invalid(
+                f"{meter.name} is read by {meter.get_source_display()}: it takes no readings by REST."
+            )
         wrong = {place: why for place, one in enumerate(listed) if (why := _unreadable(one))}
         told = [
             Told(meter.pk, one.get("amps"), one.get("watts"), one.get("at"))
@@ -212,7 +214,9 @@ class MeterReadings(_BelowSite):
         taken = meters.take(tenant_id=self.tenant_id, samples=told)
         wrong |= {places[refused.place]: refused.why for refused in taken.refused}
         if len(wrong) == len(listed):
-            named = {(f"{place}" if isinstance(body, list) else "reading"): why for place, why in wrong.items()}
+            named = {
+                (f"{place}" if isinstance(body, list) else "reading"): why for place, why in wrong.items()
+            }
             raise Invalid(fields=dict(list(named.items())[:20]))
         refused = [{"place": place, "why": wrong[place]} for place in sorted(wrong)]
         return self.answer({"kept": taken.kept, "known": taken.known, "refused": refused})

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,7 @@ from energy.grid import BadTree, Floats
 from energy.headroom import Draws, Meter
 from energy.ledger import NEVER, Ledger, defaults
 from energy.models import MeterKind, SiteMeter
+from energy.policy import Policies
 from energy.queries import SiteTree, Wired
 from energy.services import observing, orders
 from energy.services.observing import SessionSeen, StationSeen
@@ -43,6 +44,7 @@ class Loop:
     control: Controller | None = None
     broken: str = ""  # why nothing is steered: the tree has faults
     policy: Policy = field(default_factory=Policy)
+    policies: Policies = field(default_factory=Policies)
     meters: dict[int, Meter] = field(default_factory=dict)
     draws: dict[int, Draws] = field(default_factory=dict)  # by meter that counts the cars too
     leaf_of: dict[int, int] = field(default_factory=dict)  # EVSE -> leaf
@@ -117,7 +119,11 @@ class Loop:
         ledger = Ledger.of(grid, default=grid.max_a)
         stations = {station_id: place for place, station_id in enumerate(tree.stations)}
         station_of = np.array([stations[one.station_id] for one in tree.wired], dtype=np.intp)
+        self.policies = Policies.of_row(tree.connection.policy)
+        self.policy = replace(self.policy, turn_s=self.policies.turn_minutes * 60)
         self.control = Controller(grid, ledger, station_of, self.building_most(tree), self.policy)
+        guaranteed = [max(one.outlet.guaranteed_a, self.policies.guaranteed_a) for one in tree.wired]
+        self.control.floor = np.maximum(grid.min_a, guaranteed)
         self.leaf_of = {one.evse_id: leaf for leaf, one in enumerate(tree.wired)}
         self.caps = np.full(len(grid.leaves), np.inf)
         self.draws = {}
@@ -252,7 +258,9 @@ class Loop:
         for leaf, session in self.sessions.items():
             need = told.get(session.id)
             wired = self.tree.wired[leaf]
-            cars.priority[leaf] = wired.outlet.priority
+            cars.priority[leaf] = wired.outlet.priority + self.policies.priority_by_fleet.get(
+                session.fleet_id or 0, 0
+            )
             if need is None:
                 continue
             cars.priority[leaf] += PRIORITY if need.priority else 0.0
@@ -298,10 +306,12 @@ class Loop:
         return [meter for meter in self.tree.meters if meter.kind == kind] if self.tree else []
 
     def limits(self, now: float) -> Floats:
-        """By row: the limits of this moment, windows included."""
+        """By row: the limits of this moment, windows and reserve included."""
         assert self.tree is not None
         zone = ZoneInfo(self.tree.connection.site.time_zone)
-        return self.tree.limits_at(datetime.fromtimestamp(now, zone))
+        return self.tree.limits_at(datetime.fromtimestamp(now, zone)) * (
+            1 - self.policies.reserve_percent / 100
+        )
 
     def room(self, now: float) -> Floats:
         """By row: what is left for cars. Limits that others set hold for all charging of the site."""
@@ -356,7 +366,7 @@ class Loop:
         most = self.building_most(self.tree)
         grid = self.control.grid
         room = np.maximum(lowest, 0.0)
-        amps = defaults(grid, most + (grid.limits - room))
+        amps = defaults(grid, most + (grid.limits - room), cap=self.policies.default_cap_a)
         return {one.evse_id: float(amps[leaf]) for leaf, one in enumerate(self.tree.wired)}
 
     def _window_limits(self) -> list[Floats]:

@@ -54,6 +54,7 @@ class SessionSeen:
     draw_a: float | None
     lines_a: tuple[float, ...] | None
     state: str
+    fleet_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def sessions(tree: SiteTree) -> dict[int, SessionSeen]:
         .order_by("id")
         .values_list(
             "pk", "evse_id", "started_at", "started_received_at", "energy_wh", "last_reading_at", "power_w",
-            "charging_state",
+            "charging_state", "fleet_id",
         )
     )  # fmt: skip
     asked = [
@@ -121,17 +122,27 @@ def sessions(tree: SiteTree) -> dict[int, SessionSeen]:
             "session": pk, "station": by_evse[evse].station_id, "evse": by_evse[evse].number,
             "since": read_at - timedelta(minutes=2),
         }
-        for pk, evse, _start, _received, _wh, read_at, _power, _state in found
+        for pk, evse, _start, _received, _wh, read_at, _power, _state, _fleet in found
         if read_at is not None
     ]  # fmt: skip
     told = {row[0]: row[1:] for row in statements.run(_READINGS, tenant_id, asked)} if asked else {}
     result = {}
-    for pk, evse, start, received, energy, read_at, power, state in found:  # the newest of an EVSE counts
+    for (
+        pk,
+        evse,
+        start,
+        received,
+        energy,
+        read_at,
+        power,
+        state,
+        fleet,
+    ) in found:  # the newest of an EVSE counts
         amps, watts, values = told.get(pk, (None, None, "[]"))
         watts = power if watts is None else watts
         draw, lines = drawn(tree, by_evse[evse], amps, watts, orjson.loads(values))
         result[evse] = SessionSeen(
-            pk, evse, min(start, received), float(energy or 0), read_at, draw, lines, state
+            pk, evse, min(start, received), float(energy or 0), read_at, draw, lines, state, fleet
         )
     return result
 
