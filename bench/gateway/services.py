@@ -39,7 +39,8 @@ class Service:
         """As the file that `manage.py bench` writes describes it."""
         return cls(name, how["command"], how["port"], how["env"], cwd, Path(how["log"]))
 
-    def start(self, timeout: float = 60) -> None:
+    def start(self, timeout: float = 60, *, ready: bool = True) -> None:
+        """`ready`: wait until it listens."""
         output: IO[bytes] | int = self.log.open("ab") if self.log else subprocess.DEVNULL
         self.process = subprocess.Popen(
             self.command,
@@ -48,7 +49,8 @@ class Service:
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        self._wait(timeout)
+        if ready:
+            self._wait(timeout)
 
     def _wait(self, timeout: float) -> None:
         end = time.monotonic() + timeout

@@ -28,7 +28,8 @@ UNLIMITED = {
     "LOG_LEVEL": "WARNING",
 }
 
-ROLES = ("gateway", "web")
+ROLES = ("gateway", "web", "energy")
+MODULES = {"gateway": "bench.gateway", "commands": "bench.commands", "energy": "bench.energy.latency"}
 
 # Settings of the caller must not steer the bench, least of all to real data.
 THEIRS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ENCRYPTION_KEYS", "VOLTYARD_MODE", "VOLTYARD_DATA_DIR")
@@ -43,8 +44,9 @@ def cut(argv: list[str]) -> tuple[list[str], list[str]]:
 class Command(BaseCommand):
     help = (
         "Measure the gateway beside a bare echo server (calls/s, CPU, latency, memory, return after a drop), "
-        "or how long a command takes from REST to the station's socket. What stands after -- goes to "
-        "`python -m bench.gateway` or `python -m bench.commands`."
+        "how long a command takes from REST to the station's socket, or how long a reading of a site's meter takes "
+        "until its cars are lowered. What stands after -- goes to `python -m bench.gateway`, `bench.commands` or "
+        "`bench.energy.latency`."
     )
     requires_system_checks: list[str] = []
 
@@ -53,9 +55,10 @@ class Command(BaseCommand):
         super().run_from_argv(ours)
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("what", choices=("gateway", "commands"), help="what to measure")
+        parser.add_argument("what", choices=tuple(MODULES), help="what to measure")
         parser.add_argument("--quick", action="store_true", help="a look, not a measurement")
         parser.add_argument("--known", type=int, default=5000, help="stations in the database")
+        parser.add_argument("--sites", type=int, default=1, help="of `energy`: with two stations each")
 
     def handle(self, *args: Any, **options: Any) -> None:
         where, progress = places(), Progress()
@@ -100,9 +103,11 @@ class _Bench:
                 self._manage(env, "migrate", "--database", "owner", "--verbosity", "0")
                 self._manage(env, "provision", "--verbosity", "0")
                 known = 500 if options["quick"] else options["known"]
-                stations = json.loads(self._manage(env, "bench_setup", str(known)).splitlines()[-1])
+                sites = options["sites"] if options["what"] == "energy" else 0
+                setup = ["bench_setup", str(2 * sites or known), "--sites", str(sites)]
+                stations = json.loads(self._manage(env, *setup).splitlines()[-1])
             target = self._write_target(env, stations)
-            what = [f"bench.{options['what']}", *(["--quick"] if options["quick"] else []), *rest]
+            what = [MODULES[options["what"]], *(["--quick"] if options["quick"] else []), *rest]
             return self._generate(env, target, what)
         finally:
             self.redis.stop()
@@ -141,8 +146,9 @@ class _Bench:
 
     def _role(self, env: dict[str, str], role: str) -> dict[str, Any]:
         port = ports.any_free()
+        door = [] if role == "energy" else ["--port", str(port)]
         return {
-            "command": [sys.executable, "manage.py", "serve", role, "--port", str(port)],
+            "command": [sys.executable, "manage.py", "serve", role, *door],
             "env": env | {"VOLTYARD_PROCESS": role},
             "port": port,
             "log": str(self._log(role)),

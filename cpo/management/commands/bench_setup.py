@@ -24,6 +24,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("stations", type=int)
+        parser.add_argument(
+            "--sites",
+            type=int,
+            default=0,
+            help="sites that load management steers; the stations are shared out",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.MODE == "production":
@@ -60,7 +66,8 @@ class Command(BaseCommand):
                 for identity, password in credentials
             )
             evses = Evse.objects.bulk_create(Evse(tenant_id=tenant.pk, station=s, number=1) for s in stations)
-            scopes = [Permission.STATION_COMMAND.value]
+            meters = _steer(tenant.pk, stations, evses, options["sites"])
+            scopes = [Permission.STATION_COMMAND.value, Permission.METER_SEND.value]
             _key, text = keys.create_key(
                 tenant_id=tenant.pk, actor=system("bench"), name="Bench", scopes=scopes
             )
@@ -68,5 +75,35 @@ class Command(BaseCommand):
         with connections["owner"].cursor() as cursor:
             cursor.execute("ANALYZE stations_station, stations_evse, stations_connector")
         ids = [station.pk for station in stations]
-        found = {"path": f"/ocpp/{slug}", "token": TOKEN, "key": text, "stations": credentials, "ids": ids}
+        found = {
+            "meters": meters,
+            "path": f"/ocpp/{slug}",
+            "token": TOKEN,
+            "key": text,
+            "stations": credentials,
+            "ids": ids,
+        }
         self.stdout.write(json.dumps(found))
+
+
+def _steer(tenant_id: int, stations: list[Any], evses: list[Any], sites: int) -> list[tuple[int, int]]:
+    """So many sites with a main breaker of 63 A, a meter of the building, and their part of the stations: (site, meter)."""
+    from energy.models import GridConnection, GridNode, Outlet, SiteMeter, Steering
+    from tenants.models import Site
+
+    own: dict[str, Any] = {"tenant_id": tenant_id}
+    made = []
+    for number in range(sites):
+        site = Site.objects.create(**own, name=f"Site {number + 1}")
+        connection = GridConnection.objects.create(**own, site=site, building_most_a=50, steers=True)
+        root = GridNode.objects.create(
+            **own, connection=connection, kind="connection", name="Main", limit_a=[63] * 3
+        )
+        meter = SiteMeter.objects.create(**own, connection=connection, name="House", maximum_a=50)
+        Steering.objects.create(**own, connection=connection)
+        for station, evse in list(zip(stations, evses, strict=True))[number::sites]:
+            station.site = site
+            station.save(update_fields=["site"])
+            Outlet.objects.create(**own, connection=connection, node=root, evse=evse, lines=[0, 1, 2])
+        made.append((site.pk, meter.pk))
+    return made
