@@ -224,6 +224,12 @@ class Controller:
         if self.open.pop(leaf, None) is not None:
             self.ledger.lost(leaf, now)
 
+    def taken_away(self, leaf: int, now: float) -> None:
+        """Somebody else has replaced or cleared what the station held: its default rules, or what they set."""
+        self.ledger.taken_away(leaf, now)
+        self._unsure(leaf, now)
+        self.changed_at[leaf] = now
+
     def doubt(self, leaf: int, now: float) -> None:
         """What the station holds may be something else than it took: it is sent anew."""
         self._unsure(leaf, now)

@@ -187,6 +187,11 @@ class Ledger:
         """The station did not take it: all stays."""
         self.flight[leaf], self.flight_until[leaf] = 0.0, -NEVER
 
+    def taken_away(self, leaf: int, now: float) -> None:
+        """The profile that it held is gone."""
+        self._fade(leaf, now)
+        self.held[leaf], self.held_until[leaf] = 0.0, -NEVER
+
     def away(self, leaf: Where, now: float) -> None:
         """The station is not reachable: it may restart, and cars may come."""
         self.lost(leaf, now)

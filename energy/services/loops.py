@@ -4,6 +4,7 @@ what was learned of the cars."""
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -53,6 +54,7 @@ class Loop:
     commands: dict[int, int] = field(default_factory=dict)  # command -> number of the order
     profiles: dict[int, int] = field(default_factory=dict)  # by station: what it holds besides ours
     caps: Floats = field(default_factory=lambda: np.empty(0))  # A, what others allow each leaf now
+    held_once: dict[int, bool] = field(default_factory=lambda: defaultdict(bool))  # by leaf: at the last look
     sample: int = 0  # newest row of the meters
     owes_defaults: bool = True  # a station may not hold the default that it should
     looked_at: float = -NEVER
@@ -76,6 +78,7 @@ class Loop:
         self._take_stations(stations, now)
         self._take_settled(now)
         self._take_sessions(observing.sessions(self.tree), now)
+        self._take_held(observing.held(self.tree), now)
         self.glance()
         self.site_a, self.site_w = observing.constraint(self.tree, at)
         self.looked_at = now
@@ -126,7 +129,7 @@ class Loop:
         self.control.floor = np.maximum(grid.min_a, guaranteed)
         self.leaf_of = {one.evse_id: leaf for leaf, one in enumerate(tree.wired)}
         self.caps = np.full(len(grid.leaves), np.inf)
-        self.draws = {}
+        self.draws, self.held_once = {}, defaultdict(bool)
         for meter in tree.meters:
             self.meters[meter.pk] = Meter(np.array(_most(tree, meter)))
             if meter.kind == MeterKind.GRID:
@@ -250,6 +253,15 @@ class Loop:
     def _plug(self, leaf: int, session: SessionSeen, now: float) -> None:
         assert self.control is not None
         self.control.plug(leaf, min(now, session.began.timestamp()))
+
+    def _take_held(self, evses: set[int], now: float) -> None:
+        """What others took away is no longer held, whatever the station once acknowledged."""
+        assert self.control is not None
+        for evse_id, leaf in self.leaf_of.items():
+            believed = leaf in self.sessions and self.control.ledger.held_until[leaf] > now
+            if believed and evse_id not in evses and self.held_once[leaf]:
+                self.control.taken_away(leaf, now)
+            self.held_once[leaf] = evse_id in evses
 
     def _take_needs(self) -> None:
         assert self.tree is not None and self.control is not None

@@ -310,6 +310,17 @@ def _fallback(
     )
 
 
+def held(tree: SiteTree) -> set[int]:
+    """EVSEs whose session has a profile of ours in its station. Others may replace it, clear it, or report it gone."""
+    numbers = {(one.station_id, one.number): one.evse_id for one in tree.wired}
+    found = ChargingProfile.objects.filter(
+        tenant_id=tree.connection.tenant_id, station_id__in=tree.stations, intent="energy",
+        purpose=Purpose.TRANSACTION, state=ProfileState.ACCEPTED, session__state=SessionState.ACTIVE,
+    )  # fmt: skip
+    places = found.values_list("station_id", "evse_number")
+    return {numbers[place] for place in places if place in numbers}
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
     """A profile of a session that we sent: what the ledger must count after a restart."""

@@ -64,6 +64,7 @@ def send(*, tree: SiteTree, token: int, wanted: Sequence[Wanted]) -> list[Sent]:
             row = profiles.install(
                 tenant_id=tenant_id, station_id=of.station.pk, profile=_of_session(one, of), actor=LOAD_MANAGEMENT,
                 intent="energy", known_of=of, expires_in_seconds=WAITS_SECONDS,
+                clock_ahead=timedelta(seconds=round(of.station.clock_offset_s or 0.0)),
             )  # fmt: skip
             sent.append(Sent(one.number, row.command_id))
         except DomainError as error:
@@ -80,8 +81,6 @@ def _known(tenant_id: int, station_ids: set[int]) -> dict[int, profiles.Known]:
 
 
 def _of_session(one: Wanted, of: profiles.Known) -> Profile:
-    """By the station's own clock: one that runs ahead would otherwise end it before its time."""
-    ahead = timedelta(seconds=of.station.clock_offset_s or 0.0)
     start = (timezone.now() - EARLIER).replace(microsecond=0)
     until = one.until.replace(microsecond=0)
     unit, period = _amount(one.wired, of, one.amps)
@@ -92,9 +91,9 @@ def _of_session(one: Wanted, of: profiles.Known) -> Profile:
         unit=unit,
         periods=(period,),
         stack_level=of.takes.stack(profiles.ENERGY_STACK),
-        starts_at=start + ahead,
+        starts_at=start,
         duration_s=max(1, int((until - start).total_seconds())),
-        valid_to=until + ahead,
+        valid_to=until,
         more={"amps": one.amps, "until": until.isoformat(), "why": one.why, "node": one.node},
     )
 

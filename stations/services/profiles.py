@@ -92,10 +92,12 @@ def install(
     intent: str = "raw",
     known_of: Known | None = None,
     expires_in_seconds: int = 60,
+    clock_ahead: timedelta = timedelta(0),
 ) -> ChargingProfile:
     """Send a profile. It takes the id of the one whose place it takes, and the place of one that waits to be sent.
 
-    Who sends many passes `known_of` (see `known`). Invalid for what the specification or the station does not take.
+    Who sends many passes `known_of` (see `known`). `clock_ahead`: times go out by the station's own
+    clock. Invalid for what the specification or the station does not take.
     """
     of = known_of or known(tenant_id, [station_of(tenant_id, station_id, actor)])[station_id]
     actor.require(Permission.STATION_COMMAND, site_id=of.station.site_id)
@@ -114,7 +116,7 @@ def install(
         tenant_id=tenant_id,
         station_id=station_id,
         kind=CommandKind.SET_PROFILE,
-        arguments={"evse": profile.evse, "profile": schedules.as_json(profile)},
+        arguments={"evse": profile.evse, "profile": schedules.as_json(_shifted(profile, clock_ahead))},
         actor=actor,
         urgent=_is_decrease(profile, before),
         expires_in_seconds=expires_in_seconds,
@@ -124,6 +126,22 @@ def install(
     row.save(force_insert=True)
     of.rows.append(row)
     return row
+
+
+def _shifted(profile: Profile, ahead: timedelta) -> Profile:
+    def at(moment: datetime | None) -> datetime | None:
+        return None if moment is None else moment + ahead
+
+    return (
+        replace(
+            profile,
+            starts_at=at(profile.starts_at),
+            valid_from=at(profile.valid_from),
+            valid_to=at(profile.valid_to),
+        )
+        if ahead
+        else profile
+    )
 
 
 def _of_session(profile: Profile, session: Session | None) -> Profile:

@@ -117,18 +117,40 @@ def test_each_has_its_share_and_a_default_that_fits(place: Place) -> None:
 
 def test_an_order_says_when_it_ends_by_the_clock_of_the_station(place: Place) -> None:
     with tenant_scope(place.tenant.pk):
-        Station.objects.filter(pk=place.stations[0].pk).update(clock_offset_s=3600.0)
+        Station.objects.filter(pk=place.stations[0].pk).update(clock_offset_s=-3600.0)
     session = place.charge(place.stations[0])
     runner, running = place.runner()
     place.settle(runner, running, rounds=2)
     with tenant_scope(place.tenant.pk):
         row = ChargingProfile.objects.get(session=session, state="accepted", intent="energy")
+        sent = Command.objects.get(pk=row.command_id or 0).arguments["profile"]
     assert row.valid_to is not None and row.starts_at is not None
     ends = datetime.fromisoformat(row.more["until"])
-    assert row.valid_to - ends == timedelta(hours=1)
-    assert row.starts_at + timedelta(seconds=row.duration_s or 0) == row.valid_to
+    assert row.valid_to == ends == row.starts_at + timedelta(seconds=row.duration_s or 0)
+    assert datetime.fromisoformat(sent["valid_to"]) == ends - timedelta(hours=1)
+    assert datetime.fromisoformat(sent["starts_at"]) == row.starts_at - timedelta(hours=1)
     assert row.stack_level == profiles.ENERGY_STACK
     assert ends - row.created_at < timedelta(minutes=11)
+
+
+def test_what_others_take_away_is_sent_again(place: Place) -> None:
+    """Until then the connector counts with what it falls to."""
+    session = place.charge(place.stations[0])
+    with tenant_scope(place.tenant.pk):
+        GridNode.objects.update(limit_a=[16.0] * 3)
+    runner, running = place.runner()
+    place.settle(runner, running)
+    with tenant_scope(place.tenant.pk):
+        mine = ChargingProfile.objects.filter(session=session, intent="energy", state="accepted")
+        assert mine.update(state="cleared") == 1
+    runner.step(running)
+    loop = running.loop
+    assert loop.control is not None
+    leaf = loop.leaf_of[session.evse_id]
+    assert loop.control.ledger.granted(loop.clock())[leaf] == 6
+    place.answer(CommandState.ACCEPTED)
+    place.settle(runner, running)
+    assert place.held() == {place.stations[0].pk: 16}
 
 
 def test_a_station_out_of_reach_counts_with_its_default(place: Place) -> None:
