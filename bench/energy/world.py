@@ -255,8 +255,9 @@ class Day:
         if evse.car is not car or evse.serial != serial:
             return
         self.site.settle(evse, self.now)
-        amps = car.takes(evse.limit(self.now))
-        if abs(amps - evse.draw) > 0.01:
+        limit = evse.limit(self.now)
+        amps = car.takes(limit)
+        if abs(amps - evse.draw) > 0.01 or evse.draw > limit:
             self.draw(evse, amps)
         self._watch_deaf(evse)
 
