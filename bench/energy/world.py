@@ -198,7 +198,8 @@ class Day:
         if self.meter_says == "truth":
             if self.grid_meter:
                 bounds = self.draws.bounds(self.now, self.control.ledger, self.control.changed_at)
-                self.meter.take(np.array(self.site.root.load), self.now, cars=bounds)
+                limit = np.array(self.site.root.limit)
+                self.meter.take(np.array(self.site.root.load), self.now, cars=bounds, limit=limit)
             else:
                 self.meter.take(np.array(self.site.building), self.now)
             self.meter.alike = 0  # a real one is never still
@@ -280,7 +281,8 @@ class Day:
         def tell() -> None:
             if evse.car is car:
                 evse.told_wh += given
-                self.draws.take(evse.number, lines, at)
+                told = self.control.ledger.told(self.now)[evse.number] if self.grid_meter else 0.0
+                self.draws.take(evse.number, lines, at, limit=float(told))
                 self.control.reading(evse.number, amps, self.now, given_wh=given, at=at)
 
         if not self.offline[evse.station] and not evse.dark:
