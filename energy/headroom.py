@@ -36,7 +36,12 @@ class Meter:
     window_s: float = WINDOW_S
 
     def take(
-        self, load: Floats, at: float, *, cars: tuple[Floats, Floats] | None = None, limit: Floats | None = None
+        self,
+        load: Floats,
+        at: float,
+        *,
+        cars: tuple[Floats, Floats] | None = None,
+        limit: Floats | None = None,
     ) -> None:
         """A sample; one from the past is dropped. Negative is what flows out (solar). Of a meter that counts the cars
         too: `cars`, the least and the most of it that is theirs, and `limit` of its node."""
@@ -113,7 +118,9 @@ class Draws:
         # Whoever drew less than its limit does not follow it, up or down.
         draw = self.amps.max(axis=0)
         bound = (draw >= self.limit - MARGIN_A) | (draw > told)
-        follows = trusted & bound & (self.read_at < changed_at + FOLLOW_S) & (now - changed_at < FOLLOW_S + FRESH_S)
+        follows = (
+            trusted & bound & (self.read_at < changed_at + FOLLOW_S) & (now - changed_at < FOLLOW_S + FRESH_S)
+        )
         might = np.where(self.below, told, 0.0)
         most = np.where(follows, np.maximum(might, least), least)
         return least.sum(axis=1), most.sum(axis=1)

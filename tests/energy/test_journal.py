@@ -38,8 +38,14 @@ def test_the_key_is_the_source_of_all_that_takes_part() -> None:
     taken = {path for path in faults.CODE if path.startswith("energy/")}
     for path in (*taken, "bench/energy/world.py"):
         source = (Path(faults.__file__).parents[2] / path).read_text()
-        used = {line.split()[1] for line in source.splitlines() if line.startswith(("from energy.", "from bench.energy."))}
-        assert {name.replace(".", "/") + ".py" for name in used} <= set(faults.CODE), f"{path} takes what is not counted"
+        used = {
+            line.split()[1]
+            for line in source.splitlines()
+            if line.startswith(("from energy.", "from bench.energy."))
+        }
+        assert {name.replace(".", "/") + ".py" for name in used} <= set(faults.CODE), (
+            f"{path} takes what is not counted"
+        )
 
 
 def test_a_run_skips_the_days_that_it_has(
