@@ -34,6 +34,7 @@ class Meter:
     last: Floats | None = None
     recent: deque[tuple[float, Floats]] = field(default_factory=deque)
     window_s: float = WINDOW_S
+    limit: Floats | None = None  # of its node, if it counts the cars too
 
     def take(
         self,
@@ -50,15 +51,15 @@ class Meter:
         same = self.last is not None and bool(np.array_equal(load, self.last)) and bool(np.any(load))
         self.alike = self.alike + 1 if same else 0
         self.last, self.last_at = load, at
-        self.recent.append((at, load if cars is None else self._without(load, *cars, limit)))
+        self.recent.append((at, load if cars is None else self._without(load, *cars)))
         self._drop(at)
 
-    def _without(self, load: Floats, least: Floats, most: Floats, limit: Floats | None) -> Floats:
+    def _without(self, load: Floats, least: Floats, most: Floats) -> Floats:
         """What is left for the building: what it was, unless the meter says that it cannot be. Where the limit is
         passed already nothing is given to who might be drawing it: what is surely not theirs is the building's."""
         before = self.recent[-1][1] if self.recent else load - least
         kept = np.clip(before, load - most, load - least)
-        return kept if limit is None else np.where(load > limit, load - least, kept)
+        return kept if self.limit is None else np.where(load > self.limit, load - least, kept)
 
     def is_mute(self, now: float) -> bool:
         return now - self.last_at > SILENT_S or self.alike >= FROZEN
@@ -99,8 +100,9 @@ class Draws:
         there &= True if below is None else below
         return cls(there, np.zeros(there.shape), np.full(len(leaves), -np.inf), np.zeros(len(leaves)))
 
-    def take(self, leaf: int, amps: Floats, at: float, *, limit: float) -> None:
-        """A reading of a car, A on each line of the supply, measured at `at` under this limit (the ledger's `told`)."""
+    def take(self, leaf: int, amps: Floats, at: float, *, limit: float = 0.0) -> None:
+        """A reading of a car, A on each line of the supply, measured at `at` under this limit (the ledger's `told`; not
+        known: it may have held the car)."""
         if at >= self.read_at[leaf] and np.all(np.isfinite(amps)):
             self.amps[:, leaf], self.read_at[leaf] = np.where(self.below[:, leaf], amps, 0.0), at
             self.limit[leaf] = limit

@@ -31,7 +31,7 @@ PUSH_S = 15.0  # the plain controller
 FOUND_S = 200.0  # by then the ledger counts a station that ignores its profiles: three readings and a little
 YIELD_S = 15.0  # and then the others have given way
 POLICY = Policy()
-CAP_A: float | None = None  # up to which the defaults are filled
+CAP_A: float | None = 32.0  # up to which the defaults are filled where all can have it
 
 
 @dataclass
@@ -83,7 +83,8 @@ class Day:
         self.draws = Draws.of(self.grid.leaves)
         counts_cars = Random(f"{seed} meter").random() < 0.25
         self.grid_meter = self.result.grid_meter = counts_cars if grid_meter is None else grid_meter
-        self.meter.window_s = READING_S if self.grid_meter else self.meter.window_s
+        if self.grid_meter:
+            self.meter.window_s, self.meter.limit = READING_S, np.array(self.site.root.limit)
         self.meter_says, self.tick_at, self.last_tick = "truth", -1.0, -1.0
         self.offline: Counter[int] = Counter()
         self.heard: set[int] = set()  # stations that the central system holds a socket of
@@ -200,8 +201,7 @@ class Day:
         if self.meter_says == "truth":
             if self.grid_meter:
                 bounds = self.draws.bounds(self.now, self.control.ledger, self.control.changed_at)
-                limit = np.array(self.site.root.limit)
-                self.meter.take(np.array(self.site.root.load), self.now, cars=bounds, limit=limit)
+                self.meter.take(np.array(self.site.root.load), self.now, cars=bounds)
             else:
                 self.meter.take(np.array(self.site.building), self.now)
             self.meter.alike = 0  # a real one is never still

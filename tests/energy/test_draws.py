@@ -93,9 +93,8 @@ def test_whoever_drew_less_than_its_limit_does_not_follow_it() -> None:
 def test_where_the_limit_is_passed_nobody_is_given_what_they_might_draw() -> None:
     ledger, draws, meter = _ledger(), _read(), Meter(np.full(3, 60.0))
     meter.take(np.array([30.0, 30.0, 30.0]), 105.0, cars=draws.bounds(105.0, ledger, LONG_AGO))
-    changed_at, limit = np.array([-np.inf, 106.0, -np.inf]), np.full(3, 35.0)
-    load = np.array([30.0, 36.0, 30.0])
-    meter.take(load, 108.0, cars=draws.bounds(108.0, ledger, changed_at), limit=limit)
+    meter.limit, changed_at = np.full(3, 35.0), np.array([-np.inf, 106.0, -np.inf])
+    meter.take(np.array([30.0, 36.0, 30.0]), 108.0, cars=draws.bounds(108.0, ledger, changed_at))
     assert meter.load(108.0).tolist() == [4, 12, 14]
 
 
