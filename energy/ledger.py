@@ -82,8 +82,8 @@ class Ledger:
 
     @property
     def _idle(self) -> Bools:
-        """Nobody plugged in at a station that we hear draws nothing; whoever plugs in waits for us if the default waits,
-        and who does not obey counts from then on."""
+        """Nobody plugged in at a station that we hear draws nothing; whoever plugs in waits for us if the default
+        waits, and who does not obey counts from then on."""
         return self.reachable & ~self.plugged & (self.delay > 0)
 
     def _with_open(self, limit: Floats, at: float) -> Floats:
