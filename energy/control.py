@@ -258,6 +258,7 @@ class Controller:
         orders = self._send(now, falls, target, LOWER)
         orders += self._raise(now, target, steered, wishes, room)
         orders += self._refresh(now, steered, room)
+        orders += self._pause_disobedient(now)
         self.due = self._next(now)
         return orders
 
@@ -344,6 +345,15 @@ class Controller:
         orders = self._send(now, soon & ~high, self.asked, AGAIN)
         goes_on = self.ledger.may_go_on(now, limits=room, high_until=now + self.policy.high_s)
         return orders + self._send(now, soon & high & goes_on, self.asked, AGAIN)
+
+    def _pause_disobedient(self, now: float) -> list[Order]:
+        """Who does not obey is told to stop: it shows whether it does again."""
+        if self.ledger.obeys.all():
+            return []
+        early = self.policy.high_s + 4 * SKEW_S
+        who = self.watch.to_pause(now, self.asked, self.asked_until, early)
+        who[list(self.open)] = False
+        return self._send(now, who, np.zeros(len(who)), LOWER)
 
     def _ends_soon(self) -> Floats:
         """When each profile needs to be sent again. A low one must outlive every high one that is sent meanwhile; one

@@ -7,10 +7,14 @@ sharing anyone who still rises are frozen in the same pass, so a tree takes abou
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from energy.grid import Bools, Floats, Grid
+
+Values = NDArray[np.float64] | NDArray[np.complex128]
 
 TINY = 1e-9
 NOBODY = -1  # the upper bound of the leaf itself binds, or nothing does
@@ -29,60 +33,94 @@ def fill(
     if not rising.any():
         return pilots, binding
     full_at = np.where(rising, (upper - base) / weight, np.inf)
+    still = grid.sums(base)  # of each row, if nobody rose any more
+    entries = _Entries.of(grid, rising)
     while rising.any():
-        reached = _levels(grid, pilots, base, weight, rising, limits)
-        first = _first(grid, reached)
+        reached = _levels(entries, still, np.where(rising, weight, 0.0), limits)
+        first = entries.lowest(reached, len(base))
         done = rising & (full_at <= first)
         pilots[done] = upper[done]
-        rows = _full(grid, reached, first, full_at, rising)
-        entries = np.flatnonzero(rows[grid.row_of] & (rising & ~done)[grid.leaf_of])
-        held = grid.leaf_of[entries]
+        full = _full(grid, entries, reached, np.where(rising, np.minimum(first, full_at), np.inf))
+        held = np.flatnonzero(np.repeat(full, entries.counts) & (rising & ~done)[entries.leaf])
+        who = entries.leaf[held]
         stuck = np.zeros(len(base), dtype=bool)
-        stuck[held] = True
-        binding[held] = grid.row_of[entries]
+        stuck[who] = True
+        binding[who] = entries.row[held]
         pilots[stuck] = base[stuck] + weight[stuck] * np.maximum(first[stuck], 0.0)
         ended = done | stuck
         if not ended.any():
             raise FloatingPointError("Limits, weights or pilots are no numbers: nothing can be filled.")
         rising &= ~ended
+        entries = entries.without(ended, pilots - base, still)
     return pilots, binding
 
 
-def _levels(
-    grid: Grid, pilots: Floats, base: Floats, weight: Floats, rising: Bools, limits: Floats
-) -> Floats:
+@dataclass(frozen=True, slots=True)
+class _Entries:
+    """The grid's entries, by row, of a large grid those of who still rises alone: each pass has fewer."""
+
+    row: NDArray[np.intp]
+    leaf: NDArray[np.intp]
+    value: Values
+    starts: NDArray[np.intp]  # of each row
+    rows: NDArray[np.intp]
+    counts: NDArray[np.intp]
+    shrinks: bool = True
+
+    @classmethod
+    def of(cls, grid: Grid, who: Bools) -> _Entries:
+        if grid.is_small:
+            return cls(
+                grid.row_of, grid.leaf_of, grid.coefficients, grid.starts, np.arange(len(grid.rows)), grid.counts,
+                shrinks=False,
+            )  # fmt: skip
+        return cls._some(grid.row_of, grid.leaf_of, grid.coefficients, who[grid.leaf_of])
+
+    @classmethod
+    def _some(cls, row: NDArray[np.intp], leaf: NDArray[np.intp], value: Values, which: Bools) -> _Entries:
+        row, leaf, value = row[which], leaf[which], value[which]
+        starts = np.flatnonzero(np.diff(row, prepend=-1))
+        return cls(row, leaf, value, starts, row[starts], np.diff(starts, append=len(row)))
+
+    def without(self, ended: Bools, rose: Floats, still: Values) -> _Entries:
+        """What is left once these have ended; what they rose by is added to `still`."""
+        gone = ended[self.leaf]
+        np.add.at(still, self.row[gone], self.value[gone] * rose[self.leaf[gone]])
+        return self._some(self.row, self.leaf, self.value, ~gone) if self.shrinks else self
+
+    def lowest(self, of_rows: Floats, count: int) -> Floats:
+        """For each leaf the lowest of its rows; inf: it has none."""
+        found = np.full(count, np.inf)
+        with np.errstate(invalid="ignore"):  # what is no number is told further up
+            np.minimum.at(found, self.leaf, np.repeat(of_rows, self.counts))
+        return found
+
+
+def _levels(entries: _Entries, still: Values, weight: Floats, limits: Floats) -> Floats:
     """The level at which each row would be reached if nobody who still rises stopped before; inf: never."""
-    still = grid.sums(np.where(rising, base, pilots))
-    climb = grid.sums(np.where(rising, weight, 0.0))
+    if not len(entries.rows):
+        return np.empty(0)
+    fixed, most = still[entries.rows], limits[entries.rows]
+    climb = np.add.reduceat(entries.value * weight[entries.leaf], entries.starts)
     with np.errstate(divide="ignore", invalid="ignore"):
-        if grid.is_real:
-            return np.where(climb > TINY, (limits - still) / climb, np.inf)
-        # |still + climb t|² = limit²
+        if not np.iscomplexobj(climb):
+            return np.where(climb > TINY, (most - fixed) / climb, np.inf)
+        # |fixed + climb t|² = limit²
         a = np.abs(climb) ** 2
-        half = (still * np.conj(climb)).real
-        rest = limits**2 - np.abs(still) ** 2
+        half = (fixed * np.conj(climb)).real
+        rest = most**2 - np.abs(fixed) ** 2
         root = np.sqrt(np.maximum(half**2 + a * rest, 0.0))
         level = np.where(rest < 0, 0.0, (root - half) / a)
         return np.where(a > TINY**2, level, np.inf)
 
 
-def _first(grid: Grid, reached: Floats) -> Floats:
-    """For each leaf the lowest level of its rows."""
-    order, present, begins = grid.by_leaf
-    first = np.full(len(grid.leaves), np.inf)
-    if len(order):
-        first[present] = np.minimum.reduceat(reached[grid.row_of[order]], begins)
-    return first
-
-
-def _full(grid: Grid, reached: Floats, first: Floats, full_at: Floats, rising: Bools) -> Bools:
+def _full(grid: Grid, entries: _Entries, reached: Floats, stops: Floats) -> Bools:
     """Rows that bind now: those that none of the leaves that rise in them would leave earlier."""
-    if not len(grid.rows):
+    if not len(reached):
         return np.zeros(0, dtype=bool)
-    stops = np.where(rising, np.minimum(first, full_at), np.inf)
     if not grid.is_monotone:  # a pilot that stops could let another row bind earlier: one level at a time
         return np.isfinite(reached) & (reached <= stops.min() + TINY)
-    earliest = np.minimum.reduceat(stops[grid.leaf_of], grid.starts)
+    earliest = np.minimum.reduceat(stops[entries.leaf], entries.starts)
     return np.isfinite(reached) & (earliest >= reached - TINY)
 
 
@@ -113,7 +151,9 @@ def fitting(
     place = np.full(len(pilots), -1, dtype=np.intp)
     place[order] = np.arange(len(order))
     entries = np.flatnonzero(place[grid.leaf_of] >= 0)
-    entries = entries[np.lexsort((place[grid.leaf_of[entries]], grid.row_of[entries]))]
+    small = np.uint16 if max(len(order), len(grid.rows)) < 2**16 else np.intp  # short keys sort in one go
+    keys = place[grid.leaf_of[entries]].astype(small), grid.row_of[entries].astype(small)
+    entries = entries[np.lexsort(keys)]
     room = limits - grid.loads(pilots)
     cost = grid.coefficients.real * more[grid.leaf_of]
     while len(entries):
@@ -126,7 +166,7 @@ def fitting(
             break
         running = np.cumsum(costs)
         begins = np.flatnonzero(np.diff(rows, prepend=-1))
-        before = np.repeat(running[begins] - costs[begins], np.diff([*begins, len(rows)]))
+        before = np.repeat(running[begins] - costs[begins], np.diff(begins, append=len(rows)))
         waits = np.zeros(len(pilots), dtype=bool)
         waits[leaves[running - before > room[rows] + TINY]] = True
         taken = ~waits[leaves]

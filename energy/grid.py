@@ -213,11 +213,9 @@ class Grid:
         return np.searchsorted(self.row_of, np.arange(len(self.rows))).astype(np.intp)
 
     @cached_property
-    def by_leaf(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-        """(order of the entries by leaf, the leaves that have any, where each of them begins in that order)."""
-        order = np.argsort(self.leaf_of, kind="stable").astype(np.intp)
-        present, begins = np.unique(self.leaf_of[order], return_index=True)
-        return order, present.astype(np.intp), begins.astype(np.intp)
+    def counts(self) -> NDArray[np.intp]:
+        """How many entries each row has."""
+        return np.diff(self.starts, append=len(self.row_of)).astype(np.intp)
 
     @cached_property
     def parts(self) -> list[list[tuple[int, complex]]]:

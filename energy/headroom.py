@@ -19,6 +19,7 @@ WINDOW_S = 30.0
 SILENT_S = 5.0
 FROZEN = 10  # samples in a row that are alike to the last bit: no load is so steady
 FRESH_S = 90.0  # a car's reading that is older says nothing
+MARGIN_A = 1.0  # by which a car that its limit holds may be below it
 FOLLOW_S = 20.0  # after a change of its limit, until a reading shows what a car makes of it
 
 
@@ -33,10 +34,18 @@ class Meter:
     last: Floats | None = None
     recent: deque[tuple[float, Floats]] = field(default_factory=deque)
     window_s: float = WINDOW_S
+    limit: Floats | None = None  # of its node, if it counts the cars too
 
-    def take(self, load: Floats, at: float, *, cars: tuple[Floats, Floats] | None = None) -> None:
-        """A sample; one from the past is dropped. Negative is what flows out (solar). `cars`: the least and the most of
-        it that is theirs, of a meter that counts them too."""
+    def take(
+        self,
+        load: Floats,
+        at: float,
+        *,
+        cars: tuple[Floats, Floats] | None = None,
+        limit: Floats | None = None,
+    ) -> None:
+        """A sample; one from the past is dropped. Negative is what flows out (solar). Of a meter that counts the cars
+        too: `cars`, the least and the most of it that is theirs, and `limit` of its node."""
         if at <= self.last_at or not np.all(np.isfinite(load)):
             return
         same = self.last is not None and bool(np.array_equal(load, self.last)) and bool(np.any(load))
@@ -46,9 +55,11 @@ class Meter:
         self._drop(at)
 
     def _without(self, load: Floats, least: Floats, most: Floats) -> Floats:
-        """What is left for the building: what it was, unless the meter says that it cannot be."""
+        """What is left for the building: what it was, unless the meter says that it cannot be. Where the limit is
+        passed already nothing is given to who might be drawing it: what is surely not theirs is the building's."""
         before = self.recent[-1][1] if self.recent else load - least
-        return np.clip(before, load - most, load - least)
+        kept = np.clip(before, load - most, load - least)
+        return kept if self.limit is None else np.where(load > self.limit, load - least, kept)
 
     def is_mute(self, now: float) -> bool:
         return now - self.last_at > SILENT_S or self.alike >= FROZEN
@@ -80,30 +91,38 @@ class Draws:
     below: Bools  # lines x leaves: where each may draw; no line: it is not below this meter
     amps: Floats
     read_at: Floats
+    limit: Floats  # of each, when it was read
 
     @classmethod
     def of(cls, leaves: tuple[Leaf, ...], lines: int = 3, *, below: Bools | None = None) -> Draws:
         """`below`: the leaves that the meter counts (default: all)."""
         there = np.array([[line in leaf.lines for leaf in leaves] for line in range(lines)], dtype=bool)
         there &= True if below is None else below
-        return cls(there, np.zeros(there.shape), np.full(len(leaves), -np.inf))
+        return cls(there, np.zeros(there.shape), np.full(len(leaves), -np.inf), np.zeros(len(leaves)))
 
-    def take(self, leaf: int, amps: Floats, at: float) -> None:
-        """A reading of a car, A on each line of the supply, measured at `at`."""
+    def take(self, leaf: int, amps: Floats, at: float, *, limit: float = 0.0) -> None:
+        """A reading of a car, A on each line of the supply, measured at `at` under this limit (the ledger's `told`; not
+        known: it may have held the car)."""
         if at >= self.read_at[leaf] and np.all(np.isfinite(amps)):
             self.amps[:, leaf], self.read_at[leaf] = np.where(self.below[:, leaf], amps, 0.0), at
+            self.limit[leaf] = limit
 
     def gone(self, leaf: int) -> None:
-        """Nobody is plugged in any more."""
-        self.amps[:, leaf], self.read_at[leaf] = 0.0, -np.inf
+        """Another car, or none."""
+        self.amps[:, leaf], self.read_at[leaf], self.limit[leaf] = 0.0, -np.inf, 0.0
 
     def bounds(self, now: float, ledger: Ledger, changed_at: Floats) -> tuple[Floats, Floats]:
         """The least and the most of the meter's reading that is theirs, A on each line. `changed_at`: when each car's
         limit was changed last. Whoever is not heard or does not obey may draw nothing: nothing of it is taken off."""
-        trusted = ledger.reachable & ledger.plugged & ledger.obeys
+        trusted, told = ledger.reachable & ledger.plugged & ledger.obeys, ledger.told(now)
         fresh = trusted & (now - self.read_at <= FRESH_S)
-        least = np.where(fresh, np.minimum(self.amps, ledger.granted(now)), 0.0)
-        follows = trusted & (self.read_at < changed_at + FOLLOW_S) & (now - changed_at < FOLLOW_S + FRESH_S)
-        might = np.where(self.below, ledger.told(now), 0.0)
+        least = np.where(fresh, np.minimum(self.amps, told), 0.0)
+        # Whoever drew less than its limit does not follow it, up or down.
+        draw = self.amps.max(axis=0)
+        bound = (draw >= self.limit - MARGIN_A) | (draw > told)
+        follows = (
+            trusted & bound & (self.read_at < changed_at + FOLLOW_S) & (now - changed_at < FOLLOW_S + FRESH_S)
+        )
+        might = np.where(self.below, told, 0.0)
         most = np.where(follows, np.maximum(might, least), least)
         return least.sum(axis=1), most.sum(axis=1)

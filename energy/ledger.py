@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from energy.filling import TINY, fill, fitting, in_order, whole_steps
+from energy.filling import TINY, fill, fitting, in_order
 from energy.grid import Bools, Floats, Grid
 
 Where = NDArray[np.intp] | int
@@ -68,7 +68,7 @@ class Ledger:
 
     def in_force(self, now: float, at: float | None = None) -> Floats:
         """The most that each connector may take at `at` (default: now) if no further message goes either way."""
-        return np.where(self.obeys, self.told(now, at), self.grid.max_a)
+        return np.where(self.obeys | self._idle, self.told(now, at), self.grid.max_a)
 
     def told(self, now: float, at: float | None = None) -> Floats:
         """The same of a station that obeys: the highest limit that may be in force."""
@@ -77,10 +77,14 @@ class Ledger:
         limit = np.maximum(limit, np.where(at >= self.held_until - SKEW_S, self.default, 0.0))
         fading = np.where(at < self.fading_until, self.fading, 0.0)
         limit = np.maximum(self._with_open(limit, at), fading)
-        # Nobody plugged in at a station that we hear draws nothing; whoever plugs in waits for us if the default waits.
-        idle = self.reachable & ~self.plugged & (self.delay > 0)
-        limit = np.where(idle, fading, limit)
+        limit = np.where(self._idle, fading, limit)
         return np.where(self.reachable, limit, np.maximum(limit, self.default))
+
+    @property
+    def _idle(self) -> Bools:
+        """Nobody plugged in at a station that we hear draws nothing; whoever plugs in waits for us if the default
+        waits, and who does not obey counts from then on."""
+        return self.reachable & ~self.plugged & (self.delay > 0)
 
     def _with_open(self, limit: Floats, at: float) -> Floats:
         """With what was sent and is not settled: it may rule, and once it has ended the default in its stead."""
@@ -249,7 +253,9 @@ def defaults(
     grid: Grid, building: Floats, *, floor: Floats | None = None, cap: Floats | float | None = None
 ) -> Floats:
     """The default for each connector, A, so that all of them and the building's maximum fit: as many as can have the
-    minimum (or `floor`) have it, 0 A elsewhere. With `cap` those who have it share what is left, up to that.
+    minimum (or `floor`) have it, 0 A elsewhere. With `cap` those have that much who fit with it, and then need hardly a
+    message; but nobody is filled up beside a row that could not give it to all: that would take the room in which
+    profiles last, and cost more messages than it saves (docs/performance.md).
 
     Who needs least of the scarcest row goes first: one phase before three, the empty panel before the full one.
     """
@@ -261,9 +267,14 @@ def defaults(
     base = np.where(chosen, least, 0.0)
     if cap is None:
         return base
-    upper = np.where(chosen, np.clip(np.floor(cap / grid.step_a + TINY) * grid.step_a, base, grid.max_a), 0.0)
-    filled, _binding = fill(grid, base=base, upper=upper, weight=np.ones(len(base)), limits=room)
-    return whole_steps(grid, filled, lower=base, upper=upper, limits=room)
+    most = np.clip(np.floor(cap / grid.step_a + TINY) * grid.step_a, least, grid.max_a)
+    tight = grid.excess(most, room) > TINY
+    beside = np.zeros(len(base), dtype=bool)
+    beside[grid.leaf_of[tight[grid.row_of]]] = True
+    filled = np.where(beside, base, most)
+    return (
+        base if np.any(grid.excess(filled, room) > TINY) else filled
+    )  # behind a delta transformer less may be more
 
 
 def _share(grid: Grid, amps: Floats, room: Floats) -> Floats:

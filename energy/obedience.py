@@ -2,8 +2,8 @@
 
 A reading is of a moment before it arrives; it is compared with the highest limit that may have been in force since the
 reading before. One that is above makes the station a suspect (its profile is sent anew, for it may have lost it); a
-second one, later than a car needs to follow, says that it disobeys, and the ledger counts it at its hardware limit.
-It is believed again after some minutes within limits that it went beyond before.
+second one, later than a car needs to follow, says that it disobeys: the ledger counts it at its hardware limit, and it
+is told to pause until it does. It is believed again after some minutes within limits that it went beyond before.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from energy.filling import TINY
-from energy.grid import Floats
+from energy.grid import Bools, Floats
 from energy.ledger import SETTLE_S, Ledger
 
 FORGIVE_S = 300.0
+REMIND_S = 60.0  # between two orders to pause, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,13 @@ class Watch:
     over_a: Floats
     draws_a: Floats
     kept_since: Floats
+    reminded_at: Floats
 
     @classmethod
     def of(cls, ledger: Ledger, margin_a: float) -> Watch:
         count = len(ledger.default)
         zero, never = (lambda: np.zeros(count)), (lambda: np.full(count, np.inf))
-        return cls(ledger, margin_a, zero(), never(), zero(), zero(), never())
+        return cls(ledger, margin_a, zero(), never(), zero(), zero(), never(), -never())
 
     def allow(self, told: Floats) -> None:
         """These limits may be in force now (the ledger's `told`)."""
@@ -91,6 +93,14 @@ class Watch:
             self.kept_since[leaf] = min(self.kept_since[leaf], now)
             if now - self.kept_since[leaf] >= FORGIVE_S:
                 self.forgive(leaf)
+
+    def to_pause(self, now: float, asked: Floats, until: Floats, early_s: float) -> Bools:
+        """Who is to be told (again) to pause: a profile of 0 A is not asked of it, or ends within `early_s`."""
+        ledger = self.ledger
+        who = ~ledger.obeys & ledger.plugged & ledger.reachable & (now - self.reminded_at >= REMIND_S)
+        who &= (asked > TINY) | (until - now < early_s)
+        self.reminded_at[who] = now
+        return who
 
     def forgive(self, leaf: int) -> None:
         """It is believed again: by its readings, or by somebody who mended it."""

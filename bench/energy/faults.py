@@ -17,6 +17,7 @@ import os
 import signal
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def main() -> None:
     old = len(known)
     try:
         _run([seed for seed in seeds if seed not in known], options.workers, journal, known)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenProcessPool):
         print("Stopped; what was finished counts.")
     new = len(known) - old
     if known:
@@ -64,21 +65,22 @@ def main() -> None:
 
 
 def _run(seeds: list[int], workers: int, journal: Journal, known: dict[int, Three]) -> None:
-    with ProcessPoolExecutor(workers, initializer=_leave_stopping_to_main) as pool:
+    with ProcessPoolExecutor(workers, initializer=_stop_at_once) as pool:
+        running = {pool.submit(three, seed): seed for seed in seeds}
         try:
-            running = {pool.submit(three, seed): seed for seed in seeds}
             for done in as_completed(running):
                 seed = running[done]
                 known[seed] = done.result()
                 journal.add(seed, known[seed])
                 _print_day(known[seed])
-        except KeyboardInterrupt:
+        except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _leave_stopping_to_main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _stop_at_once() -> None:
+    """A day that is half done is worth nothing: Ctrl-C ends its process without a word."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _print_day(one: Three) -> None:

@@ -27,12 +27,11 @@ from energy.ledger import Ledger, defaults
 
 DAY_S = 86_400.0
 READING_S = 60.0
-CLOSE_READING_S = 10.0  # where the only meter counts the cars too
 PUSH_S = 15.0  # the plain controller
 FOUND_S = 200.0  # by then the ledger counts a station that ignores its profiles: three readings and a little
 YIELD_S = 15.0  # and then the others have given way
 POLICY = Policy()
-CAP_A: float | None = None  # up to which the defaults are filled
+CAP_A: float | None = 32.0  # up to which the defaults are filled where all can have it
 
 
 @dataclass
@@ -84,7 +83,8 @@ class Day:
         self.draws = Draws.of(self.grid.leaves)
         counts_cars = Random(f"{seed} meter").random() < 0.25
         self.grid_meter = self.result.grid_meter = counts_cars if grid_meter is None else grid_meter
-        self.reading_s = CLOSE_READING_S if self.grid_meter else READING_S
+        if self.grid_meter:
+            self.meter.window_s, self.meter.limit = READING_S, np.array(self.site.root.limit)
         self.meter_says, self.tick_at, self.last_tick = "truth", -1.0, -1.0
         self.offline: Counter[int] = Counter()
         self.heard: set[int] = set()  # stations that the central system holds a socket of
@@ -190,7 +190,10 @@ class Day:
     def _building(self, load: tuple[float, float, float]) -> None:
         self.sample()
         self.site.set_building(self.now, load)
-        for later in (1.0, 31.0):  # its next sample; and when the ones before are forgotten
+        for later in (
+            1.0,
+            self.meter.window_s + 1.0,
+        ):  # its next sample; and when the ones before are forgotten
             self.at(self.now + later, self.want_tick)
 
     def sample(self) -> None:
@@ -223,7 +226,7 @@ class Day:
         self.at(self.now + evse.delay_s + 0.01, lambda: self.follow(evse))
         self._tell(evse.station, lambda: self._told_arrival(evse, car))
         self.follow(evse)
-        self.at(self.now + self.reading_s, lambda: self._reading(evse, car))
+        self.at(self.now + READING_S, lambda: self._reading(evse, car))
 
     def _told_arrival(self, evse: Evse, car: sites.Car) -> None:
         if evse.car is car:
@@ -255,8 +258,9 @@ class Day:
         if evse.car is not car or evse.serial != serial:
             return
         self.site.settle(evse, self.now)
-        amps = car.takes(evse.limit(self.now))
-        if abs(amps - evse.draw) > 0.01:
+        limit = evse.limit(self.now)
+        amps = car.takes(limit)
+        if abs(amps - evse.draw) > 0.01 or evse.draw > limit:
             self.draw(evse, amps)
         self._watch_deaf(evse)
 
@@ -279,12 +283,13 @@ class Day:
         def tell() -> None:
             if evse.car is car:
                 evse.told_wh += given
-                self.draws.take(evse.number, lines, at)
+                told = self.control.ledger.told(self.now)[evse.number] if self.grid_meter else 0.0
+                self.draws.take(evse.number, lines, at, limit=float(told))
                 self.control.reading(evse.number, amps, self.now, given_wh=given, at=at)
 
         if not self.offline[evse.station] and not evse.dark:
             self._tell(evse.station, tell)
-        self.at(self.now + self.reading_s, lambda: self._reading(evse, car))
+        self.at(self.now + READING_S, lambda: self._reading(evse, car))
 
     def _hold_against_ledger(self, evse: Evse) -> None:
         """No limit in force at a station may exceed what the ledger says may be."""

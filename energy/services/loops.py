@@ -136,6 +136,7 @@ class Loop:
                 below = np.array([_is_below(tree, one, meter) for one in tree.wired])
                 self.draws[meter.pk] = Draws.of(grid.leaves, len(tree.supply.lines), below=below)
                 self.meters[meter.pk].window_s = CARS_WINDOW_S
+                self.meters[meter.pk].limit = _limit(tree, meter)
 
     def _per_line(self, amps: list[float], watts: float | None) -> Floats:
         """A on each line; a total is taken to be on all alike."""
@@ -247,8 +248,9 @@ class Loop:
             given = max(0.0, new.energy_wh - old.energy_wh) if old else 0.0
             self.control.reading(leaf, new.draw_a, now, given_wh=given, at=at)
         if new.lines_a is not None:
+            limit = float(self.control.ledger.told(now)[leaf])
             for draws in self.draws.values():
-                draws.take(leaf, np.array(new.lines_a), at)
+                draws.take(leaf, np.array(new.lines_a), at, limit=limit)
 
     def _plug(self, leaf: int, session: SessionSeen, now: float) -> None:
         assert self.control is not None
@@ -401,6 +403,15 @@ def _most(tree: SiteTree, meter: SiteMeter) -> list[float]:
     return [float(most)] * len(tree.supply.lines)
 
 
+def _place(tree: SiteTree, meter: SiteMeter) -> str:
+    return str(meter.node_id or (tree.root.pk if tree.root else 0))
+
+
+def _limit(tree: SiteTree, meter: SiteMeter) -> Floats:
+    """Of the meter's node, A on each line."""
+    limits = {row.part: row.limit for row in tree.grid.rows if row.node == _place(tree, meter)}
+    return np.array([limits.get(line, np.inf) for line in tree.supply.lines])
+
+
 def _is_below(tree: SiteTree, one: Wired, meter: SiteMeter) -> bool:
-    place = meter.node_id or (tree.root.pk if tree.root else 0)
-    return str(place) in tree.above(one.outlet.node_id)
+    return _place(tree, meter) in tree.above(one.outlet.node_id)

@@ -25,6 +25,7 @@ def test_they_fit_in_every_tree_and_nobody_has_less_than_flows(data: st.DataObje
     building = grid.limits * data.draw(st.floats(0, 1.2))
     cap = data.draw(st.none() | st.sampled_from([6.0, 10.5, 32.0]))
     found = defaults(grid, building, cap=cap)
+    assert np.all(found >= defaults(grid, building)), "filling up takes nothing from anybody"
     fits = np.maximum(building - grid.limits, 0.0)  # a building that is over by itself
     assert np.all(defaults_fit(grid, found, building) <= fits + 1e-6)
     assert np.all((found == 0) | (found >= grid.min_a)) and np.all(found <= grid.max_a)
@@ -50,10 +51,14 @@ def test_a_short_panel_does_not_keep_the_others_from_theirs() -> None:
     assert defaults(grid, building).tolist() == [6, 0, 6, 6]
 
 
-def test_what_is_left_is_shared_in_whole_steps_up_to_the_cap() -> None:
-    assert defaults(_garage(63, 3), np.full(3, 20.0), cap=32.0).tolist() == [15, 14, 14]
-    assert defaults(_garage(63, 3), np.full(3, 20.0), cap=10.0).tolist() == [10, 10, 10]
-    assert defaults(_garage(20, 3), np.full(3, 5.0), cap=32.0).tolist() == [8, 7, 0], "those at 0 stay there"
+def test_where_all_can_have_the_most_they_have_it_and_beside_a_full_row_nobody_has_more() -> None:
+    assert defaults(_garage(120, 3), np.full(3, 20.0), cap=32.0).tolist() == [32, 32, 32]
+    assert defaults(_garage(63, 3), np.full(3, 20.0), cap=10.4).tolist() == [10, 10, 10]
+    assert defaults(_garage(63, 3), np.full(3, 20.0), cap=32.0).tolist() == [6, 6, 6]
+    nodes = [Node("main", None, (200.0,) * 3), Node("panel", "main", (40.0,) * 3)]
+    grid = Grid.of(nodes, [Leaf("a", "panel"), Leaf("b", "panel"), Leaf("c", "main"), Leaf("d", "main")])
+    building = np.array([20.0 if row.node == "main" else 0.0 for row in grid.rows])
+    assert defaults(grid, building, cap=32.0).tolist() == [6, 6, 32, 32]
 
 
 def test_another_floor_is_kept() -> None:

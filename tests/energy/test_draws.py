@@ -30,7 +30,7 @@ def _read() -> Draws:
     """a on one line, b, and c on all three."""
     draws = Draws.of(LEAVES)
     for leaf, amps in enumerate([(10, 0, 0), (0, 8, 0), (16, 16, 16)]):
-        draws.take(leaf, np.array(amps, dtype=float), 100.0)
+        draws.take(leaf, np.array(amps, dtype=float), 100.0, limit=max(amps))
     return draws
 
 
@@ -69,7 +69,7 @@ def test_while_a_car_follows_the_building_is_what_it_was_as_far_as_can_be() -> N
     assert meter.load(108.0).tolist() == [4, 6, 14], "8 A more: it was given 16"
     meter.take(np.array([30.0, 45.0, 30.0]), 109.0, cars=draws.bounds(109.0, ledger, changed_at))
     assert meter.load(109.0).tolist() == [4, 13, 14], "7 A are more than it can be taking"
-    draws.take(1, np.array([0.0, 8.0, 0.0]), 107.0 + FOLLOW_S)
+    draws.take(1, np.array([0.0, 8.0, 0.0]), 107.0 + FOLLOW_S, limit=16.0)
     meter.take(np.array([30.0, 38.0, 30.0]), 140.0, cars=draws.bounds(140.0, ledger, changed_at))
     assert meter.load(140.0).tolist() == [4, 14, 14], "it did not take them: it was the building"
 
@@ -82,9 +82,25 @@ def test_a_car_that_does_not_take_what_it_was_given_does_not_make_the_building_l
     assert meter.load(140.0).tolist() == [4, 6, 14]
 
 
+def test_whoever_drew_less_than_its_limit_does_not_follow_it() -> None:
+    draws, changed_at = _read(), np.array([-np.inf, 101.0, -np.inf])
+    draws.take(1, np.array([0.0, 8.0, 0.0]), 100.0, limit=12.0)
+    assert draws.bounds(105.0, _ledger(), changed_at)[1][1] == 24
+    draws.take(1, np.array([0.0, 8.0, 0.0]), 100.0, limit=8.5)
+    assert draws.bounds(105.0, _ledger(), changed_at)[1][1] == 32
+
+
+def test_where_the_limit_is_passed_nobody_is_given_what_they_might_draw() -> None:
+    ledger, draws, meter = _ledger(), _read(), Meter(np.full(3, 60.0))
+    meter.take(np.array([30.0, 30.0, 30.0]), 105.0, cars=draws.bounds(105.0, ledger, LONG_AGO))
+    meter.limit, changed_at = np.full(3, 35.0), np.array([-np.inf, 106.0, -np.inf])
+    meter.take(np.array([30.0, 36.0, 30.0]), 108.0, cars=draws.bounds(108.0, ledger, changed_at))
+    assert meter.load(108.0).tolist() == [4, 12, 14]
+
+
 def test_a_late_reading_says_nothing_and_who_left_draws_nothing() -> None:
     draws = _read()
-    draws.take(0, np.array([16.0, 16, 16]), 90.0)
+    draws.take(0, np.array([16.0, 16, 16]), 90.0, limit=16.0)
     assert draws.bounds(105.0, _ledger(), LONG_AGO)[0][0] == 26
     draws.gone(2)
     assert draws.bounds(105.0, _ledger(), LONG_AGO)[0].tolist() == [10, 8, 0]
@@ -145,7 +161,8 @@ class World:
             if self.now >= self.changed_at[leaf] + 2:
                 self.draw[leaf] = min(self.wants[leaf], self.limit[leaf])
             if self.now % self.interval[leaf] == 0 and self.ledger.reachable[leaf]:
-                self.draws.take(leaf, self.by_line(np.where(np.arange(3) == leaf, self.draw, 0)), self.now)
+                amps = self.by_line(np.where(np.arange(3) == leaf, self.draw, 0))
+                self.draws.take(leaf, amps, self.now, limit=float(self.ledger.told(self.now)[leaf]))
                 self.told[leaf] = self.draw[leaf]
         self.meter.take(
             self.total(), self.now, cars=self.draws.bounds(self.now, self.ledger, self.changed_at)

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.nodb
 def _safe(result: Result) -> None:
     assert result.overloads == [], f"seed {result.seed}"
     assert result.beyond_ledger == 0, f"seed {result.seed}: a station did what the ledger held impossible"
+    assert result.not_found == 0, f"seed {result.seed}: a station that disobeys was not found out"
     assert result.wh > 0 and result.messages.get("raise")
 
 
@@ -20,10 +21,21 @@ def test_hours_with_faults(seed: int) -> None:
     _safe(day(seed, faults=True, hours=7))
 
 
+def test_hours_with_a_meter_that_counts_the_cars_too() -> None:
+    _safe(day(1004, faults=True, hours=5, grid_meter=True))
+
+
+def test_a_station_that_ignores_its_profiles_is_found_and_made_good() -> None:
+    """What is over until then is counted apart, and it is not for long."""
+    result = day(303, faults=True, hours=4.6)
+    _safe(result)
+    assert result.faults["ignores its profiles"] and result.disobeyed
+
+
 def test_a_controller_without_a_ledger_goes_over() -> None:
     """What the days are worth: they find out who does not count what may be in force."""
     result = day(107, faults=True, plain=True, hours=8)
-    assert result.overloads
+    assert result.overloads or result.after_silence
 
 
 @pytest.mark.long

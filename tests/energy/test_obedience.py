@@ -80,9 +80,10 @@ def test_it_is_believed_again_after_minutes_within_limits_that_it_went_beyond() 
     garage = _two()
     _later(garage, 60, 32.0, 20.0)
     _later(garage, 60, 32.0, 20.0)
-    for _minute in range(int(POLICY.low_s) // 60 + 1):  # its profile ends, the default is a pause
-        _later(garage, 60, 32.0, 8.0)
-    assert garage.control.ledger.told(garage.now)[0] == 0 and garage.control.disobeys()
+    _later(garage, 60, 32.0, 8.0)
+    assert garage.control.ledger.told(garage.now)[0] == 0 and garage.control.disobeys(), (
+        "it was told to pause"
+    )
     for _minute in range(int(FORGIVE_S) // 60):
         _later(garage, 60, 0.0, 8.0)
         assert garage.control.disobeys()
@@ -96,9 +97,10 @@ def test_readings_below_a_limit_that_is_higher_than_it_ever_took_say_nothing() -
     garage = _two()
     _later(garage, 60, 32.0, 20.0)
     _later(garage, 60, 32.0, 20.0)
-    garage.control.ledger.took_default(0, 32.0)
-    for _minute in range(20):
-        _later(garage, 60, 32.0, 8.0)
+    garage.control.ledger.held[0] = 32.0
+    for _minute in range(7):
+        _read(garage, 32.0, 8.0)
+        garage.now += 60
     assert garage.control.disobeys()
 
 
@@ -120,6 +122,20 @@ def test_it_is_still_counted_when_the_next_car_comes() -> None:
     _later(garage, 60, 32.0, 20.0)
     _later(garage, 60, 32.0, 20.0)
     garage.control.unplug(0, garage.now)
-    assert garage.control.ledger.in_force(garage.now)[0] == 32
+    _later(garage, 10, 0.0, 20.0)
+    assert garage.control.ledger.in_force(garage.now)[0] == 0, "nobody is there"
     garage.plug(0)
-    assert garage.control.disobeys()
+    assert garage.control.disobeys() and garage.control.ledger.in_force(garage.now)[0] == 32
+
+
+def test_it_is_told_to_pause_and_told_again_before_that_ends() -> None:
+    garage = _two()
+    _later(garage, 60, 32.0, 20.0)
+    _later(garage, 60, 32.0, 20.0)
+    mine = [order for order in garage.sent if order.leaf == 0]
+    assert mine[-1].amps == 0 and mine[-1].urgent and garage.held[0] == 0
+    begun, ends = len(garage.sent), mine[-1].until
+    for _minute in range(9):
+        _later(garage, 60, 32.0, 8.0)
+    (again,) = [order for order in garage.sent[begun:] if order.leaf == 0]
+    assert again.amps == 0 and again.until > ends

@@ -24,7 +24,9 @@ def grids(draw: st.DrawFn, most: int = 12) -> Grid:
         _leaf(draw, f"c{number}", draw(st.sampled_from(nodes)).key, supply)
         for number in range(draw(st.integers(1, most)))
     ]
-    return Grid.of(nodes, leaves, supply)
+    grid = Grid.of(nodes, leaves, supply)
+    grid.__dict__["is_small"] = draw(st.booleans())  # large ones are counted in another way
+    return grid
 
 
 def _node(draw: st.DrawFn, key: str, parent: str | None, supply: Supply) -> Node:
