@@ -66,6 +66,8 @@ class Cars:
 
     wants: Bools
     need_wh: Floats  # still; inf: not told
+    asked_wh: Floats  # when it came
+    came_at: Floats
     departure: Floats  # inf: not told
     priority: Floats  # higher goes first
     wanted: Floats  # by the programme of the day
@@ -79,9 +81,9 @@ class Cars:
         count = len(grid.leaves)
         full = lambda value: np.full(count, value, dtype=float)  # noqa: E731
         return cls(
-            wants=np.zeros(count, dtype=bool), need_wh=full(np.inf), departure=full(np.inf),
-            priority=full(0), wanted=full(0), draw=full(np.nan), cap=grid.max_a.copy(), charged_at=full(np.inf),
-            waited_at=full(0),
+            wants=np.zeros(count, dtype=bool), need_wh=full(np.inf), asked_wh=full(np.inf), came_at=full(0),
+            departure=full(np.inf), priority=full(0), wanted=full(0), draw=full(np.nan), cap=grid.max_a.copy(),
+            charged_at=full(np.inf), waited_at=full(0),
         )  # fmt: skip
 
 
@@ -98,6 +100,7 @@ class Controller:
     asked: Floats = field(init=False)  # A, of the newest order (or what rules without any)
     asked_until: Floats = field(init=False)
     changed_at: Floats = field(init=False)
+    peak: Floats | None = None  # of the programme, in each row: kept to unless what it wants needs more
     open: dict[int, tuple[Order, float]] = field(default_factory=dict)  # by leaf: with when it was sent
     last: Allocation | None = None
     due: float = 0.0
@@ -126,6 +129,7 @@ class Controller:
         cars = self.cars
         cars.wants[leaf], cars.waited_at[leaf] = True, now
         cars.need_wh[leaf], cars.departure[leaf], cars.priority[leaf] = need_wh, departure, priority
+        cars.asked_wh[leaf], cars.came_at[leaf] = need_wh, now
         cars.draw[leaf], cars.cap[leaf] = np.nan, self.grid.max_a[leaf]
         cars.charged_at[leaf], cars.wanted[leaf] = np.inf, 0.0
         waits = self.ledger.delay[leaf] > 0
@@ -144,13 +148,14 @@ class Controller:
         cars = self.cars
         cars.draw[leaf] = amps
         cars.need_wh[leaf] = max(0.0, cars.need_wh[leaf] - given_wh)
-        limit = float(self.ledger.held[leaf])
+        limit = float(self.ledger.granted(now, leaf))
         if now - self.changed_at[leaf] < self.policy.quiet_s or limit < self.grid.min_a[leaf]:
             return
         if amps < min(limit, cars.cap[leaf]) - 1.5 * self.policy.margin_a:
             cars.cap[leaf] = max(self.grid.min_a[leaf], np.ceil(amps + self.policy.margin_a))
         elif amps >= cars.cap[leaf] - self.policy.margin_a - TINY:
-            cars.cap[leaf] = min(self.grid.max_a[leaf], cars.cap[leaf] + self.policy.probe_a)
+            more = max(self.policy.probe_a, self.grid.step_a[leaf])  # less than a step asks nothing
+            cars.cap[leaf] = min(self.grid.max_a[leaf], cars.cap[leaf] + more)
 
     def away(self, station: int, now: float) -> None:
         """Its socket is gone."""
@@ -179,7 +184,7 @@ class Controller:
 
     def _unsure(self, leaf: int, now: float) -> None:
         """What was asked may not be in force: it is said anew, though never more than what is surely granted."""
-        self.asked[leaf] = min(self.asked[leaf], self.ledger.granted(now)[leaf])
+        self.asked[leaf] = min(self.asked[leaf], float(self.ledger.granted(now, leaf)))
         self.asked_until[leaf] = -NEVER
 
     def _close(self, leaf: int, now: float) -> None:
@@ -197,8 +202,11 @@ class Controller:
         taken = np.where(steered, 0.0, ledger.in_force(now))
         limits = np.maximum(room - self.grid.loads(taken), 0.0)
         wishes = self.wishes(now, steered)
-        self.last = allocate(self.grid, wishes, limits)
+        peak = None if self.peak is None else np.maximum(self.peak - self.grid.loads(taken), 0.0)
+        self.last = allocate(self.grid, wishes, limits, peak=peak)
         self.turns(now, self.last)
+        if peak is not None:  # what is nearly right may stay below the peak alone
+            limits = np.minimum(limits, np.maximum(peak, self.grid.loads(self.last.pilots)))
         target = self._settled(self.last.pilots, steered, limits)
         falls = steered & (target < self.asked - TINY)
         orders = self._send(now, falls, target, LOWER)
