@@ -69,6 +69,8 @@ class Cars:
 
     wants: Bools
     need_wh: Floats  # still; inf: not told
+    asked_wh: Floats  # when it came
+    came_at: Floats
     departure: Floats  # inf: not told
     priority: Floats  # higher goes first
     wanted: Floats  # by the programme of the day
@@ -82,9 +84,9 @@ class Cars:
         count = len(grid.leaves)
         full = lambda value: np.full(count, value, dtype=float)  # noqa: E731
         return cls(
-            wants=np.zeros(count, dtype=bool), need_wh=full(np.inf), departure=full(np.inf),
-            priority=full(0), wanted=full(0), draw=full(np.nan), cap=grid.max_a.copy(), charged_at=full(np.inf),
-            waited_at=full(0),
+            wants=np.zeros(count, dtype=bool), need_wh=full(np.inf), asked_wh=full(np.inf), came_at=full(0),
+            departure=full(np.inf), priority=full(0), wanted=full(0), draw=full(np.nan), cap=grid.max_a.copy(),
+            charged_at=full(np.inf), waited_at=full(0),
         )  # fmt: skip
 
 
@@ -104,6 +106,9 @@ class Controller:
     watch: Watch = field(init=False)
     allowed: Floats = field(init=False)  # A, what limits of others leave each connector
     floor: Floats = field(init=False)  # A, what each has at least once it charges
+    refusals: Floats = field(init=False)  # of orders, in a row
+    again_at: Floats = field(init=False)  # who refused is not asked before, and counts with what it may take
+    peak: Floats | None = None  # of the programme, in each row: kept to unless what it wants needs more
     open: dict[int, tuple[Order, float]] = field(default_factory=dict)  # by leaf: with when it was sent
     last: Allocation | None = None
     due: float = 0.0
@@ -114,6 +119,7 @@ class Controller:
         self.cars = Cars.none(self.grid)
         self.asked, self.asked_until = np.zeros(size), np.full(size, -NEVER)
         self.changed_at = np.full(size, -NEVER)
+        self.refusals, self.again_at = np.zeros(size), np.full(size, -NEVER)
         self.watch = Watch.of(self.ledger, self.policy.over_a)
         self.allowed, self.floor = self.grid.max_a.copy(), self.grid.min_a.copy()
 
@@ -134,9 +140,11 @@ class Controller:
         cars = self.cars
         cars.wants[leaf], cars.waited_at[leaf] = True, now
         cars.need_wh[leaf], cars.departure[leaf], cars.priority[leaf] = need_wh, departure, priority
+        cars.asked_wh[leaf], cars.came_at[leaf] = need_wh, now
         cars.draw[leaf], cars.cap[leaf] = np.nan, self.grid.max_a[leaf]
         cars.charged_at[leaf], cars.wanted[leaf] = np.inf, 0.0
         self.watch.begin(leaf, now)
+        self.refusals[leaf], self.again_at[leaf] = 0, -NEVER
         waits = self.ledger.delay[leaf] > 0
         self.asked[leaf] = 0.0 if waits else self.ledger.default[leaf]
         self.asked_until[leaf] = self.ledger.held_until[leaf] if waits else NEVER
@@ -160,7 +168,7 @@ class Controller:
         cars.draw[leaf] = amps
         if self.ledger.plugged[leaf] and self.watch.see(leaf, amps, now):
             self._unsure(leaf, now)
-        limit = float(self.ledger.granted(now)[leaf])
+        limit = float(self.ledger.granted(now, leaf))
         about_to_end = (
             abs(now - self.ledger.held_until[leaf]) < SKEW_S + SETTLE_S
         )  # by the station's own clock
@@ -170,7 +178,8 @@ class Controller:
         if amps < min(limit, cars.cap[leaf]) - 1.5 * self.policy.margin_a:
             cars.cap[leaf] = max(self.grid.min_a[leaf], np.ceil(amps + self.policy.margin_a))
         elif amps >= cars.cap[leaf] - self.policy.margin_a - TINY:
-            cars.cap[leaf] = min(self.grid.max_a[leaf], cars.cap[leaf] + self.policy.probe_a)
+            more = max(self.policy.probe_a, self.grid.step_a[leaf])  # less than a step asks nothing
+            cars.cap[leaf] = min(self.grid.max_a[leaf], cars.cap[leaf] + more)
 
     def away(self, station: int, now: float) -> None:
         """Its socket is gone."""
@@ -194,6 +203,7 @@ class Controller:
             self.unsent(number, now)
             return
         del self.open[leaf]
+        self.refusals[leaf], self.again_at[leaf] = 0, -NEVER
         self.ledger.accepted(leaf, now)
 
     def unsent(self, number: int, now: float) -> None:
@@ -203,6 +213,9 @@ class Controller:
             del self.open[leaf]
             self.ledger.refused(leaf)
             self._unsure(leaf, now)
+            self.refusals[leaf] += 1
+            wait = self.policy.patience_s * 2.0 ** min(self.refusals[leaf] - 1, 4)
+            self.again_at[leaf] = now + wait if self.refusals[leaf] > 1 else now
 
     def unanswered(self, number: int, now: float) -> None:
         """No answer will come (the call timed out, its socket ended): it may be in force or not."""
@@ -217,7 +230,7 @@ class Controller:
 
     def _unsure(self, leaf: int, now: float) -> None:
         """What was asked may not be in force: it is said anew, though never more than what is surely granted."""
-        self.asked[leaf] = min(self.asked[leaf], self.ledger.granted(now)[leaf])
+        self.asked[leaf] = min(self.asked[leaf], float(self.ledger.granted(now, leaf)))
         self.asked_until[leaf] = -NEVER
 
     def _close(self, leaf: int, now: float) -> None:
@@ -244,6 +257,7 @@ class Controller:
         """Orders to send now. `room`: what each row leaves to connectors (limit less building)."""
         self._time_out(now)
         ledger, steered = self.ledger, self.ledger.reachable & self.ledger.plugged & self.ledger.obeys
+        steered &= self.again_at <= now
         for leaf, (order, at) in self.open.items():
             steered[leaf] &= order.why != LOWER or now - at < self.policy.patience_s
         told = ledger.told(now)
@@ -251,8 +265,11 @@ class Controller:
         taken = np.where(steered, 0.0, np.where(ledger.obeys, told, self.grid.max_a))
         limits = np.maximum(room - self.grid.loads(taken), 0.0)
         wishes = self.wishes(now, steered)
-        self.last = allocate(self.grid, wishes, limits)
+        peak = None if self.peak is None else np.maximum(self.peak - self.grid.loads(taken), 0.0)
+        self.last = allocate(self.grid, wishes, limits, peak=peak)
         self.turns(now, self.last)
+        if peak is not None:  # what is nearly right may stay below the peak alone
+            limits = np.minimum(limits, np.maximum(peak, self.grid.loads(self.last.pilots)))
         target = self._settled(self.last.pilots, steered, limits)
         falls = steered & (target < self.asked - TINY)
         orders = self._send(now, falls, target, LOWER)
@@ -396,7 +413,7 @@ class Controller:
         for order, at in self.open.values():
             patience = self.policy.patience_s if order.why == LOWER else self.policy.answer_s
             moments += [at + wait for wait in (patience, self.policy.answer_s) if at + wait > now]
-        for times in (self.ledger.fading_until, self._ends_soon(), self.asked_until):
+        for times in (self.ledger.fading_until, self._ends_soon(), self.asked_until, self.again_at):
             later = times[(times > now) & np.isfinite(times)]
             moments += [float(later.min())] if len(later) else []
         return min(moments)

@@ -22,6 +22,7 @@ from energy.filling import TINY, fill, fitting, in_order
 from energy.grid import Bools, Floats, Grid
 
 Where = NDArray[np.intp] | int
+ALL = slice(None)
 SETTLE_S = 6.0  # after its acknowledgement, until a lower limit is seen in the current: IEC 61851-1 gives the car 5 s
 SKEW_S = 15.0  # by which a station's clock may be off: an expiry is earlier and later than told
 NEVER = np.inf
@@ -62,9 +63,9 @@ class Ledger:
 
     # --- what may be in force ---
 
-    def granted(self, now: float) -> Floats:
-        """The limit that each connector surely has: acknowledged and not over, else its default."""
-        return np.where(now < self.held_until - SKEW_S, self.held, self.default)
+    def granted(self, now: float, leaf: Where | slice = ALL) -> Floats:
+        """The limit that each connector (or one) surely has: acknowledged and not over, else its default."""
+        return np.where(now < self.held_until[leaf] - SKEW_S, self.held[leaf], self.default[leaf])
 
     def in_force(self, now: float, at: float | None = None) -> Floats:
         """The most that each connector may take at `at` (default: now) if no further message goes either way."""

@@ -118,6 +118,34 @@ def test_what_a_car_does_not_draw_goes_to_the_others() -> None:
     assert garage.held[0] >= 19.0, "a car that draws up to its limit gets more again"
 
 
+def test_a_car_gets_more_again_where_pilots_have_long_steps() -> None:
+    leaves = [Leaf("c0", "main", min_a=8.0, step_a=8.0), Leaf("c1", "main")]
+    grid = Grid.of([Node("main", None, (40.0,) * 3)], leaves)
+    ledger = Ledger.of(grid, default=np.zeros(2), delay=np.full(2, POLICY.delay_s))
+    control = Controller(grid, ledger, np.arange(2), np.zeros(3), POLICY)
+    for place in range(2):
+        control.back(place, 0.0, rebooted=True)
+        control.plug(place, 10.0)
+    held = []
+    for now in np.arange(30.0, 900.0, 10.0):
+        for order in control.tick(now, grid.limits):
+            control.answered(order.number, now, accepted=True)
+        if now % 60 == 0:
+            control.reading(0, 0.0 if now < 180 else float(ledger.held[0]), now)
+            control.reading(1, float(ledger.held[1]), now)
+        held.append(ledger.held[0])
+    assert min(held[5:]) == 8 and held[-1] == 16, "its share"
+
+
+def test_a_car_that_draws_nothing_after_its_profile_has_ended_says_nothing() -> None:
+    garage = Garage(1, 40)
+    garage.plug(0)
+    garage.run(30)
+    garage.now += POLICY.low_s + 60  # no order in between: the station fell back to its default of 0 A
+    garage.control.reading(0, 0.0, garage.now)
+    assert garage.control.cars.cap[0] == 32
+
+
 def test_a_full_car_keeps_its_place_only_while_nobody_waits() -> None:
     garage = Garage(3, 13)
     garage.plug(0, 1)
@@ -260,3 +288,22 @@ def test_a_profile_that_lapsed_gives_the_car_time_to_follow() -> None:
 def test_a_policy_that_is_not_safe_is_refused(high: float, low: float) -> None:
     with pytest.raises(ValueError, match="ten minutes"):
         Policy(high_s=high, low_s=low)
+
+
+def test_who_refuses_is_asked_less_and_less_often_and_others_wait() -> None:
+    """One that holds all refuses to be lowered for the second that comes: it counts with what it holds."""
+    garage = Garage(2, 20)
+    garage.plug(0)
+    garage.run(60)
+    assert garage.held == [20, 0]
+    garage.plug(1)
+    asked = []
+    for _second in range(100):
+        garage.now += 1
+        for order in garage.control.tick(garage.now, garage.room):
+            asked += [garage.now] if order.leaf == 0 else []
+            garage.control.answered(order.number, garage.now, accepted=order.leaf != 0)
+        assert garage.control.ledger.in_force(garage.now).sum() <= 20 + 1e-6
+    assert 3 <= len(asked) <= 8
+    gaps = np.diff(asked[1:])
+    assert list(gaps) == sorted(gaps)
