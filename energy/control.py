@@ -69,6 +69,8 @@ class Cars:
 
     wants: Bools
     need_wh: Floats  # still; inf: not told
+    asked_wh: Floats  # when it came
+    came_at: Floats
     departure: Floats  # inf: not told
     priority: Floats  # higher goes first
     wanted: Floats  # by the programme of the day
@@ -82,9 +84,9 @@ class Cars:
         count = len(grid.leaves)
         full = lambda value: np.full(count, value, dtype=float)  # noqa: E731
         return cls(
-            wants=np.zeros(count, dtype=bool), need_wh=full(np.inf), departure=full(np.inf),
-            priority=full(0), wanted=full(0), draw=full(np.nan), cap=grid.max_a.copy(), charged_at=full(np.inf),
-            waited_at=full(0),
+            wants=np.zeros(count, dtype=bool), need_wh=full(np.inf), asked_wh=full(np.inf), came_at=full(0),
+            departure=full(np.inf), priority=full(0), wanted=full(0), draw=full(np.nan), cap=grid.max_a.copy(),
+            charged_at=full(np.inf), waited_at=full(0),
         )  # fmt: skip
 
 
@@ -104,6 +106,9 @@ class Controller:
     watch: Watch = field(init=False)
     allowed: Floats = field(init=False)  # A, what limits of others leave each connector
     floor: Floats = field(init=False)  # A, what each has at least once it charges
+    peak: Floats | None = field(
+        default=None, init=False
+    )  # of the programme, in each row: kept to unless what it wants needs more
     open: dict[int, tuple[Order, float]] = field(default_factory=dict)  # by leaf: with when it was sent
     last: Allocation | None = None
     due: float = 0.0
@@ -134,6 +139,7 @@ class Controller:
         cars = self.cars
         cars.wants[leaf], cars.waited_at[leaf] = True, now
         cars.need_wh[leaf], cars.departure[leaf], cars.priority[leaf] = need_wh, departure, priority
+        cars.asked_wh[leaf], cars.came_at[leaf] = need_wh, now
         cars.draw[leaf], cars.cap[leaf] = np.nan, self.grid.max_a[leaf]
         cars.charged_at[leaf], cars.wanted[leaf] = np.inf, 0.0
         self.watch.begin(leaf, now)
@@ -170,7 +176,8 @@ class Controller:
         if amps < min(limit, cars.cap[leaf]) - 1.5 * self.policy.margin_a:
             cars.cap[leaf] = max(self.grid.min_a[leaf], np.ceil(amps + self.policy.margin_a))
         elif amps >= cars.cap[leaf] - self.policy.margin_a - TINY:
-            cars.cap[leaf] = min(self.grid.max_a[leaf], cars.cap[leaf] + self.policy.probe_a)
+            more = max(self.policy.probe_a, self.grid.step_a[leaf])  # less than a step asks nothing
+            cars.cap[leaf] = min(self.grid.max_a[leaf], cars.cap[leaf] + more)
 
     def away(self, station: int, now: float) -> None:
         """Its socket is gone."""
@@ -251,8 +258,11 @@ class Controller:
         taken = np.where(steered, 0.0, np.where(ledger.obeys, told, self.grid.max_a))
         limits = np.maximum(room - self.grid.loads(taken), 0.0)
         wishes = self.wishes(now, steered)
-        self.last = allocate(self.grid, wishes, limits)
+        peak = None if self.peak is None else np.maximum(self.peak - self.grid.loads(taken), 0.0)
+        self.last = allocate(self.grid, wishes, limits, peak=peak)
         self.turns(now, self.last)
+        if peak is not None:  # what is nearly right may stay below the peak alone
+            limits = np.minimum(limits, np.maximum(peak, self.grid.loads(self.last.pilots)))
         target = self._settled(self.last.pilots, steered, limits)
         falls = steered & (target < self.asked - TINY)
         orders = self._send(now, falls, target, LOWER)

@@ -15,7 +15,7 @@ import numpy as np
 from energy.allocation import Wishes, allocate
 from energy.filling import fill
 from energy.grid import Grid, Leaf, Node
-from energy.programme import Prices, plan
+from energy.programme import Needs, Prices, plan
 
 GOALS_MS = {200: 2.0, 1_000: 5.0, 10_000: 25.0}
 
@@ -73,7 +73,7 @@ def main() -> None:
     limits = np.tile(grid.limits, (periods, 1))
     taken = milliseconds(
         lambda: plan(
-            grid, period_s=900, limits=limits, upper=upper, need_wh=need, prices=prices, most_seconds=60
+            grid, period_s=900, limits=limits, upper=upper, needs=Needs(need), prices=prices, most_seconds=60
         ),
         3,
     )

@@ -118,6 +118,34 @@ def test_what_a_car_does_not_draw_goes_to_the_others() -> None:
     assert garage.held[0] >= 19.0, "a car that draws up to its limit gets more again"
 
 
+def test_a_car_gets_more_again_where_pilots_have_long_steps() -> None:
+    leaves = [Leaf("c0", "main", min_a=8.0, step_a=8.0), Leaf("c1", "main")]
+    grid = Grid.of([Node("main", None, (40.0,) * 3)], leaves)
+    ledger = Ledger.of(grid, default=np.zeros(2), delay=np.full(2, POLICY.delay_s))
+    control = Controller(grid, ledger, np.arange(2), np.zeros(3), POLICY)
+    for place in range(2):
+        control.back(place, 0.0, rebooted=True)
+        control.plug(place, 10.0)
+    held = []
+    for now in np.arange(30.0, 900.0, 10.0):
+        for order in control.tick(now, grid.limits):
+            control.answered(order.number, now, accepted=True)
+        if now % 60 == 0:
+            control.reading(0, 0.0 if now < 180 else float(ledger.held[0]), now)
+            control.reading(1, float(ledger.held[1]), now)
+        held.append(ledger.held[0])
+    assert min(held[5:]) == 8 and held[-1] == 16, "its share"
+
+
+def test_a_car_that_draws_nothing_after_its_profile_has_ended_says_nothing() -> None:
+    garage = Garage(1, 40)
+    garage.plug(0)
+    garage.run(30)
+    garage.now += POLICY.low_s + 60  # no order in between: the station fell back to its default of 0 A
+    garage.control.reading(0, 0.0, garage.now)
+    assert garage.control.cars.cap[0] == 32
+
+
 def test_a_full_car_keeps_its_place_only_while_nobody_waits() -> None:
     garage = Garage(3, 13)
     garage.plug(0, 1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from energy.grid import WYE_208, Grid, Leaf, Node
-from energy.programme import Prices, Programme, plan
+from energy.programme import Needs, Prices, Programme, plan
 
 pytestmark = pytest.mark.nodb
 HOURS = 4
@@ -25,7 +25,7 @@ def _plan(
         upper[:hours, leaf] = grid.max_a[leaf]
     limits = np.tile(grid.limits, (HOURS, 1))
     found = plan(
-        grid, period_s=3600, limits=limits, upper=upper, need_wh=np.array(need_kwh) * 1000,
+        grid, period_s=3600, limits=limits, upper=upper, needs=Needs(np.array(need_kwh) * 1000),
         prices=prices or Prices(np.zeros(HOURS)), base_w=base_w,
     )  # fmt: skip
     assert found is not None
@@ -71,10 +71,44 @@ def test_rows_with_angles_are_kept_within_their_tangents() -> None:
     pairs = [(0, 1), (1, 2), (2, 0)]
     leaves = [Leaf(f"c{pair}", "main", pair, between=True) for pair in pairs]
     grid = Grid.of([Node("main", None, (40.0,) * 3)], leaves, WYE_208)
-    found = _plan(grid, [50.0, 50.0, 50.0])
-    loads = [grid.loads(row) for row in found.pilots]
-    assert np.max(loads) <= 40 / np.cos(np.pi / 8) + 1e-6
-    assert np.max(loads) >= 39
+    for need_kwh in ([50.0, 50.0, 50.0], [50.0, 50.0, 8.0], [50.0, 8.0, 50.0], [12.0, 50.0, 50.0]):
+        found = _plan(grid, need_kwh)
+        loads = [grid.loads(row) for row in found.pilots]
+        assert np.max(loads) <= 40 * 1.004, "tangents every ten degrees"
+        assert np.max(loads) >= 39
+
+
+def test_periods_may_differ_in_length() -> None:
+    grid = _grid(1, 32)
+    long = np.array([900.0, 3600.0])
+    found = plan(
+        grid, period_s=long, limits=np.tile(grid.limits, (2, 1)), upper=np.full((2, 1), 32.0),
+        needs=Needs(np.array([32 * 230 * 0.25 + 16 * 230.0])), prices=Prices(np.zeros(2)),
+    )  # fmt: skip
+    assert found is not None
+    assert found.pilots[:, 0] == pytest.approx([32, 16]) and found.unmet_wh[0] == pytest.approx(0, abs=1e-3)
+
+
+def test_who_may_be_gone_later_is_served_before_who_stays() -> None:
+    grid = _grid(2, 32)
+    there = np.array([[1.0, 1.0], [1.0, 0.5]])
+    found = plan(
+        grid, period_s=3600, limits=np.tile(grid.limits, (2, 1)), upper=np.full((2, 2), 32.0),
+        needs=Needs(np.array([7360.0, 7360.0]), there=there), prices=Prices(np.zeros(2)),
+    )  # fmt: skip
+    assert found is not None and found.pilots[0].tolist() == pytest.approx([0, 32], abs=1e-6)
+
+
+def test_nobody_goes_nearly_empty_where_others_get_all() -> None:
+    """Both lack as much in sum, however it is shared: who got little of what it asked for goes first."""
+    grid, needs = _grid(2, 32), Needs(np.array([7360.0, 7360.0]), asked_wh=np.array([73_600.0, 7360.0]))
+    for order in ([0, 1], [1, 0]):
+        found = plan(
+            grid, period_s=3600, limits=grid.limits[None, :], upper=np.full((1, 2), 32.0),
+            needs=Needs(needs.wh[order], needs.asked_wh[order]), prices=Prices(np.zeros(1)),  # type: ignore[index]
+        )  # fmt: skip
+        assert found is not None
+        assert found.pilots[0, order.index(1)] >= 0.85 * 32 - 1e-6
 
 
 def test_nobody_there_is_no_programme_to_make() -> None:

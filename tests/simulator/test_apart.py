@@ -26,7 +26,7 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-LOOPS = ("allocation", "control", "day", "filling", "grid", "headroom", "ledger", "programme")
+LOOPS = ("allocation", "control", "day", "departures", "filling", "grid", "headroom", "ledger", "programme")
 
 
 @pytest.mark.parametrize("package", ["simulator", "bench"])
