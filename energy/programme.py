@@ -76,6 +76,7 @@ def plan(
         return Programme(np.zeros_like(upper), 0.0, needs.wh.copy())
     lp = highspy.HighsLp()
     late = np.broadcast_to(prices.late, needs.wh.shape)
+    asked_wh: Floats = needs.wh if needs.asked_wh is None else needs.asked_wh
     per_kwh = prices.energy[columns.period] + late[columns.leaf] * columns.hour - prices.unmet * columns.there
     base_w = np.zeros(len(upper)) if base_w is None else base_w
     rows = _Rows()
@@ -85,8 +86,7 @@ def plan(
         mine = np.flatnonzero(columns.leaf == leaf)
         rows.add(mine, columns.kwh_per_a[mine], needs.wh[leaf] / 1000)
         for share, price in prices.scant:
-            asked_wh = float((needs.wh if needs.asked_wh is None else needs.asked_wh)[leaf])
-            below = (needs.wh[leaf] - (1 - share) * asked_wh) / 1000
+            below = (needs.wh[leaf] - (1 - share) * asked_wh[leaf]) / 1000
             if below > 0:
                 got = np.append(-columns.kwh_per_a[mine] * columns.there[mine], 1.0)
                 rows.add(np.append(mine, peak + 1 + len(spare)), got, 0.0)
@@ -123,8 +123,8 @@ class _Columns:
         long_h = np.broadcast_to(period_s, len(upper)) / 3600
         self.hour = (np.cumsum(long_h) - long_h)[self.period]  # when it begins
         self.kwh_per_a = grid.volts[self.leaf] * long_h[self.period] / 1000
-        self.there = 1.0 if needs.there is None else needs.there[self.period, self.leaf]
-        self.there = np.broadcast_to(self.there, len(self.leaf))
+        told = np.ones_like(upper) if needs.there is None else needs.there
+        self.there: Floats = told[self.period, self.leaf]
         self.number = np.full(upper.shape, -1, dtype=np.intp)
         self.number[self.period, self.leaf] = np.arange(len(self.leaf))
 
