@@ -19,6 +19,7 @@ from django.core.files.storage import default_storage
 
 from billing.models import Charge, SiteTariff, Tariff
 from energy.models import SiteMeter
+from energy.site_state import state_of
 from fleets.models import Autocharge, Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
 from stations.models import (
     AccessRule,
@@ -193,6 +194,11 @@ class World:
 
     def new_token(self) -> Token:
         return objects.create_token(self.tenant)
+
+    def grid(self) -> dict[str, Any]:
+        """The tree of its site, as REST tells it."""
+        with tenant_scope(self.tenant.pk):
+            return state_of(self.site).document.as_json()
 
     def charging_at_21(self) -> World:
         """The same, with its session running at a station of OCPP 2.1."""
@@ -428,6 +434,10 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("POST", "security/requests/<int:signing_id>/certificate"): lambda world: {"certificate": _signed(world)},
     ("POST", "stations/<int:station_id>/profile-changes"): lambda world: _next_change(world),
     ("PUT", "stations/<int:station_id>/security-profile"): lambda world: {"profile": 2},
+    ("PUT", "sites/<int:site_id>/grid"): lambda world: world.grid(),
+    ("POST", "sites/<int:site_id>/grid/check"): lambda world: world.grid(),
+    ("PUT", "sites/<int:site_id>/grid/policy"): lambda world: {"share": "departure"},
+    ("POST", "sites/<int:site_id>/grid/steering"): lambda world: {"on": True, "accept_waiting": True},
 }
 
 # Of pages that take only a filled form, by route below the company.
