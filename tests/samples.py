@@ -454,6 +454,13 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
         "priority": "0",
     },
     "stations/<int:station_id>/driver/words/": lambda world: {"price": "0.45 EUR/kWh"},
+    "sites/<int:site_id>/grid/": lambda world: {"draft": json.dumps(world.grid())},
+    "sites/<int:site_id>/grid/draft/": lambda world: {"draft": json.dumps(world.grid()), "do": "check"},
+    "sites/<int:site_id>/grid/set-up/": lambda world: {
+        "limit_a": "63",
+        "supply": "three_phase",
+        "building_most_a": "0",
+    },
     "sites/<int:site_id>/limits/": lambda world: {"source": "grid_operator", "power_kw": "4.2"},
     "sessions/<int:running_id>/priority/": lambda world: {"active": "yes"},
     "sessions/<int:running_id>/transfer/": lambda world: {"transfers": "AC_BPT"},

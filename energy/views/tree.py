@@ -24,7 +24,7 @@ from energy.views.tree_drawing import draw
 from energy.views.tree_form import Draft
 from energy.views.tree_rows import lines_of, site_problems
 from tenants import queries as tenants
-from tenants.errors import DomainError, Invalid, NotFound
+from tenants.errors import Conflict, DomainError, Invalid, NotFound
 from tenants.pages import PageRequest, PortalForm, go, page
 from tenants.permissions import Permission
 
@@ -126,6 +126,9 @@ def set_up(request: PageRequest, site_id: int) -> HttpResponse:
             messages.success(
                 request, _t("This is a first tree. Look at it, and correct what is wired otherwise.")
             )
+            return go(request, "site-grid", site_id)
+        except Conflict as error:  # somebody else was faster
+            messages.error(request, str(error))
             return go(request, "site-grid", site_id)
         except DomainError as error:
             form.refused(error)

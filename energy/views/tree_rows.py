@@ -40,6 +40,7 @@ def lines_of(
     draft: Draft, document: Document, places: Places, problems: Iterable[Problem], warnings: Iterable[Problem]
 ) -> list[Line]:
     wrong, warned = list(problems), list(warnings)
+    names = {node.name for node in document.nodes}
     found = []
     for depth, one in rows(document):
         if isinstance(one, NodePart):
@@ -50,6 +51,8 @@ def lines_of(
         else:
             place = places.get(one.evse_id)
             label = place.label if place else f"EVSE {one.evse_id}"
+            if place and place.label in names:  # below a part of the same name
+                label = f"EVSE {place.number}"
             line = Line(of_outlet(one.evse_id), label, depth, "plug", wiring_text(one) or "–")
         line.depth = min(depth, MOST_DEPTH)
         line.problems = [told for told in wrong if told.part == line.part]
