@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from energy.views import tree
+from energy.views import tree, tree_policy
 
 urlpatterns: list[URLPattern] = [
     path("sites/<int:site_id>/grid/", tree.site_grid, name="site-grid"),
@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern] = [
     path("sites/<int:site_id>/grid/import/", tree.take_in, name="site-grid-import"),
     path("sites/<int:site_id>/grid/export.json", tree.export, name="site-grid-export"),
     path("sites/<int:site_id>/grid/set-up/", tree.set_up, name="site-grid-set-up"),
+    path("sites/<int:site_id>/grid/policy/", tree_policy.site_policy, name="site-grid-policy"),
     path("sites/<int:site_id>/grid/undo/", tree.undo, name="site-grid-undo"),
     path("sites/<int:site_id>/grid/switch/", tree.switch, name="site-grid-switch"),
 ]

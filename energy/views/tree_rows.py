@@ -106,16 +106,21 @@ def _possible_parents(document: Document, key: str) -> list[tuple[str, str]]:
 
 
 def _window(told: Json) -> Json:
-    days = " ".join(str(day) for day in told.get("weekdays") or [])
+    return told | {
+        "limit_a": _text(told.get("limit_a")),
+        "limit_kw": _kilo(told.get("limit_w")),
+        "days": day_choices(told.get("weekdays") or []),
+    }
+
+
+def day_choices(chosen: Iterable[Any]) -> list[Choice]:
+    """Sets of weekdays as people think of them, and the one that is chosen."""
+    days = " ".join(str(day) for day in chosen)
     sets = [("", _("every day")), ("0 1 2 3 4", _("Monday to Friday")), ("5 6", _("weekend"))]
     sets += [(str(day), name) for day, name in enumerate(_weekdays())]
     if days not in dict(sets):
         sets.append((days, ", ".join(_weekdays()[int(day)] for day in days.split() if int(day) < 7)))
-    return told | {
-        "limit_a": _text(told.get("limit_a")),
-        "limit_kw": _kilo(told.get("limit_w")),
-        "days": [(value, name, value == days) for value, name in sets],
-    }
+    return [(value, name, value == days) for value, name in sets]
 
 
 def _weekdays() -> list[str]:

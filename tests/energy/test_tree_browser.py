@@ -53,7 +53,7 @@ def test_a_panel_is_added_and_a_station_moved_below_it_by_keyboard(
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Panel below").focus()
     page.keyboard.press("Enter")
-    page.locator("#f-name:focus").wait_for()
+    page.locator("[name=name]:focus").wait_for()
     page.keyboard.type("Level -1")  # its name was selected
     page.keyboard.press("Tab")
     page.locator(".tree-drawing text", has_text="Level -1").wait_for()  # drawn before it is saved
@@ -64,7 +64,8 @@ def test_a_panel_is_added_and_a_station_moved_below_it_by_keyboard(
     assert "Grid connection" in page.locator(":focus").inner_text()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    page.locator(".tree-line.open", has_text="Bay 1").wait_for()
+    page.locator(".tree-line.open > .tree-row", has_text="Bay 1").wait_for()
+    assert page.get_by_label("Name", exact=True).input_value() == "Bay 1"  # not what was typed of another part
     page.get_by_label("Hangs below", exact=True).select_option("Level -1")
     page.get_by_text("2 changes not saved").wait_for()
     page.get_by_role("button", name="Save the tree").click()
@@ -114,6 +115,6 @@ def test_the_editor_fits_its_screen_and_breaks_no_rule(
     opened(page, web, garage, tenant, make_member)
     for part in ("Grid connection", "Bay 1 · 1"):
         page.locator(".tree-row", has_text=part).first.click()
-        page.locator(".tree-line.open", has_text=part).wait_for()
+        page.locator(".tree-line.open > .tree-row", has_text=part).wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert not broken_rules(page)

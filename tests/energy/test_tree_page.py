@@ -13,7 +13,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from energy.services import tree
-from energy.site_state import state_of
+from energy.services.policies import set_policy
+from energy.site_state import policies_of, state_of
 from stations.models import Evse, Station
 from tenants.context import tenant_scope
 from tenants.models import Role, Site, Tenant
@@ -317,3 +318,31 @@ def test_rubbish_for_a_draft_breaks_nothing(owner: Visitor, site: Site, stations
     with tenant_scope(site.tenant_id):
         assert Evse.objects.count() == 3
     assert kept(owner, site) == document
+
+
+def test_the_policy_is_a_form_that_keeps_what_it_does_not_show(
+    owner: Visitor, visitor: Callable[..., Visitor], tenant: Tenant, site: Site, make_fleet: Make
+) -> None:
+    page, fleet = f"{base(site)}policy/", make_fleet()
+    with tenant_scope(tenant.pk):
+        told = {"priority_by_fleet": {str(fleet.pk): 3}}
+        set_policy(tenant_id=tenant.pk, site_id=site.pk, actor=system("Demo set-up"), policy=told)
+    form = {
+        "share": "departure", "turn_minutes": "20", "guaranteed_a": "0", "reserve_percent": "5", "default_cap_a": "",
+        "peak_mode": "hold", "peak_limit_kw": "", "peak_paid_kw": "0", "per_kw": "0", "per_kwh": "0.3",
+        "co2_weight": "0", "co2_g_per_kwh": "", "window_begins": ["17:00", ""], "window_ends": ["20:00", ""],
+        "window_weekdays": ["0 1 2 3 4", ""], "window_per_kwh": ["0,45", ""], "window_co2_g_per_kwh": ["", ""],
+    }  # fmt: skip
+    refused = owner.post(page, **form)
+    shown = refused.content.decode()
+    assert refused.status_code == 422 and "Say at which power the peak is to be held." in shown
+    assert 'value="0.45"' in shown and 'value="20"' in shown
+    assert owner.post(page, **(form | {"peak_limit_kw": "60"})).status_code == 302
+    with tenant_scope(tenant.pk):
+        kept = policies_of(site)
+    assert (kept.share, kept.peak_limit_kw, kept.default_cap_a) == ("departure", 60.0, None)
+    assert kept.priority_by_fleet == {fleet.pk: 3}
+    [window] = kept.windows
+    assert (window.weekdays, window.per_kwh) == ((0, 1, 2, 3, 4), 0.45)
+    technician = visitor(Role.TECHNICIAN)
+    assert "Save</button>" not in technician.text(page) and technician.post(page, **form).status_code == 403

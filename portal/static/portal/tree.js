@@ -5,8 +5,6 @@
   const { $, $$ } = window.voltyard;
   const form = () => $("#grid-form[hx-post]");
   const place = "grid:" + window.location.pathname.replace(/(draft|import)\/$/, "");
-  // What is being typed stays, whatever an answer that was under way says.
-  if (window.Idiomorph) { window.Idiomorph.defaults.ignoreActiveValue = true; }
 
   function stored() {
     try { return JSON.parse(window.localStorage.getItem(place)); } catch (error) { return null; }
@@ -60,6 +58,14 @@
     const rows = $$("button.tree-row"), here = rows.indexOf(row);
     const next = { ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: rows.length - 1 }[event.key];
     if (rows[next]) { event.preventDefault(); rows[next].focus(); }
+  });
+
+  // live.js keeps what was typed since the page was made. What is sent now comes back with the answer: only what is
+  // typed after it is newer.
+  document.addEventListener("htmx:beforeRequest", function (event) {
+    if (!event.target.closest("#grid-form")) { return; }
+    $$("input, textarea", form()).forEach((field) => { field.defaultValue = field.value; });
+    $$("option", form()).forEach((option) => { option.defaultSelected = option.selected; });
   });
 
   document.addEventListener("htmx:afterSettle", function () {
