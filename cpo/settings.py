@@ -189,6 +189,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
+        "GridLine": "energy.grid.LINES",
+        "PeakMode": "energy.policy.PEAK_MODES",
         "CertificateStatus": "stations.models.CertificateStatus",
         "CertificateUse": "stations.models.CertificateUse",
         "EventSeverity": "stations.models.journal.Severity",

@@ -100,7 +100,14 @@ def defaults_of(tree: SiteTree, cap_a: float | None) -> dict[int, float]:
     """By EVSE: what each holds while the central system is silent, A. 0: it waits until we are back."""
     if not tree.wired:
         return {}
-    found = defaults(tree.grid, building_most(tree), cap=cap_a)
+    lowest = tree.grid.limits.copy()  # a default holds at all hours
+    for window in tree.windows:
+        for number, row in enumerate(tree.grid.rows):
+            limit = window.limit_a if row.unit == "A" else window.limit_w
+            if row.node == str(window.node_id) and limit is not None:
+                lowest[number] = min(lowest[number], limit)
+    taken = building_most(tree) + tree.grid.limits - lowest
+    found = defaults(tree.grid, taken, cap=cap_a)
     return {one.evse_id: float(amps) for one, amps in zip(tree.wired, found, strict=True)}
 
 

@@ -39,7 +39,7 @@ def add_station(document: Document, station: Sequence[Place], parent: str | None
     outlets = list(document.outlets)
     own = []
     for place in station:
-        outlet = _wired(place, key, loads(outlets, supply), supply, document.supply)
+        outlet = wired(place, key, replace(document, outlets=tuple(outlets)))
         own.append((outlet, place))
         outlets.append(outlet)
     node = NodePart(
@@ -53,7 +53,10 @@ def add_station(document: Document, station: Sequence[Place], parent: str | None
     return replace(document, nodes=(*document.nodes, node), outlets=tuple(outlets))
 
 
-def _wired(place: Place, node: str, taken: list[int], supply: Supply, kind: str) -> OutletPart:
+def wired(place: Place, node: str, document: Document) -> OutletPart:
+    """An EVSE below a node, on the lines that its connectors tell and that have least so far."""
+    supply, kind = SUPPLIES[document.supply], document.supply
+    taken = loads(document.outlets, supply)
     count = len(supply.lines)
     least = min(range(count), key=lambda line: taken[line])
     if count == 1:

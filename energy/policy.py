@@ -41,6 +41,7 @@ from tenants.errors import Invalid
 
 FAIR, DEPARTURE = "fair", "departure"
 NO_PEAK, HOLD, SAVE = "none", "hold", "save"
+SHARES, PEAK_MODES = (FAIR, DEPARTURE), (NO_PEAK, HOLD, SAVE)
 MOST_FLEETS, MOST_WINDOWS = 200, 100
 
 
@@ -118,7 +119,7 @@ def _policies(value: Any, wrong: dict[str, str]) -> Policies:
     peak = _Part(top.get("peak"), "peak", wrong, ("mode", "limit_kw", "paid_kw"))
     price = _Part(top.get("price"), "price", wrong, ("per_kwh", "per_kw", "windows"))
     co2 = _Part(top.get("co2"), "co2", wrong, ("weight", "g_per_kwh"))
-    mode = peak.choice("mode", (NO_PEAK, HOLD, SAVE), NO_PEAK)
+    mode = peak.choice("mode", PEAK_MODES, NO_PEAK)
     limit_kw = peak.number("limit_kw", None, 0, 1e6)
     if mode == HOLD and limit_kw is None and "peak.limit_kw" not in wrong:
         wrong["peak.limit_kw"] = _("Say at which power the peak is to be held.")
@@ -127,7 +128,7 @@ def _policies(value: Any, wrong: dict[str, str]) -> Policies:
         wrong["price.per_kw"] = _("Say what a kW of the peak costs, or there is nothing to save.")
     default = Policies()
     return Policies(
-        share=top.choice("share", (FAIR, DEPARTURE), default.share),
+        share=top.choice("share", SHARES, default.share),
         turn_minutes=top.number("turn_minutes", default.turn_minutes, 1, 1440) or default.turn_minutes,
         guaranteed_a=top.number("guaranteed_a", 0.0, 0, 1000) or 0.0,
         priority_by_fleet=_fleets(top),

@@ -49,6 +49,12 @@ class Checked:
         return [evse_id for evse_id, amps in self.silent_a.items() if amps <= 0]
 
 
+def policies_of(site: Site) -> Policies:
+    """Those of a site, with or without a tree."""
+    row = GridConnection.objects.filter(tenant_id=site.tenant_id, site=site).first()
+    return Policies.of_row(row.policy if row else {})
+
+
 def state_of(site: Site) -> SiteState:
     """Eight statements."""
     own = {"tenant_id": site.tenant_id}

@@ -1,5 +1,16 @@
 """Pages of load management. Below /t/<tenant>/."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from energy.views import tree, tree_policy
+
+urlpatterns: list[URLPattern] = [
+    path("sites/<int:site_id>/grid/", tree.site_grid, name="site-grid"),
+    path("sites/<int:site_id>/grid/draft/", tree.draft, name="site-grid-draft"),
+    path("sites/<int:site_id>/grid/import/", tree.take_in, name="site-grid-import"),
+    path("sites/<int:site_id>/grid/export.json", tree.export, name="site-grid-export"),
+    path("sites/<int:site_id>/grid/set-up/", tree.set_up, name="site-grid-set-up"),
+    path("sites/<int:site_id>/grid/policy/", tree_policy.site_policy, name="site-grid-policy"),
+    path("sites/<int:site_id>/grid/undo/", tree.undo, name="site-grid-undo"),
+    path("sites/<int:site_id>/grid/switch/", tree.switch, name="site-grid-switch"),
+]

@@ -19,6 +19,7 @@ from django.core.files.storage import default_storage
 
 from billing.models import Charge, SiteTariff, Tariff
 from energy.models import SiteMeter
+from energy.site_state import state_of
 from fleets.models import Autocharge, Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
 from stations.models import (
     AccessRule,
@@ -193,6 +194,11 @@ class World:
 
     def new_token(self) -> Token:
         return objects.create_token(self.tenant)
+
+    def grid(self) -> dict[str, Any]:
+        """The tree of its site, as REST tells it."""
+        with tenant_scope(self.tenant.pk):
+            return state_of(self.site).document.as_json()
 
     def charging_at_21(self) -> World:
         """The same, with its session running at a station of OCPP 2.1."""
@@ -428,6 +434,10 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("POST", "security/requests/<int:signing_id>/certificate"): lambda world: {"certificate": _signed(world)},
     ("POST", "stations/<int:station_id>/profile-changes"): lambda world: _next_change(world),
     ("PUT", "stations/<int:station_id>/security-profile"): lambda world: {"profile": 2},
+    ("PUT", "sites/<int:site_id>/grid"): lambda world: world.grid(),
+    ("POST", "sites/<int:site_id>/grid/check"): lambda world: world.grid(),
+    ("PUT", "sites/<int:site_id>/grid/policy"): lambda world: {"share": "departure"},
+    ("POST", "sites/<int:site_id>/grid/steering"): lambda world: {"on": True, "accept_waiting": True},
 }
 
 # Of pages that take only a filled form, by route below the company.
@@ -444,6 +454,13 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
         "priority": "0",
     },
     "stations/<int:station_id>/driver/words/": lambda world: {"price": "0.45 EUR/kWh"},
+    "sites/<int:site_id>/grid/": lambda world: {"draft": json.dumps(world.grid())},
+    "sites/<int:site_id>/grid/draft/": lambda world: {"draft": json.dumps(world.grid()), "do": "check"},
+    "sites/<int:site_id>/grid/set-up/": lambda world: {
+        "limit_a": "63",
+        "supply": "three_phase",
+        "building_most_a": "0",
+    },
     "sites/<int:site_id>/limits/": lambda world: {"source": "grid_operator", "power_kw": "4.2"},
     "sessions/<int:running_id>/priority/": lambda world: {"active": "yes"},
     "sessions/<int:running_id>/transfer/": lambda world: {"transfers": "AC_BPT"},

@@ -52,8 +52,9 @@ class SomeWait(Conflict):
     def __init__(self, names: list[str]) -> None:
         shown = ", ".join(names[:10]) + (" …" if len(names) > 10 else "")
         super().__init__(
-            _("While the central system is silent, these would give nothing, since they do not fit beside the "
-              "building's most: %(names)s. Agree to that, or give them room.") % {"names": shown},
+            _("While the central system is silent, these would give nothing, since they fit neither beside the "
+              "building's most nor below the policy's cap: %(names)s. Agree to that, or give them room.")
+            % {"names": shown},
             code="some_wait",
         )  # fmt: skip
         self.names = names

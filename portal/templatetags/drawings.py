@@ -216,6 +216,7 @@ def audit_action(action: str) -> str:
         "firmware": _("Firmware"),
         "campaign": _("Campaign"),
         "log": _("Log"),
+        "grid": _("Load management"),
     }
     verbs = {
         "create": _("created"),
@@ -267,6 +268,10 @@ def audit_action(action: str) -> str:
         "start": _("started"),
         "pause": _("paused"),
         "resume": _("resumed"),
+        "set_up": _("set up"),
+        "undo": _("last change taken back"),
+        "on": _("switched on"),
+        "off": _("switched off"),
     }
     if action == "command.cancel":
         return _("Command taken back")

@@ -36,6 +36,9 @@ PROBES: dict[Permission, list[tuple[str, str]]] = {
         ("POST", "constraints/<int:constraint_id>/clear"),
         ("POST", "sites/<int:site_id>/meters"),
         ("PATCH", "sites/<int:site_id>/meters/<int:meter_id>"),
+        ("PUT", "sites/<int:site_id>/grid"),
+        ("PUT", "sites/<int:site_id>/grid/policy"),
+        ("POST", "sites/<int:site_id>/grid/steering"),
     ],
     P.METER_SEND: [("POST", "sites/<int:site_id>/meters/<int:meter_id>/readings")],
     P.STATION_COMMAND: [

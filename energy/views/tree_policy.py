@@ -1,0 +1,149 @@
+"""What a site wants of its load management, as a form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import render
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from energy.policy import DEPARTURE, FAIR, HOLD, NO_PEAK, SAVE
+from energy.services.policies import set_policy
+from energy.site_state import policies_of
+from energy.views.tree_form import number
+from energy.views.tree_rows import day_choices
+from tenants import queries as tenants
+from tenants.errors import DomainError, NotFound
+from tenants.pages import PageRequest, PortalForm, go, page
+from tenants.permissions import Permission
+
+# Field of the form -> place in the policy.
+PLACES: dict[str, tuple[str, ...]] = {
+    "share": ("share",),
+    "turn_minutes": ("turn_minutes",),
+    "guaranteed_a": ("guaranteed_a",),
+    "reserve_percent": ("reserve_percent",),
+    "default_cap_a": ("default_cap_a",),
+    "peak_mode": ("peak", "mode"),
+    "peak_limit_kw": ("peak", "limit_kw"),
+    "peak_paid_kw": ("peak", "paid_kw"),
+    "per_kw": ("price", "per_kw"),
+    "per_kwh": ("price", "per_kwh"),
+    "co2_weight": ("co2", "weight"),
+    "co2_g_per_kwh": ("co2", "g_per_kwh"),
+}
+WINDOW = ("begins", "ends", "weekdays", "per_kwh", "co2_g_per_kwh")
+
+
+def _number(label: Any, help_text: Any = "", required: bool = True) -> forms.FloatField:
+    return forms.FloatField(label=label, help_text=help_text, required=required, localize=False)
+
+
+class PolicyForm(PortalForm):
+    share = forms.ChoiceField(
+        label=_("When not all can have all"),
+        choices=[(FAIR, _("All have the same")), (DEPARTURE, _("Who leaves first has more"))],
+    )
+    turn_minutes = _number(
+        _("A turn, minutes"), _("Then a car that charges gives its place to one that waits.")
+    )
+    guaranteed_a = _number(
+        _("Guaranteed, A"), _("What a car that charges has at least; 0: what its connector needs.")
+    )
+    reserve_percent = _number(_("Reserve, %"), _("Of each limit, left free at all times."))
+    default_cap_a = _number(
+        _("While the central system is silent, at most A"),
+        _("Of each EVSE. Empty: its least."),
+        required=False,
+    )
+    peak_mode = forms.ChoiceField(
+        label=_("Peak"),
+        choices=[
+            (NO_PEAK, _("does not matter")),
+            (HOLD, _("stays below")),
+            (SAVE, _("no new one without need")),
+        ],
+    )
+    peak_limit_kw = _number(_("Stays below, kW"), _("Of the whole site."), required=False)
+    peak_paid_kw = _number(_("Peak so far, kW"), _("Of this billing period: up to it power costs no more."))
+    per_kw = _number(_("Price of a kW of the peak"), _("In the company's currency."))
+    per_kwh = _number(_("Price of a kWh"), _("Outside the times below. Empty: not known."), required=False)
+    co2_weight = _number(_("Weight of CO2"), _("0: price alone, 1: CO2 alone."))
+    co2_g_per_kwh = _number(_("CO2 of a kWh, g"), required=False)
+
+    def refused(self, error: DomainError) -> None:
+        fields = getattr(error, "fields", {})
+        paths = {".".join(path): name for name, path in PLACES.items()}
+        for path in list(fields):
+            if path in paths:
+                fields[paths[path]] = fields.pop(path)
+        super().refused(error)
+
+
+@page(Permission.SITE_VIEW)
+def site_policy(request: PageRequest, site_id: int) -> HttpResponse:
+    site = tenants.sites(request.tenant.pk, request.actor).filter(pk=site_id).first()
+    if site is None:
+        raise NotFound
+    kept = policies_of(site).as_json()
+    form = PolicyForm(request.POST or None, initial={name: _at(kept, path) for name, path in PLACES.items()})
+    windows = kept["price"]["windows"]
+    if request.method == "POST":
+        request.actor.require(Permission.LIMIT_SET, site_id=site.pk)
+        windows = _windows(request.POST)
+        if form.is_valid():
+            try:
+                set_policy(
+                    tenant_id=site.tenant_id, site_id=site.pk, actor=request.actor,
+                    policy=_merged(kept, form.cleaned_data, windows),
+                )  # fmt: skip
+                messages.success(request, _t("Saved."))
+                return go(request, "site-grid-policy", site.pk)
+            except DomainError as error:
+                form.refused(error)
+    context = {
+        "site": site,
+        "form": form,
+        "may_set": request.actor.may(Permission.LIMIT_SET, site_id=site.pk),
+        "windows": [window | {"days": day_choices(window["weekdays"])} for window in windows],
+        "days": day_choices([]),
+    }
+    return render(
+        request, "energy/tree_policy.html", context, status=422 if request.method == "POST" else 200
+    )
+
+
+def _at(policy: dict[str, Any], path: tuple[str, ...]) -> Any:
+    value: Any = policy
+    for name in path:
+        value = value[name]
+    return value
+
+
+def _merged(kept: dict[str, Any], told: dict[str, Any], windows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the form does not show stays."""
+    policy = kept | {part: dict(kept[part]) for part in ("peak", "price", "co2")}
+    for name, path in PLACES.items():
+        place = policy if len(path) == 1 else policy[path[0]]
+        place[path[-1]] = told[name]
+    policy["price"]["windows"] = windows
+    return policy
+
+
+def _windows(post: QueryDict) -> list[dict[str, Any]]:
+    columns = [post.getlist(f"window_{name}") for name in WINDOW]
+    return [
+        {
+            "begins": begins,
+            "ends": ends,
+            "weekdays": [int(day) for day in days.split() if day.isdecimal()],
+            "per_kwh": number(per_kwh),
+            "co2_g_per_kwh": number(co2),
+        }
+        for begins, ends, days, per_kwh, co2 in zip(*columns, strict=False)
+        if begins or ends or per_kwh or co2
+    ]
