@@ -216,6 +216,7 @@ def audit_action(action: str) -> str:
         "firmware": _("Firmware"),
         "campaign": _("Campaign"),
         "log": _("Log"),
+        "meter": _("Meter"),
     }
     verbs = {
         "create": _("created"),
