@@ -172,4 +172,4 @@ def test_through_the_live_stack(tree: Rows, gateway: ApiClient, address: str, ro
     print(f"REST: median {sorted(took)[15] * 1000:.0f} ms, worst {max(took) * 1000:.0f} ms")
     with tenant_scope(tree.connection.tenant_id):
         assert SiteMeter.objects.get(pk=tree.meter.pk if tree.meter else 0).last_a == [30, 1, 1]
-    assert sorted(took)[15] < 0.1
+    assert sorted(took)[15] < 0.25
