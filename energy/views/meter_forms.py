@@ -117,7 +117,7 @@ class MqttForm(_Values):
         self.fields["host"].label = _("Broker")
         self.fields["values"].help_text = _(
             "One a line: amps or watts, L1, L2, L3 or total, the topic, and the path in its JSON if it is JSON. "
-            "At the end *0.001 makes kilo of it, *-1 turns the direction."
+            "At the end *1000 makes watts of kilowatts, *-1 turns the direction."
         )
 
     def clean_values(self) -> list[dict[str, Any]]:

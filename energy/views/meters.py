@@ -68,13 +68,22 @@ def _state(meter: SiteMeter, recent: list[MeterSample], now: datetime) -> tuple[
         return "faulted", problems.said(meter.error)
     if meter.last_at is None:
         return "unknown", _("No reading yet")
-    if (now - meter.last_at).total_seconds() > SILENT_S:
-        return "offline", _("Silent: its maximum counts until it speaks again")
+    if (age_s := (now - meter.last_at).total_seconds()) > SILENT_S:
+        return "offline", _("Silent for %(age)s: its maximum counts until it speaks again") % {
+            "age": _age(age_s)
+        }
     # As energy.headroom.Meter counts them: the first is followed by so many that are alike.
     last = [sample.amps for sample in recent[-FROZEN - 1 :]]
     if len(last) > FROZEN and any(last[-1]) and all(amps == last[-1] for amps in last):
         return "offline", _("Frozen: the same to the last digit, again and again. Its maximum counts")
     return "available", _("Reads")
+
+
+def _age(seconds: float) -> str:
+    for length, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 @page(Permission.SITE_VIEW)
