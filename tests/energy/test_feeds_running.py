@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
@@ -162,7 +163,7 @@ def test_a_change_counts_at_once_and_what_is_removed_ends(tree: Rows, meter: Mak
             settings = _of_device(device.port, "watts total input 54 float32")
             meters.change_meter(meter=row, actor=system("tests"), settings=settings)
         feeds.keep([(row.tenant_id, tree.connection.pk)])
-        _until(lambda: _now(row).last_w == 200, 2)
+        _until(lambda: _now(row).last_w == 200, 5)
         with tenant_scope(row.tenant_id):
             meters.change_meter(meter=row, actor=system("tests"), enabled=False)
         feeds.keep([(row.tenant_id, tree.connection.pk)])
@@ -174,6 +175,26 @@ def test_a_change_counts_at_once_and_what_is_removed_ends(tree: Rows, meter: Mak
         assert _silent(row, 0.6), "the site is another's now"
         feeds.keep([(row.tenant_id, tree.connection.pk)])
         _until(lambda: not _silent(row, 0.5), 5)
+
+
+@pytest.mark.nodb
+async def test_a_feed_that_loses_a_cancellation_ends_nevertheless() -> None:
+    lost = []
+
+    async def stubborn() -> None:
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                lost.append(1)
+                if len(lost) > 2:
+                    raise
+
+    task = asyncio.get_running_loop().create_task(stubborn())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await runner.ended([task])
+    assert task.cancelled() and len(lost) == 3
 
 
 def _silent(row: SiteMeter, seconds: float) -> bool:
