@@ -213,6 +213,8 @@ SPECTACULAR_SETTINGS = {
         "IssueSeverity": "stations.models.IssueSeverity",
         "IssueState": "stations.models.IssueState",
         "LimitSource": "stations.models.LimitSource",
+        "MeterKind": "energy.models.MeterKind",
+        "MeterSource": "energy.models.MeterSource",
         "MonitorBase": "stations.models.MonitorBase",
         "MonitorKind": "stations.models.MonitorKind",
         "MonitorState": "stations.models.MonitorState",

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from energy.views import tree, tree_policy
+from energy.views import meters, tree, tree_policy
 
 urlpatterns: list[URLPattern] = [
     path("sites/<int:site_id>/grid/", tree.site_grid, name="site-grid"),
@@ -13,4 +13,9 @@ urlpatterns: list[URLPattern] = [
     path("sites/<int:site_id>/grid/policy/", tree_policy.site_policy, name="site-grid-policy"),
     path("sites/<int:site_id>/grid/undo/", tree.undo, name="site-grid-undo"),
     path("sites/<int:site_id>/grid/switch/", tree.switch, name="site-grid-switch"),
+    path("sites/<int:site_id>/meters/", meters.site_meters, name="site-meters"),
+    path("sites/<int:site_id>/meters/new/", meters.new_meter, name="site-meter-new"),
+    path("sites/<int:site_id>/meters/try/", meters.try_meter, name="site-meter-try"),
+    path("sites/<int:site_id>/meters/<int:meter_id>/", meters.site_meter, name="site-meter"),
+    path("sites/<int:site_id>/meters/<int:meter_id>/remove/", meters.remove, name="site-meter-remove"),
 ]

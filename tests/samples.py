@@ -461,6 +461,11 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
         "supply": "three_phase",
         "building_most_a": "0",
     },
+    "sites/<int:site_id>/meters/try/": lambda world: {
+        "meter": world.meter.pk,
+        "name": "M",
+        "kind": "building",
+    },
     "sites/<int:site_id>/limits/": lambda world: {"source": "grid_operator", "power_kw": "4.2"},
     "sessions/<int:running_id>/priority/": lambda world: {"active": "yes"},
     "sessions/<int:running_id>/transfer/": lambda world: {"transfers": "AC_BPT"},

@@ -67,6 +67,16 @@ class Feeds:
             await running.end()
 
 
+async def ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel them until they have ended: the `wait_for` of Python 3.11, which pymodbus uses, loses a cancellation that
+    comes together with its answer."""
+    waiting = set(tasks)
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        _done, waiting = await asyncio.wait(waiting, timeout=AGAIN_S / 2)
+
+
 class _Running:
     def __init__(self, sites: Callable[[], frozenset[Site]]) -> None:
         self._sites = sites
@@ -91,9 +101,7 @@ class _Running:
                 await asyncio.wait_for(self._look.wait(), 0.2)
 
     async def end(self) -> None:
-        for _feed, task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*(task for _feed, task in self._tasks.values()), return_exceptions=True)
+        await ended(task for _feed, task in self._tasks.values())
         await self._writer.end()
         await asyncio.to_thread(self._threads.close)
 
@@ -114,8 +122,7 @@ class _Running:
                 wanted |= mine
         for meter_id, (known, task) in list(self._tasks.items()):
             if wanted.get(meter_id) != known or task.done():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                await ended([task])
                 del self._tasks[meter_id]
         for meter_id, one in wanted.items():
             if meter_id not in self._tasks:

@@ -144,13 +144,23 @@ def change_meter(*, meter: SiteMeter, actor: Actor, secret: str | None = None, *
     meter.connection = connection
     before = {name: getattr(meter, name) for name in FIELDS}
     _fill(meter, values)
+    if not sources.SOURCES[meter.source].has_secret:
+        meter.secret, secret = "", None
+    if secret is None and not keeps_secret(meter, before["source"], before["settings"]):
+        raise Invalid(fields={"secret": "It goes elsewhere now: enter the password again."})
     if secret is not None:
         meter.secret = secret
     meter.error, meter.error_at = "", None
     _save(meter)
     differs = audit.changes(before, {name: getattr(meter, name) for name in FIELDS})
-    _changed(meter, actor, "meter.change", {"changes": differs, "secret": secret is not None})
+    _changed(meter, actor, "meter.edit", {"changes": differs, "secret": secret is not None})
     return meter
+
+
+def keeps_secret(meter: SiteMeter, source: str, settings: Mapping[str, Any]) -> bool:
+    """Whether its password may go where these settings lead: to no other than the one it was entered for."""
+    same = all(meter.settings.get(name) == settings.get(name) for name in ("host", "port", "tls", "username"))
+    return not meter.secret or (same and meter.source == source)
 
 
 def remove_meter(*, meter: SiteMeter, actor: Actor) -> None:

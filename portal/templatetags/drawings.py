@@ -217,6 +217,7 @@ def audit_action(action: str) -> str:
         "campaign": _("Campaign"),
         "log": _("Log"),
         "grid": _("Load management"),
+        "meter": _("Meter"),
     }
     verbs = {
         "create": _("created"),

@@ -84,9 +84,11 @@ class Broker:
     def publisher(self) -> Iterator[paho.Client]:
         client = paho.Client(CallbackAPIVersion.VERSION2, "publisher")
         client.username_pw_set(USER, PASSWORD)
+        if self.root is not None:
+            client.tls_set(ca_certs=str(self.root))
         ready = threading.Event()
         client.on_connect = lambda *_told: ready.set()
-        client.connect("127.0.0.1", self.port)
+        client.connect("localhost", self.port)
         client.loop_start()
         assert ready.wait(10)
         try:
@@ -141,7 +143,8 @@ class Device(threading.Thread):
     def __init__(self, unit_id: int = 1) -> None:
         super().__init__(daemon=True)
         self.port, self.unit_id = ports.any_free(), unit_id
-        self.delay_s, self.refusal = 0.0, None
+        self.delay_s = 0.0
+        self.refusal: ExcCodes | None = None
         self.asked: list[tuple[int, int, int]] = []  # function, address, count
         self._words: dict[tuple[int, int], int] = {}
         self._loop = asyncio.new_event_loop()

@@ -111,7 +111,9 @@ def test_tls_with_a_certificate_that_is_trusted(tls_broker: Broker, monkeypatch:
     monkeypatch.setenv("SSL_CERT_FILE", str(tls_broker.root))
     elsewhere = settings | {"host": "127.0.0.1"}
     assert _wrong("mqtt", elsewhere, PASSWORD).startswith("Its certificate is not trusted: 127.0.0.1")
-    assert _wrong("mqtt", settings, "wrong").startswith("Refuses the user name or the password")
+    assert _wrong("mqtt", settings, "wrong") == "Refuses the user name or the password"
+    with _sending(tls_broker, {"house/power": "6900"}):
+        assert _once("mqtt", settings, PASSWORD).watts == 6900
 
 
 @pytest.mark.parametrize("secret", ["wrong", ""])
@@ -371,7 +373,7 @@ def test_templates_can_be_used_once_the_names_are_entered(template: templates.Te
     lines = template.values.replace("<", "").replace(">", "").splitlines()
     listed = [module.read_line(line) for line in lines]
     checked = sources.checked(
-        template.source, {"host": "meter.example.com", "values": listed} | template.settings
+        template.source, {"host": "meter.example.com", "values": listed, **template.settings}
     )
     assert [module.read_line(module.write_line(value)) for value in checked["values"]] == checked["values"]
     assert {values.key_of(value) for value in listed} & {("amps", 1), ("watts", 1)} and template.cites

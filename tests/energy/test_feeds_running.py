@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import psycopg
@@ -89,8 +91,9 @@ def _samples(row: SiteMeter) -> list[MeterSample]:
         return list(MeterSample.objects.filter(meter=row).order_by("at"))
 
 
-def _send(client: paho.Client, topic: str, payload: str, **more: Any) -> None:
+def _send(client: paho.Client, topic: str, payload: str, **more: Any) -> bool:
     client.publish(topic, payload, **more).wait_for_publish(5)
+    return False  # nothing has come of it yet
 
 
 def test_what_a_broker_sends_is_kept(tree: Rows, meter: Make, broker: Broker) -> None:
@@ -160,7 +163,7 @@ def test_a_change_counts_at_once_and_what_is_removed_ends(tree: Rows, meter: Mak
             settings = _of_device(device.port, "watts total input 54 float32")
             meters.change_meter(meter=row, actor=system("tests"), settings=settings)
         feeds.keep([(row.tenant_id, tree.connection.pk)])
-        _until(lambda: _now(row).last_w == 200, 2)
+        _until(lambda: _now(row).last_w == 200, 5)
         with tenant_scope(row.tenant_id):
             meters.change_meter(meter=row, actor=system("tests"), enabled=False)
         feeds.keep([(row.tenant_id, tree.connection.pk)])
@@ -174,6 +177,26 @@ def test_a_change_counts_at_once_and_what_is_removed_ends(tree: Rows, meter: Mak
         _until(lambda: not _silent(row, 0.5), 5)
 
 
+@pytest.mark.nodb
+async def test_a_feed_that_loses_a_cancellation_ends_nevertheless() -> None:
+    lost = []
+
+    async def stubborn() -> None:
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                lost.append(1)
+                if len(lost) > 2:
+                    raise
+
+    task = asyncio.get_running_loop().create_task(stubborn())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await runner.ended([task])
+    assert task.cancelled() and len(lost) == 3
+
+
 def _silent(row: SiteMeter, seconds: float) -> bool:
     before = len(_samples(row))
     time.sleep(seconds)
@@ -185,7 +208,7 @@ def test_a_device_is_asked_each_second_and_no_oftener(tree: Rows, meter: Make, d
     with _running(tree):
         _until(lambda: len(_samples(row)) >= 4)
     times = [sample.at for sample in _samples(row)]
-    gaps = [(later - earlier).total_seconds() for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
     assert 0.8 < sum(gaps) / len(gaps) < 1.3
 
 

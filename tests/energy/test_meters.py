@@ -160,12 +160,31 @@ def test_a_meter_is_entered_with_its_password_hidden(tree: Rows, owner_actor: Ac
         assert GridConnection.objects.get(pk=tree.connection.pk).revision == tree.connection.revision + 1
         told = AuditRecord.objects.get(tenant_id=tenant_id, action="meter.create")
         meters.change_meter(meter=row, actor=owner_actor, secret="sesame, open", kind="grid")
-        changed = AuditRecord.objects.get(tenant_id=tenant_id, action="meter.change")
+        changed = AuditRecord.objects.get(tenant_id=tenant_id, action="meter.edit")
         with connection.cursor() as cursor:
             cursor.execute("SELECT secret FROM energy_sitemeter WHERE id = %s", [row.pk])
             (stored,) = cursor.fetchone()
     assert "sesame" not in f"{told.detail} {changed.detail} {stored}"
     assert changed.detail["changes"] == {"kind": ["building", "grid"]} and changed.detail["secret"] is True
+
+
+def test_a_password_goes_nowhere_else_than_it_was_entered_for(tree: Rows, owner_actor: Actor) -> None:
+    tenant_id, site_id = tree.connection.tenant_id, tree.connection.site_id
+    with tenant_scope(tenant_id):
+        row = meters.create_meter(
+            tenant_id=tenant_id, site_id=site_id, actor=owner_actor, name="House", source="mqtt", settings=MQTT,
+            secret="open sesame",
+        )  # fmt: skip
+    for change in ({"host": "elsewhere.example.com"}, {"port": 1884}, {"tls": True}):
+        with pytest.raises(Invalid, match="enter the password again"), tenant_scope(tenant_id):
+            meters.change_meter(meter=row, actor=owner_actor, settings=MQTT | change)
+    with tenant_scope(tenant_id):
+        values = [{"of": "watts", "topic": "house/other"}]
+        kept = meters.change_meter(meter=row, actor=owner_actor, settings=MQTT | {"values": values})
+        assert kept.secret == "open sesame"
+        again = meters.change_meter(meter=row, actor=owner_actor, settings=MQTT | {"tls": True}, secret="new")
+        assert again.secret == "new"
+        assert meters.change_meter(meter=row, actor=owner_actor, source="rest", settings={}).secret == ""
 
 
 def test_a_change_that_is_refused_leaves_all_as_it_was(tree: Rows, owner_actor: Actor) -> None:

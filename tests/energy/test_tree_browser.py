@@ -65,7 +65,9 @@ def test_a_panel_is_added_and_a_station_moved_below_it_by_keyboard(
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.locator(".tree-line.open > .tree-row", has_text="Bay 1").wait_for()
-    assert page.get_by_label("Name", exact=True).input_value() == "Bay 1"  # not what was typed of another part
+    assert (
+        page.get_by_label("Name", exact=True).input_value() == "Bay 1"
+    )  # not what was typed of another part
     page.get_by_label("Hangs below", exact=True).select_option("Level -1")
     page.get_by_text("2 changes not saved").wait_for()
     page.get_by_role("button", name="Save the tree").click()
