@@ -216,6 +216,7 @@ def audit_action(action: str) -> str:
         "firmware": _("Firmware"),
         "campaign": _("Campaign"),
         "log": _("Log"),
+        "whatif": _("What if"),
     }
     verbs = {
         "create": _("created"),
