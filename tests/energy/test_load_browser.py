@@ -125,7 +125,7 @@ def test_it_changes_by_itself(quiet: Page, web: Role, depot: Rows, make_member: 
     page.get_by_text("2 cars wait for their turn: L1 of Panel 2 is full").wait_for()
     page.locator(".chart canvas").first.wait_for()
     page.get_by_text("2 connectors are free").click()
-    page.evaluate("window.kept = document.getElementById('node-%d')" % depot.root.pk)
+    page.evaluate(f"window.kept = document.getElementById('node-{depot.root.pk}')")
     page.wait_for_function("document.body.dataset.link === 'open'")
     show(
         depot,
