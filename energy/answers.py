@@ -13,8 +13,8 @@ from django.utils.translation import ngettext
 
 from energy import picture, why_words
 from energy.board import Board, Spot
-from energy.control import Policy
 from energy.models import MeterKind
+from energy.policy import Policies
 from energy.why_words import clock, place, quantity
 
 
@@ -38,6 +38,13 @@ def of(board: Board) -> list[Answer]:
             Answer(
                 "neutral", _("Load management is switched off here"),
                 _("Each car takes what its connector gives. Nobody watches the limits of this tree."),
+                _("See the grid connection"), grid_page(), (site_id,),
+            )
+        ]  # fmt: skip
+    if board.told.get("broken"):
+        return [
+            Answer(
+                "faulted", _("The tree of this site cannot be steered by"), str(board.told["broken"])[:300],
                 _("See the grid connection"), grid_page(), (site_id,),
             )
         ]  # fmt: skip
@@ -163,7 +170,8 @@ def _waiting(board: Board, site_id: int) -> Iterator[Answer]:
             if where
             else ngettext("%(count)s car waits for its turn", "%(count)s cars wait for their turn", len(spots))
         ) % told  # fmt: skip
-        turn = _("A turn lasts %(minutes)s minutes.") % {"minutes": round(Policy.turn_s / 60)}
+        minutes = Policies.of_row(board.tree.connection.policy).turn_minutes
+        turn = _("A turn lasts %(minutes)s minutes.") % {"minutes": round(minutes)}
         yield Answer(
             "warning", title, f"{_names(spots)}. {turn}",
             _("Try another limit"), "site-what-ifs", (site_id,),

@@ -1,58 +1,40 @@
-"""What power costs a site, by its wall clock: read from the policy of its connection.
-
-    {"price": {"per_kwh": 0.30, "per_kw": 120.0,
-               "windows": [{"begins": "17:00", "ends": "20:00", "weekdays": [0, 1], "per_kwh": 0.45}]}}
-
-Per kWh and per kW of the highest quarter of an hour, in the company's currency. The first window that is open counts.
-"""
+"""What power costs a site at a moment of its wall clock, by its policy (energy.policy)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime
 from typing import Any
 
-
-@dataclass(frozen=True)
-class PriceWindow:
-    """One that ends before it begins goes past midnight. `weekdays`: 0 is Monday; none: all."""
-
-    begins: time
-    ends: time
-    per_kwh: float
-    weekdays: frozenset[int] = frozenset()
-
-    def is_open(self, local: datetime) -> bool:
-        clock, day = local.time().replace(tzinfo=None), local.weekday()
-        if self.ends <= self.begins and clock < self.ends:
-            day = (day - 1) % 7
-        elif clock < self.begins or (self.begins < self.ends <= clock):
-            return False
-        return not self.weekdays or day in self.weekdays
+from energy.policy import Policies, PriceWindow
 
 
 @dataclass(frozen=True)
 class SitePrices:
+    """`per_kwh` outside of the windows, `per_kw` of the peak; in the company's currency."""
+
     per_kwh: float
     windows: tuple[PriceWindow, ...] = ()
     per_kw: float = 0.0
 
     def at(self, local: datetime) -> float:
-        """Per kWh."""
-        return next((one.per_kwh for one in self.windows if one.is_open(local)), self.per_kwh)
+        """Per kWh. The first window that is open counts; one without a price of its own changes nothing."""
+        found = next((one.per_kwh for one in self.windows if _is_open(one, local)), None)
+        return self.per_kwh if found is None else found
+
+
+def _is_open(window: PriceWindow, local: datetime) -> bool:
+    clock, day = local.time().replace(tzinfo=None), local.weekday()
+    overnight = window.ends <= window.begins
+    if overnight and clock < window.ends:
+        day = (day - 1) % 7  # it began yesterday
+    elif clock < window.begins or (not overnight and clock >= window.ends):
+        return False
+    return not window.weekdays or day in window.weekdays
 
 
 def of_policy(policy: Mapping[str, Any]) -> SitePrices | None:
     """None where no price is entered."""
-    told = policy.get("price")
-    if not isinstance(told, dict) or told.get("per_kwh") is None:
-        return None
-    windows = tuple(
-        PriceWindow(
-            time.fromisoformat(one["begins"]), time.fromisoformat(one["ends"]), float(one["per_kwh"]),
-            frozenset(one.get("weekdays") or ()),
-        )
-        for one in told.get("windows") or ()
-    )  # fmt: skip
-    return SitePrices(float(told["per_kwh"]), windows, float(told.get("per_kw") or 0))
+    told = Policies.of_row(policy)
+    return None if told.per_kwh is None else SitePrices(told.per_kwh, told.windows, told.per_kw)

@@ -103,10 +103,11 @@ def replay(
     *,
     limits: Callable[[int], Floats],
     share: str = BY_NEED,
+    turn_s: float = Policy.turn_s,
     progress: Progress | None = None,
 ) -> Outcome:
     """`limits`: what the rows leave to the cars in a step."""
-    run = _Run(grid, cars, steps, share)
+    run = _Run(grid, cars, steps, share, turn_s)
     there = _presence(cars, steps)
     for step in range(steps.count):
         if there[step]:
@@ -127,8 +128,8 @@ def _presence(cars: Sequence[Car], steps: Steps) -> list[list[int]]:
 class _Run:
     """What goes on from step to step: energy by car, turns by leaf."""
 
-    def __init__(self, grid: Grid, cars: Sequence[Car], steps: Steps, share: str) -> None:
-        self.grid, self.cars, self.steps, self.share = grid, cars, steps, share
+    def __init__(self, grid: Grid, cars: Sequence[Car], steps: Steps, share: str, turn_s: float) -> None:
+        self.grid, self.cars, self.steps, self.share, self.turn_s = grid, cars, steps, share, turn_s
         self.given, self.full_at = np.zeros(len(cars)), np.full(len(cars), np.inf)
         self.watts, self.waiting = np.zeros(steps.count), np.zeros(steps.count)
         self.bound_s = 0.0
@@ -186,7 +187,7 @@ class _Run:
 
     def _rank(self, now: float, urgent: Floats) -> Floats:
         """As the fast loop: whose turn has not ended, then who waited longest, then whom it presses most."""
-        in_turn = np.isfinite(self.charged_at) & (now - self.charged_at < Policy.turn_s)
+        in_turn = np.isfinite(self.charged_at) & (now - self.charged_at < self.turn_s)
         waited = np.where(np.isfinite(self.waited_at), np.minimum(now - self.waited_at, 86_400.0), 0.0)
         return in_turn * 1e6 + np.where(np.isfinite(self.charged_at), 0.0, waited) + np.clip(urgent, 0.0, 1.0)
 

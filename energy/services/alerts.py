@@ -131,15 +131,25 @@ def meter_mute(tenant_id: int, now: datetime, minutes: float) -> Iterator[Findin
 def disobeys(tenant_id: int, now: datetime, seconds: float) -> Iterator[Finding]:
     """A connector takes more than it was told for so long."""
 
+    told = {
+        one.get("evse"): since
+        for seen in _seen(tenant_id)
+        for one in seen.listed("alerts")
+        if one.get("kind") == picture.DISOBEYS and (since := _moment(one.get("since"))) is not None
+    }
+
+    def since_of(one: Mapping[str, Any]) -> datetime | None:
+        return _moment(one.get("since")) or told.get(one.get("evse"))
+
     def is_so(one: Mapping[str, Any]) -> bool:
-        since = _moment(one.get("since"))
+        since = since_of(one)
         return one.get("why") == picture.DISOBEYS and (
             since is None or now - since > timedelta(seconds=seconds)
         )
 
     for one, plug in _plugs(tenant_id, is_so):
         evidence = {"draws_a": one.get("draw"), "asked_a": one.get("asked")}
-        yield Finding(plug.evse.station_id, plug.pk, _moment(one.get("since")) or now, now, evidence)
+        yield Finding(plug.evse.station_id, plug.pk, since_of(one) or now, now, evidence)
 
 
 def no_default(tenant_id: int, now: datetime, _minutes: float) -> Iterator[Finding]:

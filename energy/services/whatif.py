@@ -19,6 +19,7 @@ from energy import day_figures, demand, prices, queries
 from energy import replay as replays
 from energy.grid import BadTree, Floats
 from energy.models import GridConnection, WhatIf, WhatIfState
+from energy.policy import HOLD, Policies
 from energy.queries import SiteTree
 from energy.replay import Car, Outcome, Steps
 from tenants.context import tenant_scope
@@ -241,7 +242,9 @@ def compute(given: Given, settings: Settings, progress: replays.Progress | None 
     """Two replays by the same rules: under the tree as it is, and as it is asked. Their difference is what the change
     does; what really was stands beside them."""
     tell = progress or (lambda share: None)
-    as_it_is = _replay(given, given.tree, replays.BY_NEED, lambda share: tell(share / 2))
+    as_it_is = _replay(
+        given, _changed(given.tree, Settings()), replays.BY_NEED, lambda share: tell(share / 2)
+    )
     changed = _changed(given.tree, settings)
     what_if = _replay(given, changed, settings.share, lambda share: tell(0.5 + share / 2))
     need = float(sum(car.need_wh for car in given.cars))
@@ -260,7 +263,11 @@ def compute(given: Given, settings: Settings, progress: replays.Progress | None 
 
 
 def _changed(tree: SiteTree, settings: Settings) -> SiteTree:
-    """The same tree under other limits. Windows of a lower limit hold as before."""
+    """The same tree under other limits: those of the policy, and those that are asked. Windows of a lower limit hold as
+    before."""
+    told = Policies.of_row(tree.connection.policy)
+    held_kw = told.peak_limit_kw if told.peak_mode == HOLD else None
+    peak_kw = settings.peak_kw if settings.peak_kw is not None else held_kw
     root = str(tree.root.pk) if tree.root else ""
     place = str(settings.node) if settings.node is not None else root
     count = len(tree.supply.lines)
@@ -268,8 +275,8 @@ def _changed(tree: SiteTree, settings: Settings) -> SiteTree:
     for node in tree.pure:
         if node.key == place and settings.limit_a is not None:
             node = replace(node, limit_a=(settings.limit_a,) * count)
-        if node.key == root and settings.peak_kw is not None:
-            node = replace(node, limit_w=min(node.limit_w or np.inf, settings.peak_kw * 1000))
+        if node.key == root and peak_kw is not None:
+            node = replace(node, limit_w=min(node.limit_w or np.inf, peak_kw * 1000))
         pure.append(node)
     return replace(tree, pure=tuple(pure))
 
@@ -278,13 +285,18 @@ def _replay(given: Given, tree: SiteTree, share: str, progress: replays.Progress
     lines = len(tree.supply.lines)
     one = tree.rows_of(None, [1.0 / (lines * tree.supply.volts)] * lines, 1.0)  # of each W of the building
     base_w = np.maximum(given.base_w, 0.0)
+    told = Policies.of_row(tree.connection.policy)
+    left = 1.0 - told.reserve_percent / 100
 
     def limits(step: int) -> Floats:
         at = given.steps.start(step)
         whole = tree.limits_at(datetime.fromtimestamp(at, given.zone)) if tree.windows else tree.grid.limits
-        return np.asarray(whole - one * base_w[step])
+        return np.asarray(whole * left - one * base_w[step])
 
-    return replays.replay(tree.grid, given.cars, given.steps, limits=limits, share=share, progress=progress)
+    return replays.replay(
+        tree.grid, given.cars, given.steps, limits=limits, share=share, turn_s=told.turn_minutes * 60,
+        progress=progress,
+    )  # fmt: skip
 
 
 def _side_of(given: Given, outcome: Outcome) -> Side:

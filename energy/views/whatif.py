@@ -21,7 +21,7 @@ from energy.queries import NO_LIMIT_A
 from energy.services import whatif as service
 from energy.views.live import site_of, tree_of
 from stations import visible
-from tenants.errors import DomainError, NotFound
+from tenants.errors import DomainError, Invalid, NotFound
 from tenants.models import Site
 from tenants.pages import PageRequest, PortalForm, csv_response, go, page
 from tenants.permissions import Permission
@@ -122,10 +122,9 @@ def _ask(
             ends_at=ends.astimezone(UTC), settings=settings,
         )  # fmt: skip
     except DomainError as error:
-        renamed = getattr(error, "fields", None)
-        if renamed:
+        if isinstance(error, Invalid):
             places = {"begins_at": "first_day", "ends_at": "last_day"}
-            error.fields = {places.get(name, name): text for name, text in renamed.items()}
+            error.fields = {places.get(name, name): text for name, text in error.fields.items()}
         form.refused(error)
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from django.utils import timezone
@@ -144,13 +144,8 @@ def test_it_changes_by_itself(quiet: Page, web: Role, depot: Rows, make_member: 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
 def test_it_fits_and_breaks_no_rule(
-    quiet: Page,
-    web: Role,
-    depot: Rows,
-    make_member: Make,
-    width: int,
-    scheme: str,
-) -> None:
+    quiet: Page, web: Role, depot: Rows, make_member: Make, width: int, scheme: Literal["light", "dark"],  # noqa: F811
+) -> None:  # fmt: skip
     user, password = make_member("operator")
     page = quiet
     page.set_viewport_size({"width": width, "height": 900})

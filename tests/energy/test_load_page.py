@@ -195,6 +195,14 @@ def test_without_a_tree_it_says_what_to_enter(
     assert browser.get(f"/t/{tenant.slug}/sites/{site.pk}/load/day.json").status_code == 404
 
 
+def test_a_tree_that_nobody_can_steer_by(browser: Client, made: Rows) -> None:
+    show(made)
+    with tenant_scope(made.connection.tenant_id):
+        Steering.objects.update(picture={"at": timezone.now().timestamp(), "broken": "Panel: below itself"})
+    answer = first_words(browser.get(address(made)))
+    assert answer.startswith("The tree of this site cannot be steered by Panel: below itself")
+
+
 def test_names_are_text(browser: Client, tenant: Tenant, site: Site, make_station: Make) -> None:
     evil = "<script>alert(1)</script>"
     made = create_tree(tenant, site, [make_station(site=site, name=evil)])

@@ -105,6 +105,17 @@ def test_a_peak_of_the_site_counts_cars_and_building(made: Rows, owner_actor: Ac
     assert result["what_if"]["given_wh"] == pytest.approx(11_040)
 
 
+def test_what_the_policy_holds_is_held_in_both(made: Rows, owner_actor: Actor) -> None:
+    """A peak of 6.9 kW that the policy holds anyway; asked for 9.66 kW: 8.28 of them for the car, 12 A."""
+    with tenant_scope(made.connection.tenant_id):
+        GridConnection.objects.update(policy={"peak": {"mode": "hold", "limit_kw": 6.9}})
+    charged(made)
+    minutes(made, BEGIN, 300, cars_w=2208, building_w=1380)
+    result = run(made, ask(made, owner_actor, peak_kw=9.66))
+    assert result["as_it_is"]["peak_w"] == pytest.approx(6_900)
+    assert result["what_if"]["peak_w"] == pytest.approx(9_660)
+
+
 def test_where_nothing_was_recorded_the_building_counts_with_its_most(made: Rows, owner_actor: Actor) -> None:
     charged(made)
     with tenant_scope(made.connection.tenant_id):
