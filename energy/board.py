@@ -13,6 +13,7 @@ from typing import Any
 from energy import picture, why_words
 from energy.grid import LINES, TOTAL
 from energy.models import GridNode, NodeKind, Steering
+from energy.policy import Policies
 from energy.queries import NO_LIMIT_A, NO_LIMIT_W, SiteTree
 
 STALE = timedelta(seconds=15)  # made every five seconds at the least: who misses two is gone
@@ -214,8 +215,9 @@ def of(tree: SiteTree, steering: Steering | None, now: datetime) -> Board:
     for wired, spot in zip(tree.wired, spots, strict=True):
         by_node.setdefault(wired.outlet.node_id, []).append(spot)
     bars: dict[int, list[Bar]] = {}
+    left = 1 - Policies.of_row(tree.connection.policy).reserve_percent / 100
     for row in _listed(told.get("rows")):
-        if (bar := _bar(row)) is not None and row.get("node") in tree.nodes:
+        if (bar := _bar(row, left)) is not None and row.get("node") in tree.nodes:
             bars.setdefault(row["node"], []).append(bar)
     root = _branch(tree, tree.root, bars, by_node) if tree.root else None
     return Board(tree, at, at is None or now - at > STALE, told, root, spots)
@@ -233,14 +235,14 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _bar(row: Mapping[str, Any]) -> Bar | None:
-    limit, unit = _number(row.get("limit")), row.get("unit")
-    if limit is None or row.get("part") not in (*LINES, TOTAL) or limit >= (
-        NO_LIMIT_W if unit == "W" else NO_LIMIT_A
-    ):  # fmt: skip
+def _bar(row: Mapping[str, Any], left: float) -> Bar | None:
+    """None where it cannot be read, or limits nothing. `left`: what the policy's reserve leaves of each limit."""
+    limit, unit = _number(row.get("limit")), "W" if row.get("unit") == "W" else "A"
+    none = (NO_LIMIT_W if unit == "W" else NO_LIMIT_A) * left * 0.999
+    if limit is None or limit >= none or row.get("part") not in (*LINES, TOTAL):
         return None
     building, cars, committed = (_number(row.get(name)) or 0.0 for name in ("building", "cars", "committed"))
-    return Bar(row["part"], "W" if unit == "W" else "A", limit, building, cars, committed)
+    return Bar(row["part"], unit, limit, building, cars, committed)
 
 
 def _spots(tree: SiteTree, told: Mapping[int, Mapping[str, Any]], now: float) -> list[Spot]:

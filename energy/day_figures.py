@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 
 from energy import demand, prices, replay
 from energy.grid import Floats
-from energy.queries import SiteTree
+from energy.policy import Policies
+from energy.queries import NO_LIMIT_A, SiteTree
 from energy.replay import Car, Steps
 
 STEP_S = 300.0
@@ -85,6 +86,14 @@ class Day:
         own = minutes.cars_w + np.nan_to_num(minutes.net_w)
         return np.where(np.isfinite(minutes.grid_w), minutes.grid_w, own)
 
+    @property
+    def limit_w(self) -> Floats:
+        """nan where nothing limits the root."""
+        supply = self.tree.supply
+        left = 1 - Policies.of_row(self.tree.connection.policy).reserve_percent / 100
+        none = NO_LIMIT_A * supply.volts * len(supply.lines) * left * 0.999
+        return np.where(self.minutes.limit_w < none, self.minutes.limit_w, np.nan)
+
     def figures(self) -> DayFigures:
         minutes = self.minutes
         free = replay.free(self.cars, self.steps)
@@ -118,7 +127,7 @@ class Day:
             found.append(Hour(
                 datetime.fromtimestamp(self.steps.start(first), UTC), _mean(minutes.cars_w[part]),
                 _mean(minutes.building_w[part]), _mean(minutes.solar_w[part]), _most(site_w[part]),
-                None if (low := _most(-minutes.limit_w[part])) is None else -low,
+                None if (low := _most(-self.limit_w[part])) is None else -low,
                 int(_most(np.ceil(minutes.waiting[part])) or 0),
             ))  # fmt: skip
         return found[::-1]
@@ -130,7 +139,7 @@ class Day:
             line(_("Building"), "ink-soft", minutes.building_w),
             line(_("Solar"), "preparing", minutes.solar_w, "dotted"),
             line(_("Whole site"), "ink", self.site_w),
-            line(_("Limit"), "faulted", minutes.limit_w, "limit"),
+            line(_("Limit"), "faulted", self.limit_w, "limit"),
         ]
         x = [self.steps.start(number) for number in range(self.steps.count)]
         shown = [one for one in series if any(value is not None for value in one["values"])]

@@ -18,6 +18,7 @@ from energy.models import (
     Steering,
     WhatIf,
 )
+from energy.services.whatif import Result, Side
 from stations.models import Evse, Station
 from tenants.context import tenant_scope
 from tenants.models import Site, Tenant
@@ -78,8 +79,10 @@ def one_of_each(tenant: Tenant, site: Site, station: Station, marker: str) -> Ro
     MeterSample.objects.create(**own, meter=made.meter, at=now, received_at=now, amps=[8, 8, 8], watts=5520)
     SiteMinute.objects.create(**own, connection=made.connection, minute=now, cars_w=7000, building_w=5520)
     Steering.objects.filter(connection=made.connection).update(owner=marker)
+    side = Side(900.0, 1, 4_000.0, None, None, 0.5, [4_000.0, 0.0])
+    result = Result(now.timestamp(), 1, 1_000.0, 1.0, side, side, side, [[1, 1_000, 1_000, 900]])
     made.what_if = WhatIf.objects.create(
         **own, connection=made.connection, begins_at=now - timedelta(days=2), ends_at=now - timedelta(days=1),
-        label=marker, state="failed", error=marker,
+        label=marker, state="done", result=result.as_json(),
     )  # fmt: skip
     return made

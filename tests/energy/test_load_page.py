@@ -153,6 +153,20 @@ def test_a_row_at_its_limit_is_not_over(browser: Client, made: Rows) -> None:
     assert "nearly full" in text(browser.get(address(made)))
 
 
+def test_a_root_without_a_limit_has_no_bar(browser: Client, made: Rows) -> None:
+    """Of the ninety per cent that a reserve leaves, too."""
+    with tenant_scope(made.connection.tenant_id):
+        GridConnection.objects.update(policy={"reserve_percent": 10})
+    show(
+        made, rows=[row(made.root.pk, "L1", limit=90_000.0), row(made.root.pk, "total", unit="W", limit=9e7)]
+    )
+    minutes(made, timezone.now() - timedelta(minutes=30), 20, cars_w=1000, limit_w=62_100_000)
+    shown = text(browser.get(address(made)))
+    assert "90000" not in shown and "90,000" not in shown and "limit 63 A, no load is told" in shown
+    labels = [one["label"] for one in browser.get(address(made, "day.json")).json()["series"]]
+    assert "Limit" not in labels and "Cars" in labels
+
+
 def test_a_silent_meter(browser: Client, made: Rows) -> None:
     assert made.meter is not None
     at = timezone.now().timestamp() - 600
