@@ -52,6 +52,7 @@ SCHEDULE = {
     "stations.tasks.apply_templates": 2,
     "stations.tasks.trim_configuration": 3600,
     "energy.tasks.trim_samples": 3600,
+    "energy.tasks.run_what_ifs": 2,
 }
 app.conf.beat_schedule = {
     task: {"task": task, "schedule": float(seconds), "options": {"expires": seconds}}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from energy import reasons
+from energy.services import alerts
 from fleets.services import scopes
-from stations.services import local_lists
+from stations import history
+from stations.services import local_lists, signals
 from tenants.services import actors, facts
 from tenants.services.facts import Handler
 
@@ -27,5 +30,8 @@ SUBSCRIBERS: dict[str, tuple[set[str], Handler]] = {
 def connect() -> None:
     """Called once, when all apps are loaded."""
     actors.plug_in_scopes(scopes.narrow)
+    history.plug_in_reasons(reasons.of_profiles)
+    for signal, find in alerts.FINDS.items():
+        signals.plug_in(signal, find)
     for name, (kinds, handler) in SUBSCRIBERS.items():
         facts.subscribe(name, kinds, handler)

@@ -13,6 +13,7 @@ from energy.models import (
     SiteMeter,
     SiteMinute,
     Steering,
+    WhatIf,
 )
 from tenants.staff import Viewed
 
@@ -76,4 +77,12 @@ class SteeringAdmin(Viewed):
     list_display = ["connection", "tenant", "owner", "token", "leased_until", "picture_at"]
     list_filter = ["tenant"]
     search_fields = ["connection__site__name", "owner"]
+    list_select_related = ["connection__site", "tenant"]
+
+
+@admin.register(WhatIf)
+class WhatIfAdmin(Viewed):
+    list_display = ["id", "connection", "tenant", "state", "progress", "begins_at", "ends_at", "created_at"]
+    list_filter = ["state", "tenant"]
+    search_fields = ["connection__site__name", "label"]
     list_select_related = ["connection__site", "tenant"]

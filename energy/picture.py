@@ -8,13 +8,28 @@ has changed, and once in five seconds. Times are seconds since 1970, currents A 
       "outlets": [{"evse": 5, "plugged": true, "reachable": true, "session": 77, "asked": 16.0, "until": ...,
                    "granted": 16.0, "committed": 16.0, "draw": 15.8, "cap": 17.0, "wanted": 0.0, "default": 6.0,
                    "need_wh": 12000.0, "departure": ..., "priority": 0,
-                   "why": one of WHYS, "node": 12, "part": "L1"}],    # node, part: where `why` is "binds" or "peak"
-      "meters": [{"meter": 3, "amps": [8.2, 7.9, 8.0], "watts": 5500.0, "at": ..., "mute": false}],
+                   "why": one of WHYS, "node": 12, "part": "L1",      # node, part: of "binds", "waits" and "peak"
+                   "since": 1763999400.0}],                           # since when `why` is this one
+      "meters": [{"meter": 3, "amps": [8.2, 7.9, 8.0], "watts": 5500.0, "at": ..., "mute": false,
+                  "since": null}],                                   # since when it is mute
       "building": {"amps": [...], "mute": false}, "solar_w": null, "battery_w": null,
       "peak_w": null, "alerts": [{"kind": one of ALERTS, "evse": 5, "node": 12, "since": ...}]
     }
 
 What is not told is null. `energy.services.history` keeps a row a minute of the same (SiteMinute).
+
+The programme of the next hours (Steering.programme), made by the slow loop. Period n begins at start + n x period_s; a
+list has a value for each period.
+
+    {
+      "at": 1764000000.0, "start": 1764000000.0, "period_s": 900.0,
+      "total_w": [11000.0, ...],                  # of all cars
+      "building_w": [...], "limit_w": [...],      # null, or null within: not known
+      "price": [0.31, ...],                       # per kWh in the company's currency; null: none is known
+      "peak_w": 43000.0,                          # highest of cars and building together; null: no peak is paid for
+      "outlets": {"5": [16.0, 0.0, ...]},         # by EVSE: A of pilot in each period
+      "unmet_wh": {"5": 1200.0}                   # by EVSE: what its car will lack at its departure
+    }
 """
 
 from __future__ import annotations

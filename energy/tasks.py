@@ -10,9 +10,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from energy.models import SiteMeter
-from energy.services import meters
+from energy.services import meters, whatif
 from tenants.context import tenant_scope
 from tenants.models import Tenant
+from tenants.services.locks import only_one
 
 log = logging.getLogger("voltyard.sweeps")
 
@@ -42,3 +43,19 @@ def _trim(tenant_id: int, before: datetime) -> int:
                 )
             gone += went
     return gone
+
+
+@shared_task
+def run_what_ifs() -> int:
+    """Past times of sites are replayed, by one worker alone: they take seconds, and others do what is urgent."""
+    with only_one("what ifs") as alone:
+        numbers = Tenant.objects.order_by("id").values_list("id", flat=True) if alone else ()
+        return sum(_replay(tenant_id) for tenant_id in numbers)
+
+
+def _replay(tenant_id: int) -> int:
+    try:
+        return whatif.run_due(tenant_id=tenant_id)
+    except Exception:
+        log.exception("sweep failed", extra={"sweep": "what-if", "tenant": tenant_id})
+        return 0

@@ -54,7 +54,7 @@ def needs(tenant: Tenant, actor: Actor) -> list[Need]:
         .exclude(state=IssueState.RESOLVED)
         .order_by(SEVERITY_ORDER, "opened_at")[:MOST_ISSUES]
     )
-    noticed = {(issue.signal, issue.station_id) for issue in issues}
+    noticed = {(issue.signal, issue.station_id) for issue in issues if issue.station_id is not None}
     found = [
         *_issues(tenant, actor, issues),
         *_faults(tenant, actor, noticed),
@@ -98,7 +98,9 @@ def _issues(tenant: Tenant, actor: Actor, issues: list[Issue]) -> Iterator[Need]
         told = " ".join(f"{capfirst(text)}." for text in one.told)
         yield Need(
             state={"critical": "faulted", "major": "warning"}.get(issue.severity, "info"),
-            title=_("%(issue)s at %(site)s") % {"issue": one.title, "site": issue.site},
+            title=_("%(issue)s at %(site)s") % {"issue": one.title, "site": issue.site}
+            if issue.station_id
+            else one.title,
             detail=" ".join(filter(None, (one.says, told, one.blocked))),
             action=_("See the issue"),
             url=reverse("issue", args=[tenant.slug, issue.pk]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db.models import Max
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
@@ -19,11 +20,14 @@ from stations import flags
 from stations.event_words import said
 from stations.models import (
     Authorization,
+    ChargingProfile,
     Command,
     CommandState,
     Connection,
     ConnectorStatus,
     OrphanMessage,
+    ProfileState,
+    Purpose,
     Reading,
     Reservation,
     Session,
@@ -173,7 +177,7 @@ def _command(command: Command) -> Happening:
 def of_session(session: Session, charge_at: datetime | None = None) -> list[Happening]:
     """Everything that happened in a session, oldest first: card, events, pauses, the end, the price."""
     events = SessionEvent.objects.filter(tenant_id=session.tenant_id, session=session)
-    found = [*_session_events(list(events[:2000])), *_cards(session)]
+    found = [*_session_events(list(events[:2000])), *_cards(session), *_limits(session)]
     if session.remote_command_id:
         command = Command.objects.filter(tenant_id=session.tenant_id, pk=session.remote_command_id).first()
         found += [_command(command)] if command else []
@@ -200,6 +204,41 @@ def of_session(session: Session, charge_at: datetime | None = None) -> list[Happ
         at = told or session.started_at
         found.append(Happening(at, "held", _("Held for review"), flags.reason(session.held_reason)))
     return sorted(found, key=lambda happening: happening.at)
+
+
+# Why load management set a limit, in words by profile id: what only a layer above knows. `cpo` plugs it in.
+Reasons = Callable[[Sequence[ChargingProfile]], Mapping[int, str]]
+_reasons: list[Reasons] = []
+
+
+def plug_in_reasons(reasons: Reasons) -> None:
+    _reasons[:] = [reasons]
+
+
+MOST_LIMITS = 2000
+
+
+def _limits(session: Session) -> Iterator[Happening]:
+    """What load management allowed the session: only where it changed. Most profiles only say the same anew."""
+    rows = ChargingProfile.objects.filter(
+        tenant_id=session.tenant_id, station_id=session.station_id, session=session, intent="energy",
+        purpose=Purpose.TRANSACTION, settled_at__isnull=False,
+    ).exclude(state__in=[ProfileState.REJECTED, ProfileState.FAILED])  # fmt: skip
+    changes: list[ChargingProfile] = []
+    for row in rows.order_by("settled_at", "id")[:MOST_LIMITS]:
+        if not changes or changes[-1].more.get("amps") != row.more.get("amps"):
+            changes.append(row)
+    words = _reasons[0](changes) if changes and _reasons else {}
+    for row in changes:
+        amps = row.more.get("amps")
+        if not isinstance(amps, int | float) or row.settled_at is None:
+            continue
+        text = _("Paused by load management") if amps == 0 else _("Load management allows %(amps)s A")
+        number = number_format(round(amps, 1), 0 if amps == round(amps) else 1)
+        yield Happening(
+            row.settled_at, "suspended_evse" if amps == 0 else "charging", text % {"amps": number},
+            words.get(row.pk, ""), icon="gauge",
+        )  # fmt: skip
 
 
 def _reservations(rows: Any) -> Iterator[Happening]:

@@ -45,6 +45,22 @@ def evidence(told: dict[str, Any]) -> list[str]:
         found.append(_("usually one session every %(hours)s hours") % {"hours": told["usual_hours"]})
     if told.get("session"):
         found.append(_("Session #%(id)s") % {"id": told["session"]})
+    found += [
+        _("%(part)s of %(node)s: %(load)s of %(limit)s") % row
+        for row in told.get("over") or ()
+        if isinstance(row, dict) and {"part", "node", "load", "limit"} <= row.keys()
+    ]
+    if told.get("waiting"):
+        waiting = int(told["waiting"])
+        text = ngettext("%(count)s car waits for its turn", "%(count)s cars wait for their turn", waiting)
+        found.append(text % {"count": waiting})
+    if told.get("meters"):
+        found.append(_("Meter: %(names)s") % {"names": ", ".join(told["meters"])})
+    if told.get("draws_a") is not None:
+        found.append(
+            _("it draws %(draws)s A, told %(asked)s A")
+            % {"draws": told["draws_a"], "asked": told.get("asked_a")}
+        )
     if told.get("why"):
         found += [failure_text(why.strip()) for why in str(told["why"]).split(",")]
     if told.get("count"):

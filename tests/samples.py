@@ -18,7 +18,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from billing.models import Charge, SiteTariff, Tariff
-from energy.models import SiteMeter
+from energy.models import SiteMeter, WhatIf
 from energy.site_state import state_of
 from fleets.models import Autocharge, Driver, Fleet, FleetScope, Token, TokenSite, Vehicle
 from stations.models import (
@@ -165,6 +165,7 @@ class World:
     member: Membership
     key: ApiKey
     webhook: Webhook
+    what_if: WhatIf
     image: FirmwareImage
     new_image: FirmwareImage
     campaign: Campaign
@@ -212,6 +213,7 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
     "tenant_slug": lambda world: world.tenant.slug,
     "site_id": lambda world: world.site.pk,
     "station_id": lambda world: world.station.pk,
+    "what_if_id": lambda world: world.what_if.pk,
     "tariff_id": lambda world: world.tariff.pk,
     "fleet_id": lambda world: world.fleet.pk,
     "driver_id": lambda world: world.driver.pk,
@@ -466,6 +468,11 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
         "name": "M",
         "kind": "building",
     },
+    "sites/<int:site_id>/what-if/": lambda world: {
+        "first_day": "2026-03-02",
+        "last_day": "2026-03-03",
+        "share": "need",
+    },
     "sites/<int:site_id>/limits/": lambda world: {"source": "grid_operator", "power_kw": "4.2"},
     "sessions/<int:running_id>/priority/": lambda world: {"active": "yes"},
     "sessions/<int:running_id>/transfer/": lambda world: {"transfers": "AC_BPT"},
@@ -538,6 +545,7 @@ def build() -> World:
         rows |= _files(tenant, site, station, marker)
         grid = sites.one_of_each(tenant, site, station, marker)
         rows["meter"] = grid.meter
+        rows["what_if"] = grid.what_if
         rows["delivery"] = _delivery(tenant, rows["webhook"], site, marker)
         vehicle = Vehicle.objects.create(tenant=tenant, plate=marker, fleet=None)
     return World(

@@ -9,6 +9,7 @@ from energy.models.tree import (
     Outlet,
     SupplyKind,
 )
+from energy.models.whatif import WhatIf, WhatIfState
 
 __all__ = [
     "GridConnection",
@@ -24,4 +25,6 @@ __all__ = [
     "SiteMinute",
     "Steering",
     "SupplyKind",
+    "WhatIf",
+    "WhatIfState",
 ]

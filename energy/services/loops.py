@@ -61,6 +61,7 @@ class Loop:
     fallbacks_at: float = -NEVER
     site_a: float | None = None  # what others allow all charging: A per line, W
     site_w: float | None = None
+    short_since: dict[int, float] = field(default_factory=dict)  # by row of the grid: over what it may carry
 
     # --- looking: inside the tenant's scope ---
 

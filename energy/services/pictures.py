@@ -106,12 +106,15 @@ def _why(loop: Loop, control: Controller, leaf: int, now: float) -> tuple[str, i
 
 def _alerts(loop: Loop, control: Controller, over: Floats, now: float) -> list[dict[str, Any]]:
     assert loop.tree is not None
+    short = np.flatnonzero(over > SHORT_A).tolist()
+    loop.short_since = {number: loop.short_since.get(number, now) for number in short}
     found: list[dict[str, Any]] = [
         {
-            "kind": picture.SHORT, "node": int(control.grid.rows[number].node), "evse": None, "since": now,
-            "part": control.grid.rows[number].part, "over": _round(over[number]),
+            "kind": picture.SHORT, "node": int(control.grid.rows[number].node), "evse": None,
+            "since": _round(loop.short_since[number]), "part": control.grid.rows[number].part,
+            "over": _round(over[number]),
         }
-        for number in np.flatnonzero(over > SHORT_A)
+        for number in short
     ]  # fmt: skip
     found += [
         {"kind": picture.MUTE, "meter": pk, "evse": None, "node": None, "since": _or_none(meter.last_at)}

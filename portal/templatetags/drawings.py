@@ -218,6 +218,7 @@ def audit_action(action: str) -> str:
         "log": _("Log"),
         "grid": _("Load management"),
         "meter": _("Meter"),
+        "whatif": _("What if"),
     }
     verbs = {
         "create": _("created"),

@@ -63,6 +63,7 @@ from stations.models.firmware import (
     UpdateState,
 )
 from stations.models.health import (
+    OF_SITE,
     HealthPolicy,
     Issue,
     IssueEvent,
@@ -171,6 +172,7 @@ from stations.models.variable import (
 __all__ = [
     "CHANGE_OPEN",
     "LIVE_RESERVATIONS",
+    "OF_SITE",
     "ONLY_IN",
     "ON_DISPLAY",
     "OPEN_CHANGES",

@@ -61,6 +61,16 @@ class Signal(models.TextChoices):
     REBOOTS = "reboots", _("Reboots again and again")
     SECURITY = "security", _("Security event")
     ALERT = "alert", _("Alert of the station's own monitoring")
+    # Of load management: found by the layer above (stations.services.signals.plug_in)
+    LOAD_SHORT = "load_short", _("Power is short")
+    DISOBEYS = "disobeys", _("Takes more than it was told")
+    NO_DEFAULT = "no_default", _("No power while load management is away")
+    METER_MUTE = "meter_mute", _("Site meter is silent")
+    UNSTEERED = "unsteered", _("Nobody steers the site")
+
+
+# Of a whole site, not of a station of it.
+OF_SITE = (Signal.LOAD_SHORT, Signal.METER_MUTE, Signal.UNSTEERED)
 
 
 class IssueSeverity(models.TextChoices):
@@ -83,6 +93,7 @@ class HealthPolicy(TenantModel):
 
     recovery_on = models.BooleanField(default=True)  # the kill switch
     mails = models.JSONField(default=list)
+    shipped = models.JSONField(default=list)  # signals whose shipped rule was made here
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -145,12 +156,15 @@ class Resolution(models.TextChoices):
 
 
 class Issue(TenantModel):
-    """One thing that is wrong: one open row a signal and connector, however often it is seen."""
+    """One thing that is wrong: one open row a signal and connector, however often it is seen. Without a station it is
+    of the whole site (OF_SITE)."""
 
     rule = TenantForeignKey(IssueRule, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
     signal = models.CharField(max_length=16, choices=Signal.choices)
     site = TenantForeignKey(Site, on_delete=models.CASCADE, related_name="+", db_index=False)
-    station = TenantForeignKey(Station, on_delete=models.CASCADE, related_name="issues", db_index=False)
+    station = TenantForeignKey(
+        Station, null=True, on_delete=models.CASCADE, related_name="issues", db_index=False
+    )
     connector = TenantForeignKey(
         Connector, null=True, on_delete=models.CASCADE, related_name="+", db_index=False
     )
@@ -187,10 +201,15 @@ class Issue(TenantModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["station", "signal", "connector", "tenant"],
-                condition=~models.Q(state="resolved"),
+                condition=~models.Q(state="resolved") & models.Q(station__isnull=False),
                 nulls_distinct=False,
                 name="issue_open_once",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["site", "signal", "tenant"],
+                condition=~models.Q(state="resolved") & models.Q(station__isnull=True),
+                name="issue_of_site_once",
+            ),
         ]
         indexes = [
             models.Index(fields=["tenant"], name="issue_open", condition=~models.Q(state="resolved")),
@@ -209,7 +228,7 @@ class Issue(TenantModel):
                 "station": self.station,
                 "number": self.connector.evse.number,
             }
-        return str(self.station)
+        return str(self.station or self.site)
 
     @property
     def is_open(self) -> bool:

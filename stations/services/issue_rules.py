@@ -56,16 +56,26 @@ DEFAULTS: dict[str, tuple[str, int, list[dict[str, Any]], bool, int]] = {
     Signal.OUT_OF_SERVICE: (IssueSeverity.MINOR, 0, _MILD, False, 0),
     Signal.UNUSED: (IssueSeverity.MINOR, 0, _MILD, False, 0),
     Signal.CLOCK_DRIFT: (IssueSeverity.MINOR, 30, [], False, 0),
+    Signal.UNSTEERED: (IssueSeverity.CRITICAL, 0, [], True, 5),
+    Signal.DISOBEYS: (IssueSeverity.MAJOR, 0, [], True, 15),
+    Signal.METER_MUTE: (IssueSeverity.MAJOR, 0, [], True, 30),
+    Signal.LOAD_SHORT: (IssueSeverity.MAJOR, 0, [], True, 60),
+    Signal.NO_DEFAULT: (IssueSeverity.MINOR, 0, [], False, 0),
 }
 
 
 def policy(*, tenant_id: int) -> HealthPolicy:
-    """The tenant's policy; the first call makes it, and the rules that are shipped."""
+    """The tenant's policy; the first call makes it, and the rules that are shipped. Of signals that came later, too."""
     found = HealthPolicy.objects.filter(tenant_id=tenant_id).first()
-    if found is not None:
+    if found is not None and set(DEFAULTS) <= set(found.shipped):
         return found
-    made, new = HealthPolicy.objects.get_or_create(tenant_id=tenant_id)
+    if found is None:
+        HealthPolicy.objects.get_or_create(tenant_id=tenant_id)
+    made = HealthPolicy.objects.select_for_update(no_key=True).get(tenant_id=tenant_id)
+    new = [signal for signal in DEFAULTS if signal not in made.shipped]
     if new:
+        made.shipped = [*made.shipped, *map(str, new)]
+        made.save(update_fields=["shipped"])
         IssueRule.objects.bulk_create(
             IssueRule(
                 tenant_id=tenant_id, name=str(Signal(signal).label), signal=signal, position=100 + 10 * place,
@@ -73,6 +83,7 @@ def policy(*, tenant_id: int) -> HealthPolicy:
                 escalate=escalate, escalate_minutes=minutes,
             )
             for place, (signal, (severity, grace, steps, escalate, minutes)) in enumerate(DEFAULTS.items())
+            if signal in new
         )  # fmt: skip
     return made
 
@@ -215,9 +226,13 @@ def checked_mails(mails: Sequence[str]) -> list[str]:
     return found
 
 
+def fits_site(rule: IssueRule, site_id: int) -> bool:
+    return not rule.site_ids or site_id in rule.site_ids
+
+
 def fits(rule: IssueRule, station: Station) -> bool:
     """Whether the rule speaks of this station."""
-    if rule.site_ids and station.site_id not in rule.site_ids:
+    if not fits_site(rule, station.site_id):
         return False
     wanted = [text.strip().lower() for text in rule.stations_like.split(",") if text.strip()]
     told = f"{station.vendor} {station.model}".lower()

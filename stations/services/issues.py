@@ -38,7 +38,7 @@ def note(issue: Issue, kind: str, at: datetime, *, by: str = "", text: str = "",
 def tell(issue: Issue, fact: str = "") -> None:
     """Open pages hear of it; with `fact` the outbox, and so the webhooks, as well."""
     live.publish(
-        issue.tenant_id, kind="issue", station_id=issue.station_id, site_id=issue.site_id,
+        issue.tenant_id, kind="issue", station_id=issue.station_id or 0, site_id=issue.site_id,
         data={"id": issue.pk, "state": issue.state},
     )  # fmt: skip
     if not fact:
@@ -48,7 +48,8 @@ def tell(issue: Issue, fact: str = "") -> None:
         tenant_id=issue.tenant_id, kind=f"issue.{fact}", subject_type="issue", subject_id=issue.pk,
         payload={
             "issue": issue.pk, "signal": issue.signal, "severity": issue.severity, "state": issue.state,
-            "station": issue.station_id, "identity": issue.station.identity, "site": issue.site_id,
+            "station": issue.station_id, "site": issue.site_id,
+            "identity": issue.station.identity if issue.station else None,
             "evse": connector.evse.number if connector else None,
             "connector": connector.number if connector else None,
             "since": issue.since.isoformat(), "opened_at": issue.opened_at.isoformat(),
@@ -57,9 +58,12 @@ def tell(issue: Issue, fact: str = "") -> None:
     )  # fmt: skip
 
 
-def open_issue(*, station: Station, rule: IssueRule, finding: Finding, now: datetime) -> Issue:
+def open_issue(
+    *, station: Station | None, site_id: int, rule: IssueRule, finding: Finding, now: datetime
+) -> Issue:
+    """Of a station, or of the whole site."""
     issue = Issue.objects.create(
-        tenant_id=station.tenant_id, rule=rule, signal=rule.signal, site_id=station.site_id, station=station,
+        tenant_id=rule.tenant_id, rule=rule, signal=rule.signal, site_id=site_id, station=station,
         connector_id=finding.connector_id, severity=rule.severity, since=finding.since, opened_at=now,
         seen_at=finding.at, evidence=finding.evidence,
     )  # fmt: skip
@@ -187,7 +191,7 @@ def close(*, issue: Issue, actor: Actor, reason: str) -> Issue:
 def recover_now(*, issue: Issue, actor: Actor) -> Issue:
     """Begin a round of recovery with the next sweep, whatever the back-off says. The other bounds hold."""
     issue = _held(issue, actor)
-    if issue.rule is None or not issue.rule.steps:
+    if issue.station_id is None or issue.rule is None or not issue.rule.steps:
         raise Conflict("The rule of this issue has no steps of recovery.")
     if not DETECTORS[issue.signal].needs_socket:
         raise Conflict("The station is offline: no command reaches it.")

@@ -156,7 +156,7 @@ def _blocked(issue: Issue, rule: IssueRule, station: Station, kind: str, now: da
 def _resets(issue: Issue, since: datetime) -> QuerySet[Command]:
     """Resets of recovery at the station."""
     return Command.objects.filter(
-        tenant_id=issue.tenant_id, station_id=issue.station_id, kind=CommandKind.RESET, origin_kind=ACTOR.kind,
+        tenant_id=issue.tenant_id, station=issue.station, kind=CommandKind.RESET, origin_kind=ACTOR.kind,
         origin_id=ACTOR.id, created_at__gt=since,
     )  # fmt: skip
 

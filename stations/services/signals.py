@@ -44,13 +44,14 @@ BOOTING = (CommandKind.RESET, CommandKind.UPDATE_FIRMWARE, CommandKind.UPDATE_SI
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong at one place. `at` is the newest evidence."""
+    """Something wrong at one place. `at` is the newest evidence. Of a whole site: no station, and `site_id`."""
 
-    station_id: int
+    station_id: int | None
     connector_id: int | None
     since: datetime
     at: datetime
     evidence: dict[str, Any] = field(default_factory=dict)
+    site_id: int | None = None
 
 
 Find = Callable[[int, datetime, float], Iterable[Finding]]
@@ -411,6 +412,23 @@ def alert(tenant_id: int, now: datetime, times: float) -> Iterator[Finding]:
     return _serious(tenant_id, now, times, "monitor")
 
 
+# --- what a layer above sees
+
+_above: dict[str, Find] = {}
+
+
+def plug_in(signal: str, find: Find) -> None:
+    """`cpo` plugs in what only a layer above can read. Until then nothing is found."""
+    _above[signal] = find
+
+
+def _from_above(signal: str) -> Find:
+    def find(tenant_id: int, now: datetime, threshold: float) -> Iterable[Finding]:
+        return _above[signal](tenant_id, now, threshold) if signal in _above else ()
+
+    return find
+
+
 DETECTORS: dict[str, Detector] = {
     Signal.OFFLINE: Detector(
         offline, _("It cannot be steered; cards work only if the station decides by itself."), "minutes", 10,
@@ -466,6 +484,27 @@ DETECTORS: dict[str, Detector] = {
     ),
     Signal.ALERT: Detector(
         alert, _("The station itself raised an alarm."), "count", 1, 1, of_events=True
+    ),
+    Signal.LOAD_SHORT: Detector(
+        _from_above(Signal.LOAD_SHORT), _("The site cannot carry what its cars and its building want."), "minutes", 20,
+        needs_socket=False,
+    ),
+    Signal.DISOBEYS: Detector(
+        _from_above(Signal.DISOBEYS), _("It counts with the most that it can take, so others get less."), "seconds", 30,
+        needs_socket=False,
+    ),
+    Signal.NO_DEFAULT: Detector(
+        _from_above(Signal.NO_DEFAULT),
+        _("Cars there wait whenever this system or the line to it is down: its default had no room beside the others."),
+        "minutes", 0, needs_socket=False,
+    ),
+    Signal.METER_MUTE: Detector(
+        _from_above(Signal.METER_MUTE), _("The most that it may show is counted meanwhile, so cars get less."),
+        "minutes", 5, needs_socket=False,
+    ),
+    Signal.UNSTEERED: Detector(
+        _from_above(Signal.UNSTEERED), _("Stations fall back to their defaults. Cars may get less, or wait."),
+        "minutes", 1, needs_socket=False,
     ),
 }  # fmt: skip
 UNITS = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Case, F, Q, When
 
 from stations.models import (
     Command,
@@ -42,13 +42,15 @@ MENDS = (
     CommandKind.UPDATE_SIGNED_FIRMWARE,
 )
 
-Key = tuple[str, int, int | None]
+# Signal, station, connector, and the site where it is of no station.
+Key = tuple[str, int | None, int | None, int | None]
 
 
 @dataclass
 class Hit:
     rule: IssueRule
-    station: Station
+    station: Station | None
+    site_id: int
     finding: Finding
 
 
@@ -71,7 +73,7 @@ def sweep(*, tenant_id: int, now: datetime) -> int:
         hit = hits.get(key)
         if hit is None or _is_calm(hit.station, calm):
             continue
-        if policy.recovery_on:
+        if policy.recovery_on and hit.station is not None:
             _safely(
                 issue, lambda issue=issue, hit=hit: recovery.advance(
                     issue=issue, rule=hit.rule, station=hit.station, finding=hit.finding, now=now
@@ -99,8 +101,8 @@ def _in_maintenance(tenant_id: int, now: datetime) -> list[Exclusion]:
     )  # fmt: skip
 
 
-def _is_calm(station: Station, windows: Iterable[Exclusion]) -> bool:
-    return any(one.speaks_of(station) for one in windows)
+def _is_calm(station: Station | None, windows: Iterable[Exclusion]) -> bool:
+    return station is not None and any(one.speaks_of(station) for one in windows)
 
 
 def _hits(
@@ -122,19 +124,33 @@ def _hits(
             if (rule.signal, station.pk) not in first and issue_rules.fits(rule, station):
                 first[(rule.signal, station.pk)] = rule
         for finding in findings:
-            station_or_none = stations.get(finding.station_id)
-            if station_or_none is None or first.get((rule.signal, finding.station_id)) is not rule:
+            hit = _hit(rule, finding, stations, first)
+            if hit is None or now - finding.since < timedelta(minutes=rule.grace_minutes):
                 continue
-            if now - finding.since < timedelta(minutes=rule.grace_minutes):
-                continue
-            key = (rule.signal, finding.station_id, finding.connector_id)
+            key = (rule.signal, finding.station_id, finding.connector_id, finding.site_id)
             if key not in hits or hits[key].finding.since > finding.since:
-                hits[key] = Hit(rule, station_or_none, finding)
+                hits[key] = hit
     return hits, blind
 
 
+def _hit(
+    rule: IssueRule, finding: Finding, stations: dict[int, Station], first: dict[tuple[str, int], IssueRule]
+) -> Hit | None:
+    """None where the rule does not speak of the place, or another one does before it."""
+    if finding.station_id is None:
+        if finding.site_id is None or not issue_rules.fits_site(rule, finding.site_id):
+            return None
+        before = first.setdefault((rule.signal, -finding.site_id), rule)  # no station has such a number
+        return Hit(rule, None, finding.site_id, finding) if before is rule else None
+    station = stations.get(finding.station_id)
+    if station is None or first.get((rule.signal, finding.station_id)) is not rule:
+        return None
+    return Hit(rule, station, station.site_id, finding)
+
+
 def _key(issue: Issue) -> Key:
-    return issue.signal, issue.station_id, issue.connector_id
+    site_id = issue.site_id if issue.station_id is None else None
+    return issue.signal, issue.station_id, issue.connector_id, site_id
 
 
 def _follow(
@@ -171,7 +187,7 @@ def _follow(
 
 def _move(issue: Issue, stations: dict[int, Station]) -> None:
     """It goes with its station: who answers for the old site sees and steers it no longer."""
-    station = stations.get(issue.station_id)
+    station = stations.get(issue.station_id or 0)
     if station is not None and issue.site_id != station.site_id:
         issue.site = station.site
         issue.save(update_fields=["site"])
@@ -179,7 +195,7 @@ def _move(issue: Issue, stations: dict[int, Station]) -> None:
 
 def _is_meant(issue: Issue, stations: dict[int, Station], rule_ids: set[int]) -> bool:
     """Whether its rule still speaks of its station."""
-    station = stations.get(issue.station_id)
+    station = stations.get(issue.station_id or 0)
     if station is None or issue.rule is None or issue.rule_id not in rule_ids:
         return False
     return issue_rules.fits(issue.rule, station)
@@ -191,7 +207,7 @@ def _back(tenant_id: int, signals_open: set[str], now: datetime) -> set[Key]:
     for signal in signals_open:
         if DETECTORS[signal].waits:
             for one in DETECTORS[signal].find(tenant_id, now, 0):
-                found.add((signal, one.station_id, one.connector_id))
+                found.add((signal, one.station_id, one.connector_id, one.site_id))
     return found
 
 
@@ -200,14 +216,14 @@ def _ends(
     now: datetime,
 ) -> bool:  # fmt: skip
     """Whether an issue that was not seen in this sweep is over. Then it is resolved."""
-    station = stations.get(issue.station_id)
-    if station is None or issue.rule_id not in rule_ids:
+    station = stations.get(issue.station_id or 0)
+    if (station is None and issue.station_id is not None) or issue.rule_id not in rule_ids:
         issues.resolve(issue=issue, now=now, resolution=Resolution.GONE)
         return True
     detector = DETECTORS[issue.signal]
     if issue.signal in blind or detector.sticky or _is_calm(station, calm):
         return False
-    if detector.needs_socket and not station.online:
+    if detector.needs_socket and station is not None and not station.online:
         return False  # what cannot be heard is not mended
     if issue.gone_at is None:
         issue.gone_at = now
@@ -217,7 +233,7 @@ def _ends(
     if now - issue.gone_at < CALM:
         return False
     recovery.answered(issue, issue.gone_at)
-    hand = _by_hand(issue)
+    hand = _by_hand(issue) if station is not None else None
     if hand is not None:
         issues.resolve(
             issue=issue, now=issue.gone_at, resolution=Resolution.BY_HAND, by=hand.origin_label,
@@ -237,7 +253,7 @@ def _by_hand(issue: Issue) -> Command | None:
     since = max(issue.opened_at, issue.step_at or issue.opened_at)
     return (
         Command.objects.filter(
-            tenant_id=issue.tenant_id, station_id=issue.station_id, kind__in=MENDS, state=CommandState.ACCEPTED,
+            tenant_id=issue.tenant_id, station=issue.station, kind__in=MENDS, state=CommandState.ACCEPTED,
             origin_kind__in=("user", "key"), created_at__range=(since, issue.gone_at),
         )
         .first()
@@ -264,19 +280,23 @@ def _begin(
             still_open[key] = issues.reopen(issue=last, finding=hit.finding, now=now)
         else:
             still_open[key] = issues.open_issue(
-                station=hit.station, rule=hit.rule, finding=hit.finding, now=now
+                station=hit.station, site_id=hit.site_id, rule=hit.rule, finding=hit.finding, now=now
             )
 
 
 def _newest_ended(tenant_id: int, keys: list[Key]) -> dict[Key, Issue]:
     """The last issue at each of these places that had one."""
+    stations = {key[1] for key in keys if key[1] is not None}
+    sites = {key[3] for key in keys if key[3] is not None}
     newest = (
         Issue.objects.filter(
-            tenant_id=tenant_id, signal__in={key[0] for key in keys}, station_id__in={key[1] for key in keys}
+            Q(station_id__in=stations) | Q(station_id=None, site_id__in=sites),
+            tenant_id=tenant_id, signal__in={key[0] for key in keys},
         )
-        .order_by("signal", "station_id", "connector_id", "-id")
-        .distinct("signal", "station_id", "connector_id")
-    )
+        .annotate(whole=Case(When(station_id=None, then=F("site_id"))))
+        .order_by("signal", "station_id", "connector_id", "whole", "-id")
+        .distinct("signal", "station_id", "connector_id", "whole")
+    )  # fmt: skip
     rows = Issue.objects.select_for_update(of=("self",), no_key=True).select_related(
         "station__site", "connector__evse", "rule", "assignee__user"
     )

@@ -19,7 +19,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from stations import issue_words, visible
-from stations.models import Issue, IssueSeverity, IssueState, Signal, StepKind
+from stations.models import OF_SITE, Issue, IssueSeverity, IssueState, Signal, StepKind
 from stations.services import issues as service
 from stations.services.signals import DETECTORS
 from tenants import queries as tenants
@@ -48,13 +48,14 @@ SEVERITY_ORDER = Case(
     output_field=IntegerField(),
 )
 # What is open first, the most severe and oldest on top; the newest of the past after it.
+LOAD = (*OF_SITE, Signal.DISOBEYS, Signal.NO_DEFAULT)
 MOST_LINES = 300  # of a life on its page: what wavers for weeks has thousands
 CHIPS = ("open", "recovering", "escalated", "snoozed", "resolved")
 
 
 @dataclass(frozen=True)
 class Act:
-    """The one thing to do about an issue."""
+    """The one thing to do about an issue. A page is one of its station, but "site-load" of its site."""
 
     label: str
     url_name: str = ""  # a page; else a form on the issue's page: `post`
@@ -72,6 +73,11 @@ class Shown:
     act: Act
     state: str  # of the vocabulary
     blocked: str
+
+    @property
+    def about(self) -> int:
+        """Of whose page the act is one."""
+        return self.issue.site_id if self.act.url_name == "site-load" else self.issue.station_id or 0
 
 
 def shown(issue: Issue, actor: Actor) -> Shown:
@@ -96,6 +102,8 @@ def look(issue: Issue) -> str:
 def next_act(issue: Issue, actor: Actor) -> Act:
     """What to do next, by what is known."""
     may = actor.may(Permission.STATION_COMMAND, site_id=issue.site_id)
+    if issue.signal in LOAD:
+        return Act(_t("See the load"), "site-load")
     if not issue.is_open:
         return Act(_t("See its health"), "station-health")
     if issue.signal in (Signal.OFFLINE, Signal.FLAPPING, Signal.UNUSED, Signal.REBOOTS) or not may:
@@ -188,7 +196,7 @@ def _filtered(request: PageRequest, rows: QuerySet[Issue]) -> QuerySet[Issue]:
         rows = rows.filter(assignee__user_id=request.actor.user_id)
     if text := given.get("q", "").strip()[:100]:
         stations = visible.stations(request.tenant.pk, request.actor).filter(visible.matching(text))
-        rows = rows.filter(station__in=stations)
+        rows = rows.filter(Q(station__in=stations) | Q(station=None, site__name__icontains=text))
     return rows
 
 
@@ -244,12 +252,12 @@ def _issue_page(request: PageRequest, found: Issue, wrong: dict[str, str] | None
         "may_act": request.actor.may(Permission.STATION_COMMAND, site_id=found.site_id),
         "may_rules": request.actor.may(Permission.STATION_CONFIGURE) and request.actor.site_ids is None,
         "before": Issue.objects.filter(
-            tenant_id=found.tenant_id, station_id=found.station_id, signal=found.signal,
-            connector=found.connector,
+            tenant_id=found.tenant_id, station=station, signal=found.signal,
+            connector=found.connector, **({} if station else {"site_id": found.site_id}),
         ).exclude(pk=found.pk)[:5],
         "wrong": wrong or {},
     }  # fmt: skip
-    with timezone.override(ZoneInfo(station.site.time_zone)):
+    with timezone.override(ZoneInfo(found.site.time_zone)):
         return render(request, "stations/issue.html", context, status=422 if wrong else 200)
 
 

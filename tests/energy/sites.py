@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from energy.models import (
@@ -16,7 +16,9 @@ from energy.models import (
     SiteMeter,
     SiteMinute,
     Steering,
+    WhatIf,
 )
+from energy.services.whatif import Result, Side
 from stations.models import Evse, Station
 from tenants.context import tenant_scope
 from tenants.models import Site, Tenant
@@ -28,6 +30,7 @@ class Rows:
     root: GridNode
     outlets: list[Outlet]
     meter: SiteMeter | None
+    what_if: WhatIf | None = None
 
 
 def create_tree(
@@ -76,4 +79,10 @@ def one_of_each(tenant: Tenant, site: Site, station: Station, marker: str) -> Ro
     MeterSample.objects.create(**own, meter=made.meter, at=now, received_at=now, amps=[8, 8, 8], watts=5520)
     SiteMinute.objects.create(**own, connection=made.connection, minute=now, cars_w=7000, building_w=5520)
     Steering.objects.filter(connection=made.connection).update(owner=marker)
+    side = Side(900.0, 1, 4_000.0, None, None, 0.5, [4_000.0, 0.0])
+    result = Result(now.timestamp(), 1, 1_000.0, 1.0, side, side, side, [[1, 1_000, 1_000, 900]])
+    made.what_if = WhatIf.objects.create(
+        **own, connection=made.connection, begins_at=now - timedelta(days=2), ends_at=now - timedelta(days=1),
+        label=marker, state="done", result=result.as_json(),
+    )  # fmt: skip
     return made

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.core import mail
+from django.db.models import Q
 
 from stations.models import (
     Alert,
@@ -31,6 +32,8 @@ from tenants.context import tenant_scope
 from tenants.errors import Conflict, Invalid
 from tenants.models import Fact, Tenant
 from tenants.permissions import Actor, system
+from tests.energy.pictures import outlet, show
+from tests.energy.sites import create_tree
 from tests.stations.telling import Speaker, now
 
 ROBOT = system("tests")
@@ -72,7 +75,8 @@ class Scene:
 
     def issues(self, **which: Any) -> list[Issue]:
         with tenant_scope(self.tenant_id):
-            rows = Issue.objects.filter(station=self.station, **which).exclude(state="resolved")
+            here = Q(station=self.station) | Q(station=None, site_id=self.station.site_id)
+            rows = Issue.objects.filter(here, **which).exclude(state="resolved")
             return list(rows.select_related("station__site", "connector__evse", "rule").order_by("id"))
 
     def all(self) -> list[Issue]:
@@ -585,7 +589,29 @@ SIGNS: dict[str, Arrange] = {
         )
         for n in range(15)
     ],
+    "unsteered": lambda scene, _: _steered(scene, age_s=120),
+    "load_short": lambda scene, _: _steered(
+        scene, outlet={"why": "waits", "since": (scene.at - timedelta(minutes=30)).timestamp()}
+    ),
+    "disobeys": lambda scene, _: _steered(
+        scene, outlet={"why": "disobeys", "since": (scene.at - timedelta(minutes=1)).timestamp()}
+    ),
+    "no_default": lambda scene, _: _steered(scene, outlet={"why": "idle", "default": 0.0}),
+    "meter_mute": lambda scene, _: _steered(
+        scene, meter={"mute": True, "since": (scene.at - timedelta(minutes=6)).timestamp()}
+    ),
 }  # fmt: skip
+
+
+def _steered(scene: Scene, *, age_s: float = 0, **parts: Any) -> None:
+    """Load management is on at the scene's site, and shows this."""
+    tenant = Tenant.objects.get(pk=scene.tenant_id)
+    made = create_tree(tenant, scene.station.site, [scene.station])
+    assert made.meter is not None
+    of = parts.get("outlet", {"why": "full"})
+    meters = [{"meter": made.meter.pk, **parts["meter"]}] if "meter" in parts else []
+    at = scene.at + timedelta(seconds=10 - age_s)
+    show(made, at=at, outlets=[outlet(made.outlets[0].evse_id, **of)], meters=meters)
 
 
 def test_every_signal_has_its_scene() -> None:

@@ -13,6 +13,7 @@ from stations.models import LogFile, LogRequest, OrphanMessage
 from tenants.context import tenant_scope
 from tenants.models import Role
 from tests import objects, people, samples
+from tests.energy import sites
 from tests.samples import SAMPLES, World
 from tests.walks.addresses import FORM, PORTAL, Address, addresses, status
 
@@ -21,6 +22,7 @@ PAGES = [address for address in addresses() if address.is_portal]
 OF_SITE = {
     "site_id", "station_id", "session_id", "command_id", "batch_id", "orphan_id", "reservation_id", "issue_id",
     "exclusion_id", "report_id", "form", "log_id", "log_file_id",
+    "what_if_id",
 }  # fmt: skip
 OF_FLEET = {"fleet_id", "driver_id", "vehicle_id", "token_id", "session_id"}
 # Pages that show something of the whole company to everybody who may open them.
@@ -78,6 +80,8 @@ def facility_manager() -> Limited:
             payload={}, received_at=datetime.now(UTC),
         )  # fmt: skip
         health = samples.health_of(world.tenant, site, station, marker)
+        what_if = sites.one_of_each(world.tenant, site, station, marker).what_if
+        assert what_if is not None
         at = datetime.now(UTC)
         log = LogRequest.objects.create(
             tenant=world.tenant, station=station, protocol="https", origin_label=marker, deadline_at=at
@@ -100,6 +104,7 @@ def facility_manager() -> Limited:
         "exclusion_id": health["exclusion"].pk,
         "report_id": health["report"].pk,
         "log_id": log.pk,
+        "what_if_id": what_if.pk,
         "log_file_id": file.pk,
         "reservation_id": reservation.pk,
     }

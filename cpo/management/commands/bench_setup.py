@@ -87,7 +87,7 @@ class Command(BaseCommand):
 
 
 def _steer(tenant_id: int, stations: list[Any], evses: list[Any], sites: int) -> list[tuple[int, int]]:
-    """So many sites with a main breaker of 63 A, a meter of the building, and their part of the stations: (site, meter)."""
+    """So many sites: a main breaker of 63 A, a meter of the building, their part of the stations. (site, meter)"""
     from energy.models import GridConnection, GridNode, Outlet, SiteMeter, Steering
     from tenants.models import Site
 

@@ -1,5 +1,6 @@
 // Charts. <figure class="chart" data-chart="{json}"> or data-chart-src="address of the same json":
-//   {"x": [epoch seconds], "series": [{"label", "unit", "values", "state", "axis", "kind"}], "zone": "Europe/Berlin"}
+//   {"x": [epoch seconds], "series": [{"label", "unit", "values", "state", "axis", "kind"}], "zone": "Europe/Berlin",
+//    "bands": [{"from", "to"}]}, the last of them grey grounds, in epoch seconds. data-chart-every: seconds until it asks anew.
 // Colours come from the tokens, so that a state has one colour everywhere; a table stands behind each chart in the page.
 (function () {
   "use strict";
@@ -64,6 +65,16 @@
     return found;
   }
 
+  function shade(plot, bands) {
+    const { left, top, width, height } = plot.bbox;
+    plot.ctx.fillStyle = token("surface-sunk");
+    bands.forEach(function (band) {
+      const begin = Math.max(left, plot.valToPos(band.from, "x", true));
+      const end = Math.min(left + width, plot.valToPos(band.to, "x", true));
+      if (end > begin) { plot.ctx.fillRect(begin, top, end - begin, height); }
+    });
+  }
+
   function draw(figure, data) {
     const old = live.get(figure);
     if (old) { old.destroy(); }
@@ -73,7 +84,7 @@
       width: figure.clientWidth, height: Number(figure.dataset.height || 260),
       cursor: { points: { size: 7 }, drag: { x: true, y: false } },
       legend: { live: true },
-      scales: scales(data), axes: axes(data),
+      scales: scales(data), axes: axes(data), hooks: { drawClear: [(plot) => shade(plot, data.bands || [])] },
       series: [{ label: words.time || "Time", value: (plot, second) => (second ? clock.format(new Date(second * 1000)) : "–") }].concat(series(data)),
     };
     live.set(figure, new window.uPlot(options, [data.x].concat(data.series.map((one) => one.values)), figure));
@@ -98,6 +109,8 @@
       sizes.observe(figure);
       load(figure);
       figure.addEventListener("refresh", () => load(figure));
+      const every = Number(figure.dataset.chartEvery);
+      if (every) { setInterval(() => { if (!document.hidden && figure.isConnected) { load(figure); } }, every * 1000); }
     });
   }
 

@@ -1,0 +1,219 @@
+"""The first thing the load page says: all is well, or what is wrong at the site, each with its one action."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from energy import picture, why_words
+from energy.board import Board, Spot
+from energy.models import MeterKind
+from energy.policy import Policies
+from energy.why_words import clock, place, quantity
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One line. `url_name` and `args` of the page where something can be done; empty: nothing needs to be."""
+
+    state: str
+    title: str
+    detail: str = ""
+    action: str = ""
+    url_name: str = ""
+    args: tuple[Any, ...] = ()
+
+
+def of(board: Board) -> list[Answer]:
+    """Never empty. What is wrong comes first; if nothing is, the one line says how full the site is."""
+    site_id = board.tree.connection.site_id
+    if not board.tree.connection.steers:
+        return [
+            Answer(
+                "neutral", _("Load management is switched off here"),
+                _("Each car takes what its connector gives. Nobody watches the limits of this tree."),
+                _("See the grid connection"), grid_page(), (site_id,),
+            )
+        ]  # fmt: skip
+    if board.told.get("broken"):
+        return [
+            Answer(
+                "faulted", _("The tree of this site cannot be steered by"), str(board.told["broken"])[:300],
+                _("See the grid connection"), grid_page(), (site_id,),
+            )
+        ]  # fmt: skip
+    if board.is_stale:
+        return [_unsteered(board), *_wrong(board, site_id)] if board.at else [_unsteered(board)]
+    wrong = list(_wrong(board, site_id))
+    return wrong or [_well(board)]
+
+
+def _unsteered(board: Board) -> Answer:
+    rests = _(
+        "Stations keep to what they were told for minutes at most, then to their defaults. New cars may have to wait. "
+        "Who runs this installation can see why its process that steers has stopped."
+    )
+    if board.at is None:
+        title = _("Nobody steers this site yet")
+        rests = _("The process that steers has not taken it up. It does so within a minute if it runs.")
+    else:
+        title = _("Nobody steers this site since %(time)s") % {"time": clock(board.at.timestamp())}
+    return Answer("faulted", title, rests)
+
+
+def _wrong(board: Board, site_id: int) -> Iterator[Answer]:
+    yield from _over(board, site_id)
+    yield from _disobeying(board)
+    yield from _mute(board, site_id)
+    yield from _waiting(board, site_id)
+    yield from _offline(board)
+
+
+def _over(board: Board, site_id: int) -> Iterator[Answer]:
+    for branch, bar in board.bars:
+        if not bar.is_over and bar.share <= 1.0:
+            continue
+        told = {
+            "place": place(board.tree.nodes, branch.node.pk, bar.part),
+            "most": quantity(max(bar.load, bar.building + bar.committed), bar.unit),
+            "limit": quantity(bar.limit, bar.unit),
+        }
+        detail = (
+            _("The building alone takes %(building)s there.") % {"building": quantity(bar.building, bar.unit)}
+            if bar.building > bar.limit
+            else _(
+                "Cars there are being lowered. What a station does not confirm counts until its profile ends."
+            )
+        )
+        yield Answer(
+            "faulted", _("%(place)s may carry %(most)s, more than its limit of %(limit)s") % told, detail,
+            _("See the limits"), grid_page(), (site_id,),
+        )  # fmt: skip
+
+
+def _names(spots: list[Spot], most: int = 3) -> str:
+    names = [
+        _("%(station)s, connector %(number)s") % {"station": one.name, "number": one.number} for one in spots
+    ]
+    more = len(names) - most
+    rest = [ngettext("%(count)s more", "%(count)s more", more) % {"count": more}] if more > 0 else []
+    return "; ".join(names[:most] + rest)
+
+
+def _disobeying(board: Board) -> Iterator[Answer]:
+    for spot in (one for one in board.spots if one.why == picture.DISOBEYS):
+        yield Answer(
+            "faulted",
+            _("%(place)s takes more than it was told") % {"place": _names([spot])},
+            _("Told %(asked)s, it draws %(draw)s. Others get less, for it counts with the most that it can take.")
+            % {"asked": why_words.amps(spot.asked), "draw": why_words.amps(spot.draw)},
+            _("See the station"), "station", (spot.station_id,),
+        )  # fmt: skip
+
+
+def _mute(board: Board, site_id: int) -> Iterator[Answer]:
+    names = {meter.pk: meter for meter in board.tree.meters}
+    told = board.told.get("meters")
+    for one in told if isinstance(told, list) else []:
+        meter = names.get(one.get("meter", 0)) if isinstance(one, dict) and one.get("mute") else None
+        if meter is None:
+            continue
+        at = one.get("at")
+        title = (
+            _("The meter %(meter)s is silent or frozen since %(time)s") % {"meter": meter, "time": clock(at)}
+            if isinstance(at, int | float)
+            else _("The meter %(meter)s has told nothing yet") % {"meter": meter}
+        )
+        detail = (
+            _("No sun is counted meanwhile.")
+            if meter.kind == MeterKind.SOLAR
+            else _("The most that the building may take is counted meanwhile, so cars get less.")
+        )
+        yield Answer("warning", title, detail, _("See the meters"), meters_page(), (site_id,))
+
+
+def first_page(*names: str) -> str:
+    """The first of these pages of a site that this installation has."""
+    for name in names:
+        with contextlib.suppress(NoReverseMatch):
+            reverse(name, args=["a", 1])
+            return name
+    return "site"
+
+
+def grid_page() -> str:
+    return first_page("site-grid")
+
+
+def meters_page() -> str:
+    return first_page("site-meters", "site-grid")
+
+
+def _waiting(board: Board, site_id: int) -> Iterator[Answer]:
+    by_place: dict[str, list[Spot]] = {}
+    for spot in board.waiting:
+        where = place(board.tree.nodes, spot.told.get("node"), spot.told.get("part"))
+        by_place.setdefault(where, []).append(spot)
+    for where, spots in by_place.items():
+        told = {"count": len(spots), "place": where}
+        title = (
+            ngettext(
+                "%(count)s car waits for its turn: %(place)s is full",
+                "%(count)s cars wait for their turn: %(place)s is full", len(spots),
+            )
+            if where
+            else ngettext("%(count)s car waits for its turn", "%(count)s cars wait for their turn", len(spots))
+        ) % told  # fmt: skip
+        minutes = Policies.of_row(board.tree.connection.policy).turn_minutes
+        turn = _("A turn lasts %(minutes)s minutes.") % {"minutes": round(minutes)}
+        yield Answer(
+            "warning", title, f"{_names(spots)}. {turn}",
+            _("Try another limit"), "site-what-ifs", (site_id,),
+        )  # fmt: skip
+
+
+def _offline(board: Board) -> Iterator[Answer]:
+    away = [spot for spot in board.spots if spot.why == picture.OFFLINE]
+    stations = {spot.station_id: spot for spot in away}
+    for spot in list(stations.values())[:3]:
+        yield Answer(
+            "offline", _("%(station)s is offline") % {"station": spot.name},
+            _("It cannot be steered, so it counts with what it may take by itself."),
+            _("See its connection"), "station-health", (spot.station_id,),
+        )  # fmt: skip
+    if (more := len(stations) - 3) > 0:
+        text = ngettext("%(count)s more station is offline", "%(count)s more stations are offline", more)
+        yield Answer("offline", text % {"count": more})
+
+
+SHORT_OF = (picture.BINDS, picture.PEAK, picture.LATER, picture.OTHERS, picture.RAMP)
+
+
+def _well(board: Board) -> Answer:
+    fullest = board.fullest
+    told = {}
+    if fullest:
+        branch, bar = fullest
+        told = {
+            "load": why_words.quantity(bar.load, bar.unit),
+            "limit": quantity(bar.limit, bar.unit),
+            "place": place(board.tree.nodes, branch.node.pk, bar.part),
+        }
+    end = _("%(load)s of %(limit)s on %(place)s is the fullest.") % told if told else ""
+    busy = [spot for spot in board.spots if spot.is_there]
+    short = [spot for spot in busy if spot.why in SHORT_OF]
+    if not busy:
+        return Answer("well", _("Nobody charges now"), end)
+    if short:
+        title = ngettext(
+            "%(count)s of %(all)s car gets less than it could take",
+            "%(count)s of %(all)s cars get less than they could take", len(busy),
+        ) % {"count": len(short), "all": len(busy)}  # fmt: skip
+        return Answer("well", title, end)
+    return Answer("well", _("All cars get what they ask for"), end)
