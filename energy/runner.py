@@ -21,10 +21,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from energy.feeds.runner import Feeds
-from energy.services import orders, ownership, pictures
+from energy.services import orders, ownership, pictures, programmes
 from energy.services.checks import Checks
 from energy.services.loops import Loop
 from energy.services.ownership import LostSite, Steered
+from energy.services.programmes import Slow
 from energy.services.signal import CHANNEL
 from stations import live
 from tenants.context import tenant_scope
@@ -51,6 +52,7 @@ class Running:
     defaults_at: float = 0.0
     tally: pictures.Tally = field(default_factory=pictures.Tally)
     checks: Checks = field(default_factory=Checks)
+    slow: Slow = field(default_factory=Slow)
 
 
 class Runner:
@@ -191,6 +193,8 @@ class Runner:
                 running.checks.hear(loop)
         self._send(running)
         self._tell(running)
+        if running.slow.is_due(loop):
+            self._plan(running)
         running.due = loop.due()
 
     def _send(self, running: Running) -> None:
@@ -210,6 +214,14 @@ class Runner:
                     loop.control.unanswered(one.number, loop.clock())
             raise
         loop.sent(told)
+
+    def _plan(self, running: Running) -> None:
+        """After what is urgent. A programme takes up to some seconds; what it wants is sent at the next step."""
+        made = running.slow.make(running.loop)
+        running.wants = running.wants or GLANCE
+        if made is not None:
+            with tenant_scope(running.loop.tenant_id):
+                programmes.keep(loop=running.loop, programme=made)
 
     def _tell(self, running: Running) -> None:
         loop, now = running.loop, running.loop.clock()

@@ -3,8 +3,8 @@
     python3 manage.py bench energy --sites 20 -- --rounds 10
 
 Each site has a breaker of 63 A, a building, and two cars that charge. Its meter tells each second by REST; in each
-round the building jumps from 5 to 50 A on all sites at once, and the clock runs from just before the POST to the CALL that
-lowers the first car of that site. Then it falls again, and the cars are raised.
+round the building jumps from 5 to 50 A on all sites at once, and the clock runs from just before the POST to the CALL
+that lowers the first car of that site. Then it falls again, and the cars are raised.
 """
 
 from __future__ import annotations

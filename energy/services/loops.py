@@ -20,7 +20,8 @@ from energy.ledger import NEVER, Ledger, defaults
 from energy.models import MeterKind, SiteMeter
 from energy.policy import Policies
 from energy.queries import SiteTree, Wired
-from energy.services import observing, orders
+from energy.services import habits, observing, orders
+from energy.services.habits import Habit
 from energy.services.observing import SessionSeen, StationSeen
 from stations.models import CommandState, ProfileState
 
@@ -29,6 +30,7 @@ log = logging.getLogger("voltyard.energy")
 LOOK_S = 5.0  # everything is looked at so often, should nobody tell
 FALLBACK_S = 60.0  # what stations fall to is calculated anew so often, for their profiles know the clock
 CARS_WINDOW_S = 60.0  # of a meter that counts the cars: as long as their readings are apart
+LEAST_LEARNED_WH, LEAST_LEARNED_S = 1000.0, 1800.0  # a car that stays beyond what was learned wants more
 PRIORITY = 1.0  # of a car that its station or an operator lets go first
 
 
@@ -53,9 +55,14 @@ class Loop:
     heard: dict[int, StationSeen] = field(default_factory=dict)
     commands: dict[int, int] = field(default_factory=dict)  # command -> number of the order
     profiles: dict[int, int] = field(default_factory=dict)  # by station: what it holds besides ours
+    habits: dict[int, Habit | None] = field(default_factory=dict)  # by session
+    stated: dict[int, bool] = field(default_factory=dict)  # by leaf: energy and departure were told
     caps: Floats = field(default_factory=lambda: np.empty(0))  # A, what others allow each leaf now
     held_once: dict[int, bool] = field(default_factory=lambda: defaultdict(bool))  # by leaf: at the last look
     sample: int = 0  # newest row of the meters
+    later: Floats = field(
+        default_factory=lambda: np.empty(0)
+    )  # A, where the programme lets a car wait for cheap power
     owes_defaults: bool = True  # a station may not hold the default that it should
     looked_at: float = -NEVER
     fallbacks_at: float = -NEVER
@@ -130,6 +137,7 @@ class Loop:
         self.control.floor = np.maximum(grid.min_a, guaranteed)
         self.leaf_of = {one.evse_id: leaf for leaf, one in enumerate(tree.wired)}
         self.caps = np.full(len(grid.leaves), np.inf)
+        self.later = np.full(len(grid.leaves), np.inf)
         self.draws, self.held_once = {}, defaultdict(bool)
         for meter in tree.meters:
             self.meters[meter.pk] = Meter(np.array(_most(tree, meter)))
@@ -229,6 +237,7 @@ class Loop:
             new, old = seen.get(evse_id), self.sessions.get(leaf)
             if old is not None and (new is None or new.id != old.id):
                 self.control.unplug(leaf, now)
+                self.later[leaf] = np.inf
                 for draws in self.draws.values():
                     draws.gone(leaf)
                 del self.sessions[leaf]
@@ -267,22 +276,31 @@ class Loop:
             self.held_once[leaf] = evse_id in evses
 
     def _take_needs(self) -> None:
+        """What drivers and cars told; else what is learned, which plans but never ends a charge."""
         assert self.tree is not None and self.control is not None
         told = observing.needs(self.tree, [session.id for session in self.sessions.values()])
-        cars = self.control.cars
+        new = [session.id for session in self.sessions.values() if session.id not in self.habits]
+        if new:
+            self.habits |= dict.fromkeys(new) | habits.of_sessions(self.tree, new)
+        cars, now = self.control.cars, self.clock()
         for leaf, session in self.sessions.items():
-            need = told.get(session.id)
-            wired = self.tree.wired[leaf]
-            cars.priority[leaf] = wired.outlet.priority + self.policies.priority_by_fleet.get(
-                session.fleet_id or 0, 0
-            )
-            if need is None:
-                continue
-            cars.priority[leaf] += PRIORITY if need.priority else 0.0
-            if need.energy_wh is not None:
-                cars.need_wh[leaf] = max(0.0, need.energy_wh - session.energy_wh)
-            if need.departure is not None:
-                cars.departure[leaf] = need.departure.timestamp()
+            need, habit = told.get(session.id), self.habits[session.id]
+            first = self.policies.priority_by_fleet.get(session.fleet_id or 0, 0)
+            cars.priority[leaf] = self.tree.wired[leaf].outlet.priority + first
+            wh, departure = (need.energy_wh, need.departure) if need else (None, None)
+            if need and need.priority:
+                cars.priority[leaf] += PRIORITY
+            self.stated[leaf] = wh is not None and departure is not None
+            if wh is not None:
+                cars.need_wh[leaf] = max(0.0, wh - session.energy_wh)
+            elif habit is not None:
+                cars.need_wh[leaf] = max(LEAST_LEARNED_WH, habit.wh - session.energy_wh)
+            if departure is not None:
+                cars.departure[leaf] = departure.timestamp()
+            elif habit is not None:
+                cars.departure[leaf] = max(now + LEAST_LEARNED_S, session.began.timestamp() + habit.stay_s)
+            if not np.isfinite(cars.asked_wh[leaf]):
+                cars.asked_wh[leaf] = cars.need_wh[leaf] + session.energy_wh
 
     # --- what the site leaves ---
 
@@ -346,7 +364,7 @@ class Loop:
         if self.control is None or self.tree is None:
             return []
         now = self.clock()
-        self.control.allowed = self.caps
+        self.control.allowed = np.minimum(self.caps, self.later)
         found = self.control.tick(now, self.room(now))
         return [self._wanted(order) for order in found if order.leaf in self.sessions]
 

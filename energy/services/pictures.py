@@ -52,9 +52,17 @@ def of(loop: Loop) -> dict[str, Any]:
         "building": _building(loop, now),
         "solar_w": _power(loop, MeterKind.SOLAR, now),
         "battery_w": _power(loop, MeterKind.BATTERY, now),
-        "peak_w": None,
+        "peak_w": _peak_w(loop, control, building),
         "alerts": _alerts(loop, control, building + committed - limits, now),
     }  # fmt: skip
+
+
+def _peak_w(loop: Loop, control: Controller, building: Floats) -> float | None:
+    """W of cars and building together that the programme would not go above."""
+    if control.peak is None or not np.isfinite(control.peak).any():
+        return None
+    row = int(np.flatnonzero(np.isfinite(control.peak))[0])
+    return _round(control.peak[row] + building[row])
 
 
 def _outlet(loop: Loop, control: Controller, leaf: int, now: float) -> dict[str, Any]:
@@ -99,6 +107,10 @@ def _why(loop: Loop, control: Controller, leaf: int, now: float) -> tuple[str, i
         return picture.FULL, None
     if pilot >= min(most, float(loop.caps[leaf])) - 1.0:
         return picture.OTHERS, None
+    if pilot >= float(loop.later[leaf]) - 1.0:
+        return picture.LATER, None
+    if row is not None and control.peak is not None and np.isfinite(control.peak[row]):
+        return picture.PEAK, row
     if row is None:
         return picture.CAR, None
     return picture.BINDS, row

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.db.models import F
 
 from energy.models import GridConnection, GridNode, LimitWindow, MeterSample, Outlet, SiteMeter, Steering
 from energy.queries import tree_of
@@ -452,3 +454,77 @@ def test_the_lines_of_a_turned_panel_are_those_of_its_parent(place: Place) -> No
 def _picture(place: Place) -> dict[str, Any]:
     with tenant_scope(place.tenant.pk):
         return dict(Steering.objects.get(connection=place.rows.connection).picture)
+
+
+def _policy(place: Place, **policy: Any) -> None:
+    with tenant_scope(place.tenant.pk):
+        GridConnection.objects.update(policy=policy, revision=F("revision") + 1)
+
+
+def _needs(place: Place, session: Session, wh: float, hours: float) -> None:
+    with tenant_scope(place.tenant.pk):
+        SessionPower.objects.create(
+            tenant=place.tenant, station=session.station, evse_number=1, session=session, needs_at=datetime.now(UTC),
+            energy_wh=wh, departure_at=datetime.now(UTC) + timedelta(hours=hours),
+        )  # fmt: skip
+
+
+def _at(minutes: float) -> str:
+    return f"{(datetime.now(UTC).astimezone(ZoneInfo('Europe/Berlin')) + timedelta(minutes=minutes)):%H:%M}"
+
+
+def test_a_car_with_time_waits_for_cheap_power(place: Place) -> None:
+    """One that told nothing, and one that would lack something, do not."""
+    session = place.charge(place.stations[0])
+    other = place.charge(place.stations[1])
+    _needs(place, session, 10_000, 8)
+    dear = {"begins": _at(-60), "ends": _at(120), "per_kwh": 0.60}
+    _policy(place, price={"per_kwh": 0.20, "windows": [dear]})
+    runner, running = place.runner()
+    place.settle(runner, running)
+    assert place.held() == {session.station_id: 0, other.station_id: MAIN_A}
+    shown = {one["session"]: one for one in _picture(place)["outlets"]}
+    assert shown[session.pk]["why"] == "later"
+    with tenant_scope(place.tenant.pk):
+        programme = Steering.objects.get().programme
+        SessionPower.objects.filter(session=session).update(
+            departure_at=datetime.now(UTC) + timedelta(minutes=30)
+        )
+    assert len(programme["price"]) == len(programme["total_w"]) == 48
+    assert programme["price"][0] == 0.6 and programme["price"][-1] == 0.2
+    place.later_s += 300
+    place.settle(runner, running)
+    assert place.held()[session.station_id] >= 16
+
+
+def test_a_peak_that_is_to_be_held_is_held(place: Place) -> None:
+    """Its price is below that of energy that a car lacks: who needs more by its departure gets more."""
+    sessions = [place.charge(station) for station in place.stations]
+    for session in sessions:
+        _needs(place, session, 8_000, 10)
+    _policy(place, peak={"mode": "hold", "limit_kw": 9.7})
+    runner, running = place.runner()
+    place.settle(runner, running)
+    assert 8.0 < sum(place.held().values()) * 0.69 <= 9.7
+    with tenant_scope(place.tenant.pk):
+        SessionPower.objects.update(energy_wh=11_000, departure_at=datetime.now(UTC) + timedelta(hours=1.2))
+    place.later_s += 300
+    place.settle(runner, running)
+    assert sum(place.held().values()) * 0.69 > 11
+
+
+def test_what_a_driver_needs_is_learned(place: Place) -> None:
+    session = place.charge(place.stations[0])
+    began = datetime.now(UTC) - timedelta(days=2)
+    for number in range(4):
+        place.charge(
+            place.stations[0], transaction_id=f"old {number}", started_at=began + timedelta(hours=4 * number),
+        )  # fmt: skip
+    with tenant_scope(place.tenant.pk):
+        old = Session.objects.filter(transaction_id__startswith="old")
+        old.update(state="rated", energy_wh=12_000, ended_at=F("started_at") + timedelta(hours=3))
+    runner, running = place.runner()
+    place.settle(runner, running, rounds=2)
+    shown = {one["session"]: one for one in _picture(place)["outlets"]}
+    assert shown[session.pk]["need_wh"] == 12_000
+    assert shown[session.pk]["departure"] == pytest.approx(session.started_at.timestamp() + 3 * 3600, abs=1)

@@ -1,0 +1,199 @@
+"""The slow loop of a site: the programme of the next hours, from its cars, its limits and what power costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from django.utils import timezone
+
+from energy.day import Horizon, replan
+from energy.departures import Departures
+from energy.grid import TOTAL, Floats
+from energy.models import Steering
+from energy.policy import HOLD, NO_PEAK, SAVE, Policies, PriceWindow
+from energy.programme import Prices, Programme
+from energy.services.loops import Loop
+
+PERIOD_S, PERIODS = 900.0, 48
+EVERY_S, SOON_S = 300.0, 20.0  # again; after a car has come or gone
+DAY_S = 86_400.0
+CO2_PRICE = 0.0005  # what a gram is held to cost where CO2 alone counts: only ratios matter
+HELD_PEAK = 500.0  # per kW above a peak that is to be held: below what unmet energy costs
+
+
+@dataclass
+class Slow:
+    """Of one site."""
+
+    made_at: float = 0.0
+    cars: frozenset[int] = frozenset()  # sessions that the last programme was made for
+    paid_w: float = 0.0  # the highest of cars and building since the process began
+    departures: Departures = field(default_factory=Departures)
+    told: dict[int, tuple[float, float]] = field(default_factory=dict)  # session -> (came, was to leave)
+
+    def is_due(self, loop: Loop) -> bool:
+        now, cars = loop.clock(), frozenset(one.id for one in loop.sessions.values())
+        wait = EVERY_S if cars == self.cars else SOON_S
+        return loop.control is not None and now - self.made_at >= wait
+
+    def make(self, loop: Loop) -> dict[str, Any] | None:
+        """Hand a new programme to the fast loop. As Steering.programme (energy.picture); None: there is none."""
+        control, tree, now = loop.control, loop.tree, loop.clock()
+        assert control is not None and tree is not None
+        self._learn(loop, now)
+        self.made_at, self.cars = now, frozenset(one.id for one in loop.sessions.values())
+        policies, zone = loop.policies, ZoneInfo(tree.connection.site.time_zone)
+        moments = [datetime.fromtimestamp(now + PERIOD_S * n, UTC).astimezone(zone) for n in range(PERIODS)]
+        building = loop.building(now)
+        limits = np.array([tree.limits_at(moment) for moment in moments]) * (
+            1 - policies.reserve_percent / 100
+        )
+        room = np.maximum(limits - building, 0.0)
+        root = tree.root.pk if tree.root else 0
+        total = next(
+            (n for n, row in enumerate(control.grid.rows) if (row.node, row.part) == (str(root), TOTAL)), None
+        )
+        base_w = np.full(PERIODS, 0.0 if total is None else float(building[total]))
+        price = prices_at(policies, moments)
+        self._note_peak(loop, float(base_w[0]))
+        horizon = Horizon(
+            np.full(PERIODS, PERIOD_S), room, self._prices(policies, price, base_w), base_w=base_w
+        )
+        # Who doubts a departure charges at once: where waiting is cheaper, drivers are taken at their word.
+        varies = bool(np.ptp(price) > 1e-9)
+        found = replan(control, now, horizon, None if varies else self.departures)
+        loop.later = np.full(len(control.grid.leaves), np.inf)
+        if found is None:
+            return None
+        if varies:
+            self._wait_for_cheap(loop, found)
+        return _as_json(loop, found, now, base_w, limits, total, price if _is_priced(policies) else None)
+
+    def _prices(self, policies: Policies, price: Floats, base_w: Floats) -> Prices:
+        if policies.peak_mode == NO_PEAK:
+            return Prices(price)
+        if policies.peak_mode == HOLD:
+            return Prices(price, peak_kw=HELD_PEAK, paid_peak_w=(policies.peak_limit_kw or 0.0) * 1000)
+        assert policies.peak_mode == SAVE
+        paid = max(policies.peak_paid_kw * 1000, self.paid_w, float(base_w.max()))
+        return Prices(price, peak_kw=policies.per_kw, paid_peak_w=paid)
+
+    def _note_peak(self, loop: Loop, building_w: float) -> None:
+        assert loop.control is not None
+        draw = np.where(loop.control.ledger.plugged, np.nan_to_num(loop.control.cars.draw), 0.0)
+        self.paid_w = max(self.paid_w, building_w + float((draw * loop.control.grid.volts).sum()))
+
+    def _wait_for_cheap(self, loop: Loop, found: Programme) -> None:
+        """Cars that tell need and departure, and lack nothing by it, take now what the programme wants now."""
+        control = loop.control
+        assert control is not None
+        cars = control.cars
+        stated = np.array([loop.stated.get(leaf, False) for leaf in range(len(cars.need_wh))])
+        sure = stated & (found.unmet_wh < 100.0)
+        wanted = np.where(found.pilots[0] > 0.05, np.maximum(found.pilots[0], control.grid.min_a), 0.0)
+        loop.later = np.where(sure, wanted, np.inf)
+
+    def _learn(self, loop: Loop, now: float) -> None:
+        """When cars leave, beside what was told. Seconds whose days begin at the site's midnight."""
+        control, tree = loop.control, loop.tree
+        assert control is not None and tree is not None
+        shift = (
+            datetime.fromtimestamp(now, ZoneInfo(tree.connection.site.time_zone)).utcoffset() or timedelta()
+        )
+        there = {one.id: leaf for leaf, one in loop.sessions.items()}
+        for session, (came, leaves) in list(self.told.items()):
+            if session not in there:
+                self.departures.learn(came=came, told=leaves, left=now + shift.total_seconds())
+                del self.told[session]
+        for session, leaf in there.items():
+            if loop.stated.get(leaf) and np.isfinite(control.cars.departure[leaf]):
+                self.told[session] = (
+                    loop.sessions[leaf].began.timestamp() + shift.total_seconds(),
+                    float(control.cars.departure[leaf]) + shift.total_seconds(),
+                )
+
+
+def _is_priced(policies: Policies) -> bool:
+    return policies.per_kwh is not None or any(window.per_kwh is not None for window in policies.windows)
+
+
+def prices_at(policies: Policies, moments: list[datetime]) -> Floats:
+    """What a kWh is held to cost at these wall-clock times: money and CO2 by their weight."""
+    found = []
+    for moment in moments:
+        window = next((one for one in policies.windows if is_open(one, moment)), None)
+        money = policies.per_kwh if window is None or window.per_kwh is None else window.per_kwh
+        grams = (
+            policies.co2_g_per_kwh if window is None or window.co2_g_per_kwh is None else window.co2_g_per_kwh
+        )
+        weight = policies.co2_weight
+        found.append((1 - weight) * (money or 0.0) + weight * (grams or 0.0) * CO2_PRICE)
+    return np.array(found)
+
+
+def is_open(window: PriceWindow, moment: datetime) -> bool:
+    """One that ends before it begins goes past midnight, and belongs to the day on which it began."""
+    clock, day = moment.time().replace(tzinfo=None), moment.weekday()
+    overnight = window.ends <= window.begins
+    if overnight and clock < window.ends:
+        day = (day - 1) % 7
+    elif clock < window.begins or (not overnight and clock >= window.ends):
+        return False
+    return not window.weekdays or day in window.weekdays
+
+
+def _as_json(
+    loop: Loop,
+    found: Programme,
+    now: float,
+    base_w: Floats,
+    limits: Floats,
+    total: int | None,
+    price: Floats | None,
+) -> dict[str, Any]:
+    control, tree = loop.control, loop.tree
+    assert control is not None and tree is not None
+    cars_w = (found.pilots * control.grid.volts).sum(axis=1)
+    limit_w = root_limit_w(loop, limits, total)
+    served = [
+        leaf for leaf in range(len(tree.wired)) if found.pilots[:, leaf].any() or found.unmet_wh[leaf] > 1
+    ]
+    return {
+        "at": now, "start": now, "period_s": PERIOD_S,
+        "total_w": [round(float(one)) for one in cars_w],
+        "building_w": [round(float(one)) for one in base_w],
+        "limit_w": [None if one is None else round(one) for one in limit_w],
+        "price": None if price is None else [round(float(one), 5) for one in price],
+        "peak_w": round(float(found.peak_w)) if control.peak is not None else None,
+        "outlets": {
+            str(tree.wired[leaf].evse_id): [round(float(one), 1) for one in found.pilots[:, leaf]] for leaf in served
+        },
+        "unmet_wh": {
+            str(tree.wired[leaf].evse_id): round(float(found.unmet_wh[leaf])) for leaf in served
+            if found.unmet_wh[leaf] > 1
+        },
+    }  # fmt: skip
+
+
+def root_limit_w(loop: Loop, limits: Floats, total: int | None) -> list[float | None]:
+    """W that the connection carries in each period: its limit in total, or of its lines together."""
+    assert loop.tree is not None and loop.tree.root is not None
+    lines = [
+        n
+        for n, row in enumerate(loop.tree.grid.rows)
+        if row.node == str(loop.tree.root.pk) and row.part != TOTAL
+    ]
+    of_lines = limits[:, lines].sum(axis=1) * loop.tree.supply.volts
+    whole = of_lines if total is None else np.minimum(of_lines, limits[:, total])
+    return [float(one) if one < 1e7 else None for one in whole]
+
+
+def keep(*, loop: Loop, programme: dict[str, Any]) -> None:
+    mine = Steering.objects.filter(
+        tenant_id=loop.tenant_id, connection_id=loop.connection_id, token=loop.token
+    )
+    mine.update(programme=programme, programme_at=timezone.now())
