@@ -191,6 +191,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "GridLine": "energy.grid.LINES",
         "PeakMode": "energy.policy.PEAK_MODES",
+        "TemplateMode": "stations.models.template.TemplateMode",
         "CertificateStatus": "stations.models.CertificateStatus",
         "CertificateUse": "stations.models.CertificateUse",
         "EventSeverity": "stations.models.journal.Severity",

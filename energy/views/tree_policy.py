@@ -121,7 +121,7 @@ def _at(policy: dict[str, Any], path: tuple[str, ...]) -> Any:
     value: Any = policy
     for name in path:
         value = value[name]
-    return value
+    return f"{value:g}" if isinstance(value, float) else value
 
 
 def _merged(kept: dict[str, Any], told: dict[str, Any], windows: list[dict[str, Any]]) -> dict[str, Any]:
