@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -38,14 +36,14 @@ def of(board: Board) -> list[Answer]:
             Answer(
                 "neutral", _("Load management is switched off here"),
                 _("Each car takes what its connector gives. Nobody watches the limits of this tree."),
-                _("See the grid connection"), grid_page(), (site_id,),
+                _("See the grid connection"), "site-grid", (site_id,),
             )
         ]  # fmt: skip
     if board.told.get("broken"):
         return [
             Answer(
                 "faulted", _("The tree of this site cannot be steered by"), str(board.told["broken"])[:300],
-                _("See the grid connection"), grid_page(), (site_id,),
+                _("See the grid connection"), "site-grid", (site_id,),
             )
         ]  # fmt: skip
     if board.is_stale:
@@ -93,7 +91,7 @@ def _over(board: Board, site_id: int) -> Iterator[Answer]:
         )
         yield Answer(
             "faulted", _("%(place)s may carry %(most)s, more than its limit of %(limit)s") % told, detail,
-            _("See the limits"), grid_page(), (site_id,),
+            _("See the limits"), "site-grid", (site_id,),
         )  # fmt: skip
 
 
@@ -135,24 +133,7 @@ def _mute(board: Board, site_id: int) -> Iterator[Answer]:
             if meter.kind == MeterKind.SOLAR
             else _("The most that the building may take is counted meanwhile, so cars get less.")
         )
-        yield Answer("warning", title, detail, _("See the meters"), meters_page(), (site_id,))
-
-
-def first_page(*names: str) -> str:
-    """The first of these pages of a site that this installation has."""
-    for name in names:
-        with contextlib.suppress(NoReverseMatch):
-            reverse(name, args=["a", 1])
-            return name
-    return "site"
-
-
-def grid_page() -> str:
-    return first_page("site-grid")
-
-
-def meters_page() -> str:
-    return first_page("site-meters", "site-grid")
+        yield Answer("warning", title, detail, _("See the meters"), "site-meters", (site_id,))
 
 
 def _waiting(board: Board, site_id: int) -> Iterator[Answer]:

@@ -16,6 +16,7 @@ from stations.health import failure_text, length_text
 from stations.history import Happening
 from stations.models import CommandState, Issue, IssueEvent, Resolution, StepKind
 
+MOST_PLACES = 5  # are named; the rest is counted
 WAITS = {
     "offline": "cloud-off",
     "busy": "bolt",
@@ -54,6 +55,10 @@ def evidence(told: dict[str, Any]) -> list[str]:
         waiting = int(told["waiting"])
         text = ngettext("%(count)s car waits for its turn", "%(count)s cars wait for their turn", waiting)
         found.append(text % {"count": waiting})
+    if places := told.get("places"):
+        more = len(places) - MOST_PLACES
+        rest = [ngettext("%(count)s more", "%(count)s more", more) % {"count": more}] if more > 0 else []
+        found.append(", ".join([*places[:MOST_PLACES], *rest]))
     if told.get("meters"):
         found.append(_("Meter: %(names)s") % {"names": ", ".join(told["meters"])})
     if told.get("draws_a") is not None:

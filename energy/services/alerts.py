@@ -13,7 +13,7 @@ from typing import Any
 
 from energy import picture
 from energy.models import GridConnection, GridNode, SiteMeter, Steering
-from stations.models import Connector, Signal
+from stations.models import Connector, Evse, Signal
 from stations.services.signals import Finding
 
 OVER_S = 60.0  # a row may be over for a moment: until lowered limits are confirmed
@@ -153,9 +153,16 @@ def disobeys(tenant_id: int, now: datetime, seconds: float) -> Iterator[Finding]
 
 
 def no_default(tenant_id: int, now: datetime, _minutes: float) -> Iterator[Finding]:
-    """A connector that has 0 A when nobody speaks to it."""
-    for _one, plug in _plugs(tenant_id, lambda one: one.get("default") == 0):
-        yield Finding(plug.evse.station_id, plug.pk, now, now)
+    """Connectors of a site have 0 A when nobody speaks to them: one finding for all, for whoever set it up agreed."""
+    by_site: dict[int, set[int]] = {}
+    for seen in _seen(tenant_id):
+        mine = {one["evse"] for one in seen.listed("outlets") if one.get("default") == 0 and "evse" in one}
+        if mine := {number for number in mine if isinstance(number, int)}:
+            by_site[seen.connection.site_id] = mine
+    for site_id, numbers in by_site.items():
+        found = Evse.objects.filter(tenant_id=tenant_id, pk__in=numbers).select_related("station")
+        if places := sorted(f"{evse.station} {evse.number}" for evse in found):
+            yield Finding(None, None, now, now, {"places": places}, site_id)
 
 
 def _plugs(

@@ -71,7 +71,6 @@ def load(request: PageRequest, site_id: int) -> HttpResponse:
                 "site": site,
                 "has_tree": tree is not None,
                 "evses": stations.count(),
-                "grid_page": answers.grid_page(),
             }
             return render(request, "energy/live_empty.html", context)
         return render(request, "energy/live.html", {"site": site, **_now(request, tree), **_day(tree)})

@@ -160,7 +160,7 @@ class Line:
 
 
 def _lines(result: dict[str, Any], with_money: bool) -> list[Line]:
-    sides = [result[name] for name in ("really", "as_it_is", "what_if")]
+    sides = [result[name] for name in ("what_if", "as_it_is", "really")]
     need = result["need_wh"]
 
     def of(name: str) -> tuple[Any, ...]:

@@ -70,7 +70,7 @@ class Signal(models.TextChoices):
 
 
 # Of a whole site, not of a station of it.
-OF_SITE = (Signal.LOAD_SHORT, Signal.METER_MUTE, Signal.UNSTEERED)
+OF_SITE = (Signal.LOAD_SHORT, Signal.METER_MUTE, Signal.UNSTEERED, Signal.NO_DEFAULT)
 
 
 class IssueSeverity(models.TextChoices):

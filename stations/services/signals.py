@@ -495,7 +495,7 @@ DETECTORS: dict[str, Detector] = {
     ),
     Signal.NO_DEFAULT: Detector(
         _from_above(Signal.NO_DEFAULT),
-        _("Cars there wait whenever this system or the line to it is down: its default had no room beside the others."),
+        _("Cars there wait whenever this system or the line to it is down: their defaults have no room beside others."),
         "minutes", 0, needs_socket=False,
     ),
     Signal.METER_MUTE: Detector(

@@ -126,8 +126,13 @@ def test_where_it_is_switched_off_nothing_is_wrong(watched: Watched) -> None:
 
 
 def test_a_connector_without_a_default(watched: Watched) -> None:
-    [issue] = watched.see(outlets=[outlet(watched.made.outlets[0].evse_id, "idle", default=0.0)])
-    assert (issue.signal, issue.severity, str(issue.place)) == ("no_default", "minor", "Ramp 1, connector 1")
+    outlets = [outlet(one.evse_id, "idle", default=0.0) for one in watched.made.outlets]
+    [issue] = watched.see(outlets=outlets)
+    assert (issue.signal, issue.severity, issue.station) == ("no_default", "minor", None)
+    assert issue.evidence == {"places": ["Ramp 1 1", "Ramp 1 2"]}
+    outlets[0]["default"] = 6.0
+    [issue] = watched.see(seconds=5, outlets=outlets)
+    assert issue.evidence == {"places": ["Ramp 1 2"]}
 
 
 def test_two_sites_of_a_company_are_two_issues(watched: Watched, make_site: Make, make_station: Make) -> None:
