@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from celery import shared_task
@@ -10,7 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from energy.models import SiteMeter
-from energy.services import meters, whatif
+from energy.services import leftovers, meters, whatif
 from tenants.context import tenant_scope
 from tenants.models import Tenant
 from tenants.services.locks import only_one
@@ -59,3 +60,25 @@ def _replay(tenant_id: int) -> int:
     except Exception:
         log.exception("sweep failed", extra={"sweep": "what-if", "tenant": tenant_id})
         return 0
+
+
+@shared_task
+def take_back_profiles() -> int:
+    """Where load management was switched off, or a connector was taken out of its tree."""
+    return _sweep("profiles", leftovers.take_back)
+
+
+@shared_task
+def trim_orders() -> int:
+    return _sweep("orders", leftovers.trim)
+
+
+def _sweep(name: str, verb: Callable[..., int]) -> int:
+    done = 0
+    for tenant_id in Tenant.objects.order_by("id").values_list("id", flat=True):
+        try:
+            with tenant_scope(tenant_id):
+                done += verb(tenant_id=tenant_id)
+        except Exception:
+            log.exception("sweep failed", extra={"sweep": name, "tenant": tenant_id})
+    return done

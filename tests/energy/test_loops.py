@@ -16,7 +16,7 @@ from django.db.models import F
 from energy.models import GridConnection, GridNode, LimitWindow, MeterSample, Outlet, SiteMeter, Steering
 from energy.queries import tree_of
 from energy.runner import Runner, Running
-from energy.services import orders, ownership
+from energy.services import leftovers, orders, ownership
 from energy.services.ownership import LostSite, Steered
 from stations import limits, schedules
 from stations.models import (
@@ -454,6 +454,44 @@ def test_the_lines_of_a_turned_panel_are_those_of_its_parent(place: Place) -> No
 def _picture(place: Place) -> dict[str, Any]:
     with tenant_scope(place.tenant.pk):
         return dict(Steering.objects.get(connection=place.rows.connection).picture)
+
+
+def test_profiles_are_taken_back_where_nobody_steers_any_more(place: Place) -> None:
+    session = place.charge(place.stations[0])
+    runner, running = place.runner()
+    place.settle(runner, running)
+
+    def cleared() -> list[int]:
+        waiting = Command.objects.filter(kind=CommandKind.CLEAR_PROFILE).order_by("id")
+        return sorted(one.arguments["number"] for one in waiting)
+
+    with tenant_scope(place.tenant.pk):
+        assert leftovers.take_back(tenant_id=place.tenant.pk) == 0  # it is steered
+        GridConnection.objects.update(steers=False)
+        assert leftovers.take_back(tenant_id=place.tenant.pk) == 3
+        assert leftovers.take_back(tenant_id=place.tenant.pk) == 0  # under way
+        held = ChargingProfile.objects.filter(intent="energy", state="accepted")
+        assert cleared() == sorted(held.values_list("number", flat=True))
+        for command in Command.objects.filter(kind=CommandKind.CLEAR_PROFILE):
+            Command.objects.filter(pk=command.pk).update(state=CommandState.SENT, sent_at=datetime.now(UTC))
+            commands.settle(tenant_id=place.tenant.pk, command_id=command.pk, state=CommandState.ACCEPTED)
+        assert not held.exists()
+        assert ChargingProfile.objects.filter(session=session).exists()
+
+
+def test_orders_of_long_ago_are_forgotten(place: Place) -> None:
+    place.charge(place.stations[0])
+    runner, running = place.runner()
+    place.settle(runner, running)
+    long_ago = datetime.now(UTC) - timedelta(days=31)
+    with tenant_scope(place.tenant.pk):
+        assert leftovers.trim(tenant_id=place.tenant.pk) == 0
+        held = ChargingProfile.objects.filter(state="accepted").count()
+        Command.objects.update(settled_at=long_ago)
+        ChargingProfile.objects.exclude(state="accepted").update(ended_at=long_ago)
+        assert leftovers.trim(tenant_id=place.tenant.pk) > 0
+        assert ChargingProfile.objects.count() == held  # what a station holds stays
+        assert not Command.objects.exists()
 
 
 def _policy(place: Place, **policy: Any) -> None:
