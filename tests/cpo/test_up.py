@@ -122,7 +122,7 @@ def test_it_serves_the_portal_and_tells_how_to_get_in(running: Up) -> None:
     assert "Sign in as" in running.said
     assert "@" in running.said
     assert re.search(r"URL +ws://127\.0\.0\.1:\d+/ocpp/\S+/\S+", running.said)
-    assert set(running.children()) == {"postgres", "redis", "web", "gateway", "worker", "beat"}
+    assert set(running.children()) == {"postgres", "redis", "web", "gateway", "energy", "worker", "beat"}
 
 
 def test_what_holds_secrets_is_closed_to_others(running: Up) -> None:
