@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from energy.document import Document, NodePart, OutletPart, WindowPart
-from energy.grid import Floats
 from energy.ledger import defaults
 from energy.models import (
     GridConnection,
     GridNode,
     LimitWindow,
-    MeterKind,
     Outlet,
     SiteMeter,
 )
@@ -83,19 +79,6 @@ def tree_of_document(document: Document, places: Places, meters: Sequence[SiteMe
     return compose(connection, nodes, outlets, plugs, windows=windows, meters=here)
 
 
-def building_most(tree: SiteTree) -> Floats:
-    """By row: the most that what is not charging may take. With a meter for it, that of the meter."""
-    counted = [meter for meter in tree.meters if meter.kind == MeterKind.BUILDING]
-    lines, most = len(tree.supply.lines), tree.connection.building_most_a
-    if not counted:
-        return tree.rows_of(None, [most] * lines)
-    total = np.zeros(len(tree.grid.rows))
-    for meter in counted:
-        of_meter = meter.maximum_a if meter.maximum_a is not None else most
-        total += tree.rows_of(meter.node_id, [of_meter] * lines)
-    return total
-
-
 def defaults_of(tree: SiteTree, cap_a: float | None) -> dict[int, float]:
     """By EVSE: what each holds while the central system is silent, A. 0: it waits until we are back."""
     if not tree.wired:
@@ -106,7 +89,7 @@ def defaults_of(tree: SiteTree, cap_a: float | None) -> dict[int, float]:
             limit = window.limit_a if row.unit == "A" else window.limit_w
             if row.node == str(window.node_id) and limit is not None:
                 lowest[number] = min(lowest[number], limit)
-    taken = building_most(tree) + tree.grid.limits - lowest
+    taken = tree.building_most + tree.grid.limits - lowest
     found = defaults(tree.grid, taken, cap=cap_a)
     return {one.evse_id: float(amps) for one, amps in zip(tree.wired, found, strict=True)}
 

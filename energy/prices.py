@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from energy.clock import open_since
 from energy.policy import Policies, PriceWindow
 
 
@@ -20,18 +21,8 @@ class SitePrices:
 
     def at(self, local: datetime) -> float:
         """Per kWh. The first window that is open counts; one without a price of its own changes nothing."""
-        found = next((one.per_kwh for one in self.windows if _is_open(one, local)), None)
+        found = next((one.per_kwh for one in self.windows if open_since(one, local)), None)
         return self.per_kwh if found is None else found
-
-
-def _is_open(window: PriceWindow, local: datetime) -> bool:
-    clock, day = local.time().replace(tzinfo=None), local.weekday()
-    overnight = window.ends <= window.begins
-    if overnight and clock < window.ends:
-        day = (day - 1) % 7  # it began yesterday
-    elif clock < window.begins or (not overnight and clock >= window.ends):
-        return False
-    return not window.weekdays or day in window.weekdays
 
 
 def of_policy(policy: Mapping[str, Any]) -> SitePrices | None:

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from energy.clock import open_since
 from energy.grid import (
     LINES,
     SINGLE_PHASE,
@@ -23,7 +24,7 @@ from energy.grid import (
     Supply,
     watts_per_amp,
 )
-from energy.models import GridConnection, GridNode, LimitWindow, Outlet, SiteMeter, SupplyKind
+from energy.models import GridConnection, GridNode, LimitWindow, MeterKind, Outlet, SiteMeter, SupplyKind
 from stations.models import Connector, PowerType
 
 SUPPLIES: Mapping[str, Supply] = {
@@ -111,6 +112,22 @@ class SiteTree:
             for row in self.grid.rows
         ])  # fmt: skip
 
+    def most_of(self, meter: SiteMeter) -> list[float]:
+        """A on each line that a meter counts with while it cannot be trusted."""
+        most = meter.maximum_a if meter.maximum_a is not None else self.connection.building_most_a
+        return [float(most)] * len(self.supply.lines)
+
+    @property
+    def building_most(self) -> Floats:
+        """By row: the most that what is not charging may take."""
+        total = np.zeros(len(self.grid.rows))
+        for meter in self.meters:
+            if meter.kind in (MeterKind.BUILDING, MeterKind.BATTERY):
+                total += self.rows_of(meter.node_id, self.most_of(meter))
+        if not any(meter.kind == MeterKind.BUILDING for meter in self.meters):
+            total += self.rows_of(None, [self.connection.building_most_a] * len(self.supply.lines))
+        return total
+
     def limits_at(self, local: datetime) -> Floats:
         """By row: the lowest of its own limit and the windows open at this wall-clock time of the site."""
         limits = self.grid.limits.copy()
@@ -125,18 +142,10 @@ class SiteTree:
 
 
 def is_open(window: LimitWindow, local: datetime) -> bool:
-    """One that ends before it begins goes past midnight, and belongs to the day on which it began."""
-    clock, today = local.time().replace(tzinfo=None), local.date()
-    overnight = window.ends <= window.begins
-    if overnight and clock < window.ends:
-        today = today.fromordinal(today.toordinal() - 1)
-    elif clock < window.begins or (not overnight and clock >= window.ends):
+    day = open_since(window, local)
+    if day is None:
         return False
-    if window.weekdays and today.weekday() not in window.weekdays:
-        return False
-    return not (
-        (window.first_day and today < window.first_day) or (window.last_day and today > window.last_day)
-    )
+    return not ((window.first_day and day < window.first_day) or (window.last_day and day > window.last_day))
 
 
 def _lines(nodes: Mapping[int, GridNode], node_id: int, count: int) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from energy.feeds.runner import Feeds
 from energy.services import orders, ownership, pictures, programmes
 from energy.services.checks import Checks
-from energy.services.loops import Loop
+from energy.services.loops import LOOK_S, Loop
 from energy.services.ownership import LostSite, Steered
 from energy.services.programmes import Slow
 from energy.services.signal import CHANNEL
@@ -184,7 +184,7 @@ class Runner:
     def step(self, running: Running, wants: str = LOOK) -> None:
         """Look, decide, send."""
         loop, tenant_id = running.loop, running.steered.tenant_id
-        late = loop.clock() >= loop.looked_at + 5.0
+        late = loop.clock() >= loop.looked_at + LOOK_S
         with tenant_scope(tenant_id):
             if wants == GLANCE and not late:
                 loop.glance()

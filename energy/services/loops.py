@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from energy import queries
+from energy.composing import defaults_of
 from energy.control import Controller, Order, Policy
 from energy.grid import BadTree, Floats
 from energy.headroom import Draws, Meter
-from energy.ledger import NEVER, Ledger, defaults
+from energy.ledger import NEVER, Ledger
 from energy.models import MeterKind, SiteMeter
 from energy.policy import Policies
 from energy.queries import SiteTree, Wired
@@ -132,7 +133,7 @@ class Loop:
         station_of = np.array([stations[one.station_id] for one in tree.wired], dtype=np.intp)
         self.policies = Policies.of_row(tree.connection.policy)
         self.policy = replace(self.policy, turn_s=self.policies.turn_minutes * 60)
-        self.control = Controller(grid, ledger, station_of, self.building_most(tree), self.policy)
+        self.control = Controller(grid, ledger, station_of, tree.building_most, self.policy)
         guaranteed = [max(one.outlet.guaranteed_a, self.policies.guaranteed_a) for one in tree.wired]
         self.control.floor = np.maximum(grid.min_a, guaranteed)
         self.leaf_of = {one.evse_id: leaf for leaf, one in enumerate(tree.wired)}
@@ -140,7 +141,7 @@ class Loop:
         self.later = np.full(len(grid.leaves), np.inf)
         self.draws, self.held_once = {}, defaultdict(bool)
         for meter in tree.meters:
-            self.meters[meter.pk] = Meter(np.array(_most(tree, meter)))
+            self.meters[meter.pk] = Meter(np.array(tree.most_of(meter)))
             if meter.kind == MeterKind.GRID:
                 below = np.array([_is_below(tree, one, meter) for one in tree.wired])
                 self.draws[meter.pk] = Draws.of(grid.leaves, len(tree.supply.lines), below=below)
@@ -304,16 +305,6 @@ class Loop:
 
     # --- what the site leaves ---
 
-    def building_most(self, tree: SiteTree) -> Floats:
-        """By row: the most that what is not charging may take."""
-        total = np.zeros(len(tree.grid.rows))
-        for meter in tree.meters:
-            if meter.kind in (MeterKind.BUILDING, MeterKind.BATTERY):
-                total += tree.rows_of(meter.node_id, _most(tree, meter))
-        if not any(meter.kind == MeterKind.BUILDING for meter in tree.meters):
-            total += tree.rows_of(None, [tree.connection.building_most_a] * len(tree.supply.lines))
-        return total
-
     def building(self, now: float) -> Floats:
         """By row: what is not charging takes now, as the meters tell. Of a meter of the building and one that counts
         the cars too the higher counts."""
@@ -395,31 +386,7 @@ class Loop:
         """By EVSE: the default profile that each should hold, A, so that all fit when nobody steers."""
         if self.tree is None or self.control is None:
             return {}
-        lowest = np.min([self.tree.grid.limits, *self._window_limits()], axis=0)
-        most = self.building_most(self.tree)
-        grid = self.control.grid
-        room = np.maximum(lowest, 0.0)
-        amps = defaults(grid, most + (grid.limits - room), cap=self.policies.default_cap_a)
-        return {one.evse_id: float(amps[leaf]) for leaf, one in enumerate(self.tree.wired)}
-
-    def _window_limits(self) -> list[Floats]:
-        """The rows' limits in each of the windows: a default holds at all hours."""
-        assert self.tree is not None
-        found = []
-        for window in self.tree.windows:
-            limits = self.tree.grid.limits.copy()
-            for number, row in enumerate(self.tree.grid.rows):
-                lower = window.limit_w if row.unit == "W" else window.limit_a
-                if row.node == str(window.node_id) and lower is not None:
-                    limits[number] = min(limits[number], lower)
-            found.append(limits)
-        return found
-
-
-def _most(tree: SiteTree, meter: SiteMeter) -> list[float]:
-    """A on each line while it cannot be trusted."""
-    most = meter.maximum_a if meter.maximum_a is not None else tree.connection.building_most_a
-    return [float(most)] * len(tree.supply.lines)
+        return defaults_of(self.tree, self.policies.default_cap_a)
 
 
 def _place(tree: SiteTree, meter: SiteMeter) -> str:

@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from django.utils import timezone
 
+from energy.clock import open_since
 from energy.day import Horizon, replan
 from energy.departures import Departures
 from energy.grid import TOTAL, Floats
 from energy.models import Steering
-from energy.policy import HOLD, NO_PEAK, SAVE, Policies, PriceWindow
+from energy.policy import HOLD, NO_PEAK, SAVE, Policies
 from energy.programme import Prices, Programme
 from energy.services.loops import Loop
 
@@ -125,7 +126,7 @@ def prices_at(policies: Policies, moments: list[datetime]) -> Floats:
     """What a kWh is held to cost at these wall-clock times: money and CO2 by their weight."""
     found = []
     for moment in moments:
-        window = next((one for one in policies.windows if is_open(one, moment)), None)
+        window = next((one for one in policies.windows if open_since(one, moment)), None)
         money = policies.per_kwh if window is None or window.per_kwh is None else window.per_kwh
         grams = (
             policies.co2_g_per_kwh if window is None or window.co2_g_per_kwh is None else window.co2_g_per_kwh
@@ -133,17 +134,6 @@ def prices_at(policies: Policies, moments: list[datetime]) -> Floats:
         weight = policies.co2_weight
         found.append((1 - weight) * (money or 0.0) + weight * (grams or 0.0) * CO2_PRICE)
     return np.array(found)
-
-
-def is_open(window: PriceWindow, moment: datetime) -> bool:
-    """One that ends before it begins goes past midnight, and belongs to the day on which it began."""
-    clock, day = moment.time().replace(tzinfo=None), moment.weekday()
-    overnight = window.ends <= window.begins
-    if overnight and clock < window.ends:
-        day = (day - 1) % 7
-    elif clock < window.begins or (not overnight and clock >= window.ends):
-        return False
-    return not window.weekdays or day in window.weekdays
 
 
 def _as_json(
