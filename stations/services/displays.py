@@ -217,10 +217,9 @@ def take_off(*, message: DisplayMessage, actor: Actor) -> DisplayMessage:
     if message.standing not in ON_DISPLAY:
         return message
     waiting = Command.objects.filter(
-        tenant_id=message.tenant_id, pk=message.command_id or 0, state=CommandState.QUEUED,
-        kind=CommandKind.SHOW_MESSAGE,
-    ).first()  # fmt: skip
-    if waiting is not None:
+        tenant_id=message.tenant_id, pk=message.command_id or 0, kind=CommandKind.SHOW_MESSAGE
+    ).first()
+    if waiting is not None and commands.hold(command=waiting):
         commands.cancel(command=waiting, actor=actor)
         message.standing, message.detail = DisplayStanding.CLEARED, ""
         message.save(update_fields=["standing", "detail"])

@@ -154,11 +154,10 @@ def _of_session(profile: Profile, session: Session | None) -> Profile:
 
 
 def _overtake(row: ChargingProfile) -> None:
-    """A newer profile for the same place: the one that still waits need not go out."""
-    command = Command.objects.filter(
-        tenant_id=row.tenant_id, pk=row.command_id or 0, state=CommandState.QUEUED
-    ).first()
-    if command is not None:
+    """A newer profile for the same place: the one that still waits need not go out. One that is being sent in this
+    moment does: the station may hold it, whatever comes after."""
+    command = Command.objects.filter(tenant_id=row.tenant_id, pk=row.command_id or 0).first()
+    if command is not None and commands.hold(command=command):
         _end([row], ProfileState.REPLACED, "A newer one was sent instead.")
         commands.settle(
             tenant_id=row.tenant_id, command_id=command.pk, state=CommandState.CANCELLED, answer="replaced"

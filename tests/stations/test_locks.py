@@ -6,15 +6,17 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connections as databases
 
-from stations.models import SessionPower, SessionState
+from stations.models import ChargingProfile, Command, SessionPower, SessionState, Station
 from stations.neutral import MeterReport, StatusReport
 from stations.neutral_power import NeedsTold, TransfersAllowed
-from stations.services import connectors, needs, priority, readings, sheets
+from stations.services import commands, connectors, needs, priority, profiles, readings, sheets
 from tenants.context import tenant_scope
+from tenants.permissions import system
 from tests.stations.telling import Speaker, now, sample, value, wire
 
 
@@ -122,3 +124,39 @@ def test_what_a_car_needs_and_what_it_may_are_both_kept(speaker: Speaker, known:
     with tenant_scope(speaker.tenant_id):
         row = SessionPower.objects.get(session=session)
     assert (row.energy_wh, row.allowed_transfers) == (22_000, ["AC_BPT", "DC_BPT"])
+
+
+def test_a_limit_does_not_take_back_the_one_that_is_being_sent(speaker: Speaker) -> None:
+    """What the station is told it may hold, whatever was asked since."""
+    limit: dict[str, Any] = {
+        "tenant_id": speaker.tenant_id,
+        "station_id": speaker.station.pk,
+        "evse": 1,
+        "actor": system("tests"),
+    }
+    errors: list[BaseException] = []
+    holding = threading.Event()
+    with tenant_scope(speaker.tenant_id):
+        [waiting] = profiles.limit(**limit, amps=16)
+
+    def send() -> None:
+        with tenant_scope(speaker.tenant_id):
+            epoch = Station.objects.get(pk=speaker.station.pk).epoch
+            sent = commands.claim_next(
+                tenant_id=speaker.tenant_id, station_id=speaker.station.pk, epoch=epoch
+            )
+            assert sent is not None and sent.pk == waiting.command_id
+            holding.set()
+            time.sleep(0.5)  # in which the other sees the row as it was: waiting
+
+    def limit_more() -> None:
+        holding.wait(5)
+        with tenant_scope(speaker.tenant_id):
+            profiles.limit(**limit, amps=10)
+
+    for thread in [in_thread(send, errors), in_thread(limit_more, errors)]:
+        thread.join()
+    assert errors == []
+    with tenant_scope(speaker.tenant_id):
+        assert Command.objects.get(pk=waiting.command_id).state == "sent"
+        assert ChargingProfile.objects.get(pk=waiting.pk).state == "sent"
