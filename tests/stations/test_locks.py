@@ -158,5 +158,5 @@ def test_a_limit_does_not_take_back_the_one_that_is_being_sent(speaker: Speaker)
         thread.join()
     assert errors == []
     with tenant_scope(speaker.tenant_id):
-        assert Command.objects.get(pk=waiting.command_id).state == "sent"
+        assert Command.objects.get(pk=waiting.command_id or 0).state == "sent"
         assert ChargingProfile.objects.get(pk=waiting.pk).state == "sent"
