@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, TextIO
 
+from simulator.building import Building, tell
 from simulator.clock import Clock
 from simulator.people import Pattern, People, Tally, break_now_and_then, charge_before_connecting
 from simulator.quirks import Quirks
@@ -44,6 +45,7 @@ class Plan:
 @dataclass
 class Options:
     plans: list[Plan]
+    buildings: list[Building] = field(default_factory=list)
     speed: float = 1.0
     seed: int | None = None
     ramp_seconds: float | None = None  # over which the stations connect; None: 200 a second
@@ -69,6 +71,12 @@ def read_plans(path: str) -> list[Plan]:
     rows = data["simulator"] if isinstance(data, dict) else data
     names = set(Plan.__dataclass_fields__)
     return [Plan(**{name: value for name, value in row.items() if name in names}) for row in rows]
+
+
+def read_buildings(path: str) -> list[Building]:
+    """Meters beside the chargers, of a demo file that has some."""
+    data = json.loads(Path(path).read_text(encoding="utf-8"))
+    return [Building(**row) for row in data.get("buildings", [])] if isinstance(data, dict) else []
 
 
 class Run:
@@ -119,6 +127,8 @@ class Run:
         """Until a signal comes or the time is over. The exit code."""
         self._catch_signals()
         started = time.monotonic()
+        for building in self.options.buildings:
+            self._start(tell(building))
         await self._connect()
         if self._all_refused() and not self.options.keep_trying:
             for text in sorted(self._errors()):

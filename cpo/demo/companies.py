@@ -92,7 +92,7 @@ NORDLICHT = DemoCompany(
                 "longitude": "10.014500",
                 "access": "private",
                 "host": "Harbour Parcel",
-                "grid_limit_amps": "250",
+                "grid_limit_amps": "160",
             },
             "Depot",
         ),

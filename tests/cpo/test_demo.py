@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,17 @@ import pytest
 from django.contrib.auth import authenticate
 from django.core.management import CommandError, call_command
 from django.db.models import F
+from django.test import Client
 from django.utils import timezone
 
 from billing.models import Charge
 from billing.services import charges
 from cpo.demo import founding, summary
+from energy.models import GridConnection, SiteMinute
 from fleets.models import Token, Verdict
 from fleets.services.authorization import Shown, judge
-from simulator.run import read_plans
+from simulator.building import load_a
+from simulator.run import read_buildings, read_plans
 from stations.models import (
     OrphanMessage,
     QuarantinedStation,
@@ -224,3 +228,36 @@ def test_each_fault_of_a_timeline_is_drawn_and_counted(demo: Demo) -> None:
         drawn = StatusEntry.objects.filter(tenant=tenant, status="faulted")
         times = set(told.values_list(*place, "occurred_at"))
         assert times and times <= set(drawn.values_list(*place, "at"))
+
+
+def test_two_sites_are_steered_and_their_buildings_tell_what_they_take(demo: Demo, client: Client) -> None:
+    tenant, path = demo
+    buildings = read_buildings(str(path))
+    with tenant_scope(tenant.pk):
+        steered = GridConnection.objects.filter(tenant=tenant, steers=True)
+        assert {one.site.name for one in steered} == {"Hamburg Harbour Depot", "Soltau Highway Hub"}
+        minutes = SiteMinute.objects.filter(tenant=tenant, connection__in=steered)
+        assert minutes.count() > 2 * 7 * 1440
+        assert all(one.cars_w + (one.building_w or 0) == one.grid_w for one in minutes[:500])
+        assert minutes.filter(cars_w__gt=20_000).exists()
+    assert {building.name for building in buildings} == {"Parcel hall", "Rest stop"}
+    for building in buildings:
+        answer = client.post(
+            building.url.removeprefix("http://127.0.0.1:8000"),
+            {"amps": load_a(building.name, building.most_a, timezone.now())},
+            content_type="application/json",
+            headers={"authorization": f"Bearer {building.key}"},
+        )
+        assert answer.json() == {"kept": 1, "known": 0, "refused": []}
+        # Their key does nothing else.
+        assert (
+            client.get("/api/v1/sites", headers={"authorization": f"Bearer {building.key}"}).status_code
+            == 403
+        )
+
+
+def test_a_building_never_takes_more_than_its_most() -> None:
+    begins = datetime(2026, 3, 2, tzinfo=UTC)
+    found = [load_a("Hall", 60.0, begins + timedelta(seconds=97 * n)) for n in range(8000)]
+    assert all(0 < amps <= 60 for three in found for amps in three)
+    assert max(max(three) for three in found) > 45 and min(min(three) for three in found) < 10

@@ -86,16 +86,16 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         from simulator.quirks import read_quirks
-        from simulator.run import Options, Plan, read_plans, run
+        from simulator.run import Options, Plan, read_buildings, read_plans, run
 
         demo = options["demo"]
         if demo:
             try:
-                plans = read_plans(demo)
+                plans, buildings = read_plans(demo), read_buildings(demo)
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise CommandError(f"Cannot read stations from {demo}: {error}.") from error
         else:
-            plans = [Plan(**row) for row in self._rows(options)]
+            plans, buildings = [Plan(**row) for row in self._rows(options)], []
         try:
             quirks = read_quirks(options["quirk"])
         except ValueError as error:
@@ -103,6 +103,7 @@ class Command(BaseCommand):
         code = run(
             Options(
                 plans=plans,
+                buildings=buildings,
                 speed=options["speed"],
                 since_hours=options["since"],
                 seed=options["seed"],
