@@ -291,5 +291,6 @@ LOGGING = {
         "celery.app.trace": {"level": "WARNING"},  # sweeps run every second: only their troubles are news
         "celery.worker.strategy": {"level": "WARNING"},
         "uvicorn": {"level": "WARNING"},  # three lines a socket
+        "httpx": {"level": "WARNING"},  # a line a request
     },
 }

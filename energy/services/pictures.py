@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from energy import picture
 from energy.control import Controller
-from energy.filling import NOBODY
+from energy.filling import NOBODY, fitting
 from energy.grid import LINES, Floats
 from energy.models import MeterKind, SiteMinute, Steering
 from energy.services.loops import Loop
@@ -99,13 +99,13 @@ def _why(loop: Loop, control: Controller, leaf: int, now: float) -> tuple[str, i
     binding = int(last.binding[leaf])
     row = binding if binding != NOBODY else None
     if last.waits[leaf]:
-        return picture.WAITS, row
+        return (picture.PEAK if _is_for_the_peak(loop, control, leaf, now) else picture.WAITS), row
     if pilot > control.asked[leaf] + control.policy.band_a:
         return picture.RAMP, row
-    most = float(grid.max_a[leaf])
-    if pilot >= most - 1e-6:
+    most, step = float(grid.max_a[leaf]), float(grid.step_a[leaf])
+    if pilot > most - step:
         return picture.FULL, None
-    if pilot >= min(most, float(loop.caps[leaf])) - 1.0:
+    if pilot > float(loop.caps[leaf]) - max(step, 1.0):
         return picture.OTHERS, None
     if pilot >= float(loop.later[leaf]) - 1.0:
         return picture.LATER, None
@@ -114,6 +114,15 @@ def _why(loop: Loop, control: Controller, leaf: int, now: float) -> tuple[str, i
     if row is None:
         return picture.CAR, None
     return picture.BINDS, row
+
+
+def _is_for_the_peak(loop: Loop, control: Controller, leaf: int, now: float) -> bool:
+    """Whether one that waits would have had its least but for the peak that the programme keeps."""
+    if control.peak is None or control.last is None:
+        return False
+    grid, told = control.grid, np.maximum(control.last.pilots, control.ledger.told(now))
+    order = np.array([leaf], dtype=np.intp)
+    return bool(fitting(grid, told, more=grid.min_a, order=order, limits=loop.room(now))[leaf])
 
 
 def _alerts(loop: Loop, control: Controller, over: Floats, now: float) -> list[dict[str, Any]]:

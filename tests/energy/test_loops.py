@@ -551,6 +551,17 @@ def test_a_peak_that_is_to_be_held_is_held(place: Place) -> None:
     assert sum(place.held().values()) * 0.69 > 11
 
 
+def test_who_waits_for_the_peak_alone_is_told_so(place: Place) -> None:
+    """The breaker would carry both."""
+    for station in place.stations:
+        _needs(place, place.charge(station), 8_000, 10)
+    _policy(place, peak={"mode": "hold", "limit_kw": 5})
+    runner, running = place.runner()
+    place.settle(runner, running)
+    assert sorted(place.held().values()) in ([0, 6], [0, 7])
+    assert [one["why"] for one in _picture(place)["outlets"] if one["asked"] == 0] == ["peak"]
+
+
 def test_what_a_driver_needs_is_learned(place: Place) -> None:
     session = place.charge(place.stations[0])
     began = datetime.now(UTC) - timedelta(days=2)
