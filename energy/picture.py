@@ -28,7 +28,8 @@ list has a value for each period.
       "price": [0.31, ...],                       # per kWh in the company's currency; null: none is known
       "peak_w": 43000.0,                          # highest of cars and building together; null: no peak is paid for
       "outlets": {"5": [16.0, 0.0, ...]},         # by EVSE: A of pilot in each period
-      "unmet_wh": {"5": 1200.0}                   # by EVSE: what its car will lack at its departure
+      "unmet_wh": {"5": 1200.0},                  # by EVSE: what its car will lack at its departure
+      "ready": {"5": 1764020000.0}                # by EVSE: when its car has what it needs
     }
 """
 

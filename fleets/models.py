@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -12,6 +13,14 @@ from tenants.models import Membership, Site, TenantModel, User
 class Fleet(TenantModel):
     name = models.CharField(_("name"), max_length=120)
     cost_centre = models.CharField(_("cost centre"), max_length=60, blank=True)
+    # What load management goes by where neither driver nor car says more
+    ready_by = models.TimeField(_("ready by"), null=True, blank=True)  # of the site's wall clock
+    ready_days = ArrayField(
+        models.PositiveSmallIntegerField(), default=list, blank=True
+    )  # 0: Monday; none: all
+    ready_wh = models.PositiveIntegerField(
+        _("energy (Wh)"), null=True, blank=True
+    )  # of each session, at least
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

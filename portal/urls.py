@@ -17,6 +17,7 @@ urlpatterns = [
     path("sites/<int:site_id>/limits/<int:constraint_id>/clear/", constraints.clear, name="constraint-clear"),
     path("search/", search.search, name="search"),
     path("me/", me.me, name="me"),
+    path("me/charging/<int:running_id>/wish/", me.say_wish, name="me-wish"),
     path("me/reserve/", reserve.reserve, name="me-reserve"),
     path("me/reserve/new/", reserve.create, name="me-reserve-new"),
     path("me/reserve/<int:reservation_id>/cancel/", reserve.cancel, name="me-reserve-cancel"),

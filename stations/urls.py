@@ -244,6 +244,7 @@ urlpatterns = [
     path("sessions/<int:session_id>/now/", sessions.now, name="session-now"),
     path("sessions/<int:session_id>/release/", review.release, name="session-release"),
     path("sessions/<int:session_id>/void/", review.void, name="session-void"),
+    path("sessions/<int:running_id>/wish/", wish.say, name="session-say-wish"),
     path("sessions/<int:running_id>/priority/", wish.switch_priority, name="session-priority"),
     path("sessions/<int:running_id>/transfer/", wish.allow_transfer, name="session-transfer"),
     path("sessions/<int:session_id>/curve.json", sessions.curve, name="session-curve"),

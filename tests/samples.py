@@ -329,6 +329,7 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     },
     ("POST", "charging-profiles/<int:profile_id>/update"): lambda world: {"values": {"limit": 6000}},
     ("POST", "constraints"): lambda world: {"site_id": world.site.pk, "power_w": 4200},
+    ("POST", "sessions/<int:running_id>/wish"): lambda world: {"energy_wh": 20_000, "departure_at": None},
     ("POST", "sessions/<int:running_id>/priority"): lambda world: {"active": True},
     ("POST", "sessions/<int:running_id>/energy-transfer"): lambda world: {"transfers": ["AC_BPT"]},
     ("POST", "stations/<int:station_id>/variables"): lambda world: {
@@ -474,6 +475,8 @@ FORMS: dict[str, Callable[[World], dict[str, Any]]] = {
         "share": "need",
     },
     "sites/<int:site_id>/limits/": lambda world: {"source": "grid_operator", "power_kw": "4.2"},
+    "sessions/<int:running_id>/wish/": lambda world: {f"wish-{world.running.pk}-kwh": "20"},
+    "me/charging/<int:running_id>/wish/": lambda world: {f"wish-{world.running.pk}-kwh": "20"},
     "sessions/<int:running_id>/priority/": lambda world: {"active": "yes"},
     "sessions/<int:running_id>/transfer/": lambda world: {"transfers": "AC_BPT"},
     "stations/<int:station_id>/security/change/": lambda world: (

@@ -277,9 +277,9 @@ class Loop:
             self.held_once[leaf] = evse_id in evses
 
     def _take_needs(self) -> None:
-        """What drivers and cars told; else what is learned, which plans but never ends a charge."""
+        """What was told; else what is learned. It plans but ends no charge: only a car knows that it takes no more."""
         assert self.tree is not None and self.control is not None
-        told = observing.needs(self.tree, [session.id for session in self.sessions.values()])
+        told = observing.needs(self.tree, list(self.sessions.values()), self._moment())
         new = [session.id for session in self.sessions.values() if session.id not in self.habits]
         if new:
             self.habits |= dict.fromkeys(new) | habits.of_sessions(self.tree, new)
@@ -293,7 +293,8 @@ class Loop:
                 cars.priority[leaf] += PRIORITY
             self.stated[leaf] = wh is not None and departure is not None
             if wh is not None:
-                cars.need_wh[leaf] = max(0.0, wh - session.energy_wh)
+                least = 0.0 if need and need.ends else LEAST_LEARNED_WH
+                cars.need_wh[leaf] = max(least, wh - session.energy_wh)
             elif habit is not None:
                 cars.need_wh[leaf] = max(LEAST_LEARNED_WH, habit.wh - session.energy_wh)
             if departure is not None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 from django.db.models import Q
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from energy.models import MeterSample
 from energy.queries import SiteTree, Wired
+from fleets.models import Fleet
 from stations import limits, schedules
 from stations.models import (
     ChargingProfile,
@@ -30,6 +32,9 @@ from tenants import rows as statements
 
 AHEAD = timedelta(hours=1)  # what a station may fall to is looked at so far
 LIVES = timedelta(minutes=11)  # no profile of ours lasts longer
+READY_PASSED = timedelta(
+    hours=2
+)  # a vehicle that is still there so long after its fleet's time goes the next day
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +64,12 @@ class SessionSeen:
 
 @dataclass(frozen=True, slots=True)
 class NeedSeen:
-    """What its car wants, of the whole session: Wh, until when. None: not told."""
+    """What is wanted of the whole session: Wh, until when. None: not told. `ends`: more than that it cannot take."""
 
     energy_wh: float | None
     departure: datetime | None
-    priority: bool
+    priority: bool = False
+    ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,16 +205,45 @@ def _phases(values: Sequence[dict[str, Any]]) -> list[float]:
     return [found.get(place, 0.0) for place in range(max(found) + 1)] if found else []
 
 
-def needs(tree: SiteTree, session_ids: Sequence[int]) -> dict[int, NeedSeen]:
-    """By session."""
-    found = SessionPower.objects.filter(
-        tenant_id=tree.connection.tenant_id, session_id__in=list(session_ids)
-    ).values_list("session_id", "energy_wh", "departure_at", "priority")
-    return {
-        session: NeedSeen(wh, departure, bool(priority))
-        for session, wh, departure, priority in found
-        if session is not None
+def needs(tree: SiteTree, sessions: Sequence[SessionSeen], now: datetime) -> dict[int, NeedSeen]:
+    """By session: what people said, else what the car told, else by when its fleet is to be ready."""
+    tenant_id = tree.connection.tenant_id
+    columns = ("wish_wh", "wish_departure_at", "energy_wh", "departure_at", "priority")
+    told = {
+        row[0]: row[1:]
+        for row in SessionPower.objects.filter(
+            tenant_id=tenant_id, session_id__in=[one.id for one in sessions]
+        ).values_list("session_id", *columns)
     }
+    fleets = Fleet.objects.filter(tenant_id=tenant_id).in_bulk(
+        {one.fleet_id for one in sessions if one.fleet_id}
+    )
+    zone = ZoneInfo(tree.connection.site.time_zone)
+    found = {}
+    for one in sessions:
+        wish_wh, wish_at, car_wh, car_at, priority = told.get(one.id, (None,) * len(columns))
+        fleet = fleets.get(one.fleet_id or 0)
+        wh = wish_wh if wish_wh is not None else car_wh
+        departure = wish_at or car_at
+        if fleet is not None:
+            wh = fleet.ready_wh if wh is None else wh
+            departure = departure or ready_at(fleet, max(one.began, now - READY_PASSED), zone)
+        found[one.id] = NeedSeen(wh, departure, bool(priority), ends=wish_wh is None and car_wh is not None)
+    return found
+
+
+def ready_at(fleet: Fleet, since: datetime, zone: ZoneInfo) -> datetime | None:
+    """The first moment after `since` by which the fleet is to be ready; None: it does not say."""
+    if fleet.ready_by is None:
+        return None
+    first = since.astimezone(zone)
+    days = (first.date() + timedelta(days=ahead) for ahead in range(8))
+    moments = (
+        datetime.combine(day, fleet.ready_by, zone)
+        for day in days
+        if not fleet.ready_days or day.weekday() in fleet.ready_days
+    )
+    return next((moment for moment in moments if moment > since), None)
 
 
 def settled(tenant_id: int, command_ids: Sequence[int]) -> dict[int, tuple[str, bool]]:

@@ -11,6 +11,7 @@ import numpy as np
 from django.utils import timezone
 
 from energy.clock import open_since
+from energy.control import Controller
 from energy.day import Horizon, replan
 from energy.departures import Departures
 from energy.grid import TOTAL, Floats
@@ -166,7 +167,20 @@ def _as_json(
             str(tree.wired[leaf].evse_id): round(float(found.unmet_wh[leaf])) for leaf in served
             if found.unmet_wh[leaf] > 1
         },
+        "ready": {str(tree.wired[leaf].evse_id): at for leaf in served if (at := _ready(control, found, leaf, now))},
     }  # fmt: skip
+
+
+def _ready(control: Controller, found: Programme, leaf: int, now: float) -> float | None:
+    """When its car has what it needs; None: not within these hours."""
+    need = float(control.cars.need_wh[leaf])
+    wh = np.cumsum(found.pilots[:, leaf]) * control.grid.volts[leaf] * PERIOD_S / 3600
+    enough = np.flatnonzero(wh >= need - 1.0)
+    if not len(enough) or not need:
+        return None
+    last = int(enough[0])
+    before = float(wh[last - 1]) if last else 0.0
+    return round(now + PERIOD_S * (last + (need - before) / max(float(wh[last]) - before, 1.0)))
 
 
 def root_limit_w(loop: Loop, limits: Floats, total: int | None) -> list[float | None]:

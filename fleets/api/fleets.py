@@ -18,12 +18,23 @@ from tenants.rest import Filters, In, Out, TenantView, Verb
 class FleetOut(Out):
     class Meta:
         model = Fleet
-        fields = ["id", "name", "cost_centre", "created_at"]
+        fields = ["id", "name", "cost_centre", "ready_by", "ready_days", "ready_wh", "created_at"]
 
 
 class FleetIn(In):
     name = serializers.CharField(max_length=120)
     cost_centre = serializers.CharField(max_length=60, allow_blank=True, required=False)
+    ready_by = serializers.TimeField(
+        required=False, allow_null=True, help_text="By the site's wall clock its vehicles have what they need"
+    )
+    ready_days = serializers.ListField(
+        child=serializers.IntegerField(min_value=0, max_value=6), max_length=7, required=False,
+        help_text="0 is Monday; none: every day",
+    )  # fmt: skip
+    ready_wh = serializers.IntegerField(
+        min_value=fleets.LEAST_WH, max_value=fleets.MOST_WH, required=False, allow_null=True,
+        help_text="Wh of each session at least; null: what is learned of earlier ones",
+    )  # fmt: skip
 
 
 class FleetFilter(Filters):

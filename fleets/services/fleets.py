@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 from django.db.models import ProtectedError
 
@@ -12,30 +14,37 @@ from tenants.errors import Conflict, Forbidden, Invalid
 from tenants.permissions import Actor, Permission
 from tenants.services import audit
 
+READY = ("ready_by", "ready_days", "ready_wh")
+LEAST_WH, MOST_WH = 100, 1_000_000
 
-def create_fleet(*, tenant_id: int, actor: Actor, name: str, cost_centre: str = "") -> Fleet:
+
+def create_fleet(*, tenant_id: int, actor: Actor, name: str, cost_centre: str = "", **ready: Any) -> Fleet:
+    """`ready`: some of READY."""
     actor.require(Permission.DRIVER_EDIT)
     if actor.fleet_ids is not None:
         raise Forbidden(f"{actor.label} may change their own fleets, but not add one.")
     fleet = Fleet(
         tenant_id=tenant_id, name=_checked_name(tenant_id, name), cost_centre=cost_centre.strip()[:60]
     )
+    _set_ready(fleet, ready)
     fleet.save()
     audit.record(tenant_id=tenant_id, actor=actor, action="fleet.create", subject=fleet)
     return fleet
 
 
 def update_fleet(
-    *, fleet: Fleet, actor: Actor, name: str | None = None, cost_centre: str | None = None
+    *, fleet: Fleet, actor: Actor, name: str | None = None, cost_centre: str | None = None, **ready: Any
 ) -> Fleet:
-    """Change what is given."""
+    """Change what is given. `ready`: some of READY, by when its vehicles are to have what they need."""
     require_fleet(actor, Permission.DRIVER_EDIT, fleet.pk)
-    before = {"name": fleet.name, "cost_centre": fleet.cost_centre}
+    fields = ("name", "cost_centre", *READY)
+    before = {field: getattr(fleet, field) for field in fields}
     if name is not None:
         fleet.name = _checked_name(fleet.tenant_id, name, fleet.pk)
     if cost_centre is not None:
         fleet.cost_centre = cost_centre.strip()[:60]
-    changed = audit.changes(before, {"name": fleet.name, "cost_centre": fleet.cost_centre})
+    _set_ready(fleet, ready)
+    changed = audit.changes(before, {field: getattr(fleet, field) for field in fields})
     if changed:
         fleet.save(update_fields=list(changed))
         audit.record(
@@ -62,6 +71,18 @@ def delete_fleet(*, fleet: Fleet, actor: Actor) -> None:
             f"{fleet.name} still has drivers, vehicles or tokens. Move them to another fleet first.",
             code="fleet_in_use",
         ) from None
+
+
+def _set_ready(fleet: Fleet, ready: dict[str, Any]) -> None:
+    """`ready_by`: a time or None; `ready_days`: numbers from 0, Monday; `ready_wh`: Wh or None: what is learned."""
+    days, wh = ready.get("ready_days"), ready.get("ready_wh")
+    if days is not None and not set(days) <= set(range(7)):
+        raise Invalid(fields={"ready_days": "Weekdays are numbers from 0, Monday, to 6, Sunday."})
+    if wh is not None and not LEAST_WH <= wh <= MOST_WH:
+        raise Invalid(fields={"ready_wh": "Between 0.1 and 1,000 kWh."})
+    for field in READY:
+        if field in ready:
+            setattr(fleet, field, sorted(set(days)) if field == "ready_days" and days else ready[field])
 
 
 def _checked_name(tenant_id: int, name: str, own_id: int | None = None) -> str:

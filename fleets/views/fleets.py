@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.dates import WEEKDAYS_ABBR
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
@@ -24,6 +27,31 @@ from tenants.permissions import Permission
 class FleetForm(PortalForm):
     name = forms.CharField(label=_("Name"), max_length=120)
     cost_centre = forms.CharField(label=_("Cost centre"), max_length=60, required=False)
+    ready_by = forms.TimeField(
+        label=_("Ready by"), required=False, widget=forms.TimeInput({"type": "time"}, format="%H:%M"),
+        help_text=_("Load management sees to it that the vehicles have what they need by then."),
+    )  # fmt: skip
+    ready_kwh = forms.FloatField(
+        label=_("kWh for each vehicle"), required=False, min_value=0.1, max_value=1000,
+        help_text=_("Of a session, at least. Empty: what earlier sessions took."),
+    )  # fmt: skip
+    ready_days = forms.TypedMultipleChoiceField(
+        label=_("On"), required=False, coerce=int, choices=list(WEEKDAYS_ABBR.items()),
+        widget=forms.CheckboxSelectMultiple, help_text=_("None ticked: every day."),
+    )  # fmt: skip
+
+    @classmethod
+    def of(cls, fleet: Fleet, data: Any = None) -> FleetForm:
+        kwh = None if fleet.ready_wh is None else fleet.ready_wh / 1000
+        names = ("name", "cost_centre", "ready_by", "ready_days")
+        return cls(data, initial={name: getattr(fleet, name) for name in names} | {"ready_kwh": kwh})
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """As the service takes it."""
+        found = dict(self.cleaned_data)
+        kwh = found.pop("ready_kwh")
+        return found | {"ready_wh": None if kwh is None else round(kwh * 1000)}
 
 
 @page(Permission.DRIVER_EDIT)
@@ -31,9 +59,7 @@ def new(request: PageRequest) -> HttpResponse:
     form = FleetForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            fleet = service.create_fleet(
-                tenant_id=request.tenant.pk, actor=request.actor, **form.cleaned_data
-            )
+            fleet = service.create_fleet(tenant_id=request.tenant.pk, actor=request.actor, **form.told)
         except DomainError as error:
             form.refused(error)
         else:
@@ -45,10 +71,10 @@ def new(request: PageRequest) -> HttpResponse:
 @page(Permission.DRIVER_VIEW)
 def fleet(request: PageRequest, fleet_id: int) -> HttpResponse:
     found = _fleet(request, fleet_id)
-    form = FleetForm(request.POST or None, initial={"name": found.name, "cost_centre": found.cost_centre})
+    form = FleetForm.of(found, request.POST or None)
     if request.method == "POST" and request.actor.may(Permission.DRIVER_EDIT) and form.is_valid():
         try:
-            service.update_fleet(fleet=found, actor=request.actor, **form.cleaned_data)
+            service.update_fleet(fleet=found, actor=request.actor, **form.told)
         except DomainError as error:
             form.refused(error)
         else:

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_POST
 
+from energy import outlook
+from energy.outlook import Outlook
 from fleets.models import Driver, Token
 from portal.views import reserve
 from stations.models import Session, SessionState
-from tenants.pages import PageRequest, listing, page
+from stations.services import needs
+from stations.views import wish
+from stations.views.wish import WishForm
+from tenants.errors import NotFound
+from tenants.pages import PageRequest, go, listing, page
 from tenants.permissions import Permission
+
+
+@dataclass(frozen=True)
+class Running:
+    """A session that runs, what its driver wants of it, and what load management has in mind."""
+
+    session: Session
+    wanted: str
+    form: WishForm
+    outlook: Outlook | None
 
 
 @page(Permission.OWN_VIEW)
@@ -20,11 +39,39 @@ def me(request: PageRequest) -> HttpResponse:
     )
     tokens = Token.objects.filter(tenant_id=request.tenant.pk, driver__in=drivers)
     reservations = [one for one in reserve.own(request) if one.live]
+    running = list(sessions.filter(state=SessionState.ACTIVE).select_related("evse", "driver")[:5])
     context = {
         "reservations": reservations,
         "drivers": drivers,
         "tokens": tokens,
-        "running": sessions.filter(state=SessionState.ACTIVE)[:5],
+        "running": _running(request, running),
         "listing": listing(request, sessions, size=20),
     }
     return render(request, "portal/me.html", context)
+
+
+def _running(request: PageRequest, sessions: list[Session]) -> list[Running]:
+    planned = outlook.of_sessions(request.tenant.pk, sessions)
+    found = []
+    for session in sessions:
+        row = needs.of_session(session)
+        form = WishForm.of(session, row)
+        found.append(Running(session, wish.people_say(row), form, planned.get(session.pk)))
+    return found
+
+
+@require_POST
+@page(Permission.OWN_VIEW)
+def say_wish(request: PageRequest, running_id: int) -> HttpResponse:
+    """What the driver wants of a session of theirs."""
+    session = (
+        Session.objects.filter(
+            tenant_id=request.tenant.pk, pk=running_id, driver__user_id=request.actor.user_id or 0
+        )
+        .select_related("station", "site", "evse", "driver")
+        .first()
+    )
+    if session is None:
+        raise NotFound
+    wish.save(request, session)
+    return go(request, "me")

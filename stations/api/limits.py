@@ -22,9 +22,10 @@ from stations.models import (
     ProfileKind,
     ProfileState,
     Purpose,
+    Session,
     SessionPower,
 )
-from stations.services import constraints, dynamic, needs, priority, profiles
+from stations.services import constraints, dynamic, needs, priority, profiles, wishes
 from tenants.errors import Invalid
 from tenants.permissions import Permission
 from tenants.rest import Filters, IdFilter, In, Out, TenantView, Verb
@@ -450,17 +451,35 @@ class PowerOut(Out):
             "session_id", "station_id", "evse_number", "needs_at", "needs_answer", "energy_wh", "departure_at",
             "soc_percent", "target_soc_percent", "max_power_w", "max_current_a", "transfer", "transfers",
             "bidirectional", "most_periods", "plan_at", "plan_starts_at", "plan_unit", "plan", "plan_accepted",
-            "priority", "priority_at", "priority_by", "allowed_transfers", "allowed_at",
+            "priority", "priority_at", "priority_by", "allowed_transfers", "allowed_at", "wish_wh",
+            "wish_departure_at", "wish_at", "wish_by",
         ]  # fmt: skip
 
 
+class WishIn(In):
+    energy_wh = serializers.FloatField(
+        allow_null=True, min_value=wishes.LEAST_WH, max_value=wishes.MOST_WH, help_text="Of the whole session, at least"
+    )  # fmt: skip
+    departure_at = serializers.DateTimeField(allow_null=True)
+
+
 class SessionWish(TenantView):
-    """What the car of a session wants (ISO 15118), plans and may have. Empty where it told nothing."""
+    """What the car of a session wants (ISO 15118), plans and may have, and what people want of it. Empty where nothing
+    was told. What people say goes before what the car told; both null take it back."""
 
-    verbs = {"GET": Verb(Permission.SESSION_VIEW, gives=PowerOut, says="Read what a session's car wants")}
+    verbs = {
+        "GET": Verb(Permission.SESSION_VIEW, gives=PowerOut, says="Read what a session's car wants"),
+        "POST": Verb(
+            Permission.SESSION_VIEW, takes=WishIn, gives=PowerOut, says="Say what a session is to have, and until when"
+        ),
+    }  # fmt: skip
 
-    def get(self, request: Request, session_id: int) -> Response:
-        session = self.one(visible.sessions(self.tenant_id, self.actor).select_related("evse"), pk=session_id)
+    def session(self) -> Session:
+        found = visible.sessions(self.tenant_id, self.actor).select_related("evse", "driver")
+        return self.one(found, pk=self.kwargs["running_id"])
+
+    def get(self, request: Request, running_id: int) -> Response:
+        session = self.session()
         row = needs.of_session(session) or SessionPower(
             tenant_id=self.tenant_id,
             station_id=session.station_id,
@@ -468,6 +487,9 @@ class SessionWish(TenantView):
             session=session,
         )
         return self.answer(row)
+
+    def post(self, request: Request, running_id: int) -> Response:
+        return self.answer(wishes.wish(session=self.session(), actor=self.actor, **self.given()))
 
 
 class PriorityIn(In):

@@ -194,6 +194,11 @@ class SessionPower(TenantModel):
     bidirectional = models.JSONField(default=dict)  # 2.1 v2x parameters, in W, A, Wh
     most_periods = models.IntegerField(null=True)  # the car takes no more (maxScheduleTuples)
     needs = models.JSONField(default=dict)  # all that was told
+    # What people want: its driver, its fleet's manager, an operator. Goes before what the car told
+    wish_wh = models.FloatField(null=True)  # at least, of the whole session
+    wish_departure_at = models.DateTimeField(null=True)
+    wish_at = models.DateTimeField(null=True)
+    wish_by = models.CharField(max_length=120, blank=True)
     # NotifyEVChargingSchedule
     plan_at = models.DateTimeField(null=True)
     plan_starts_at = models.DateTimeField(null=True)

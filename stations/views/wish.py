@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
+from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from stations import limits, schedules
 from stations.models import Session, SessionPower, SessionState
-from stations.services import needs, priority
+from stations.services import needs, priority, wishes
 from stations.views.common import get_session
 from stations.views.drawing import Line, chart
-from tenants.errors import DomainError
-from tenants.pages import PageRequest, go, page
+from tenants.errors import DomainError, Invalid
+from tenants.pages import PageRequest, PortalForm, go, page
 from tenants.permissions import Actor, Permission
 
 TRANSFER_NAMES: dict[str, Any] = {
@@ -35,18 +39,83 @@ TRANSFER_NAMES: dict[str, Any] = {
 }
 
 
+class WishForm(PortalForm):
+    """Energy and time of day, as people say them."""
+
+    kwh = forms.FloatField(label=_("Energy (kWh)"), required=False, min_value=0.1, max_value=1000)
+    ready_by = forms.TimeField(
+        label=_("Until"), required=False, widget=forms.TimeInput({"type": "time"}, format="%H:%M")
+    )
+
+    @classmethod
+    def of(cls, session: Session, row: SessionPower | None, data: Any = None) -> WishForm:
+        zone = ZoneInfo(session.site.time_zone)
+        until = row.wish_departure_at.astimezone(zone) if row and row.wish_departure_at else None
+        told = {
+            "kwh": row.wish_wh / 1000 if row and row.wish_wh else None,
+            "ready_by": until.time() if until and until > timezone.now() else None,
+        }
+        return cls(data, initial=told, prefix=f"wish-{session.pk}")
+
+    def told(self, session: Session) -> dict[str, Any]:
+        """As the service takes it: the time is the next one at the site."""
+        kwh, clock = self.cleaned_data["kwh"], self.cleaned_data["ready_by"]
+        return {"energy_wh": None if kwh is None else kwh * 1000, "departure_at": _next(session, clock)}
+
+
+def _next(session: Session, clock: time | None) -> datetime | None:
+    if clock is None:
+        return None
+    now = timezone.now().astimezone(ZoneInfo(session.site.time_zone))
+    day = now.date() if clock > now.time() else now.date() + timedelta(days=1)
+    return datetime.combine(day, clock, now.tzinfo)
+
+
+def save(request: PageRequest, session: Session) -> None:
+    """Take the wish that was posted, and say what became of it."""
+    form = WishForm.of(session, None, request.POST)
+    if not form.is_valid():
+        messages.error(request, " ".join(str(text) for texts in form.errors.values() for text in texts))
+        return
+    try:
+        row = wishes.wish(session=session, actor=request.actor, **form.told(session))
+    except DomainError as error:
+        fields = error.fields.values() if isinstance(error, Invalid) else ()
+        messages.error(request, " ".join(map(str, fields)) or str(error.detail))
+    else:
+        messages.success(request, people_say(row) or _t("Taken back: load management goes by what it knows."))
+
+
+def people_say(row: SessionPower | None) -> str:
+    """At least 20.0 kWh by 17:30. Empty: nobody said anything."""
+    if row is None or (row.wish_wh is None and row.wish_departure_at is None):
+        return ""
+    energy = "" if row.wish_wh is None else number_format(row.wish_wh / 1000, 1)
+    by = "" if row.wish_departure_at is None else limits.clock(row.wish_departure_at)
+    if energy and by:
+        return _t("At least %(energy)s kWh by %(time)s.") % {"energy": energy, "time": by}
+    return (
+        _t("At least %(energy)s kWh.") % {"energy": energy}
+        if energy
+        else _t("Leaves at %(time)s.") % {"time": by}
+    )
+
+
 def card(session: Session, actor: Actor) -> dict[str, Any] | None:
     """What the card shows; None where there is nothing to show or to do."""
     row = needs.of_session(session)
     running = session.state == SessionState.ACTIVE
     may = running and actor.may(Permission.STATION_COMMAND, site_id=session.site_id)
     is_21 = session.station.ocpp_version == "2.1"
-    if row is None and not (may and is_21):
+    may_wish = running and wishes.may_wish(session, actor)
+    if row is None and not may_wish:
         return None
     told = list(row.transfers or ([row.transfer] if row.transfer else [])) if row else []
     return {
         "row": row,
         "sentence": sentence(row, session) if row else "",
+        "people": people_say(row),
+        "form": WishForm.of(session, row) if may_wish else None,
         "plan": _plan(row) if row and row.plan else None,
         "transfer": str(TRANSFER_NAMES.get(row.transfer, row.transfer)) if row else "",
         "may_switch": may and is_21,
@@ -96,6 +165,14 @@ def _plan(row: SessionPower) -> dict[str, Any] | None:
         most=(row.max_power_w or most * 1000) / 1000,
         unit="kW",
     )
+
+
+@require_POST
+@page(Permission.SESSION_VIEW)
+def say(request: PageRequest, running_id: int) -> HttpResponse:
+    session = get_session(request, running_id)
+    save(request, session)
+    return go(request, "session", session.pk)
 
 
 @require_POST
