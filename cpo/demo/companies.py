@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,9 @@ class DemoCompany:
     customers: int  # drivers without a fleet
     members: tuple[DemoMember, ...]
     own_charger_site: str = ""
+    ready: dict[str, dict[str, Any]] = field(
+        default_factory=dict
+    )  # by fleet: when its vehicles are to have what
 
 
 def _element(*components: tuple[str, str, int]) -> list[dict[str, Any]]:
@@ -233,6 +237,7 @@ NORDLICHT = DemoCompany(
         DemoMember("driver@nordlicht.example", "Emil Brandt", "driver", note="own sessions only"),
     ),
     own_charger_site="office",
+    ready={"Harbour Parcel": {"ready_by": time(6), "ready_days": [0, 1, 2, 3, 4, 5], "ready_wh": 35_000}},
 )
 
 RHEINLADEN = DemoCompany(

@@ -149,8 +149,9 @@ def _people(company: Company) -> None:
     vans: list[Token] = []
     for index, (name, cost_centre, count) in enumerate(company.plan.fleets):
         fleet = company.fleets[name] = fleet_verbs.create_fleet(
-            tenant_id=company.tenant.pk, actor=company.actor, name=name, cost_centre=cost_centre
-        )
+            tenant_id=company.tenant.pk, actor=company.actor, name=name, cost_centre=cost_centre,
+            **company.plan.ready.get(name, {}),
+        )  # fmt: skip
         cards = [_driver_with_card(company, names.pop(), fleet) for _ in range(count)]
         if index < 2:
             vans += cards
