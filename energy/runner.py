@@ -10,13 +10,13 @@ import socket
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 from django.conf import settings
 from django.db import connection, connections
-from django.utils import timezone
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -33,6 +33,7 @@ from tenants.context import tenant_scope
 log = logging.getLogger("voltyard.energy")
 
 CLAIM_S = 3.0
+MOVED_S = 2.0  # by which the wall clock may drift from the steady one between two steps
 THREADS = 4
 SHOW_S = 1.0  # pictures are not made more often
 DEFAULTS_S = 30.0
@@ -46,6 +47,10 @@ class Running:
     steered: Steered
     loop: Loop
     wants: str = LOOK  # what somebody told: look | glance | ""
+    taken: str = LOOK  # what of it the step under way answers
+    wall_s: float = field(
+        default_factory=lambda: time.time() - time.monotonic()
+    )  # of the clock, when it was looked at
     busy: bool = False
     due: float = 0.0
     shown_at: float = 0.0
@@ -62,6 +67,8 @@ class Runner:
         self.turn = threading.Condition()
         self.stopping = threading.Event()
         self.feeds = Feeds(self.owner)
+        # Programmes take up to some seconds, and one is solved at a time: no loop waits for them.
+        self.solving = ThreadPoolExecutor(1, thread_name_prefix="programmes")
 
     # --- the process ---
 
@@ -88,15 +95,15 @@ class Runner:
             self.turn.notify_all()
         for thread in threads[3:]:
             thread.join(5)
+        self.solving.shutdown(wait=False, cancel_futures=True)
         self._release_all()
 
     def share(self) -> None:
         """Renew what is ours, and take what is free: no more than our part of all sites, if others are there."""
         found = ownership.steered()
         self._renew(found)
-        now = timezone.now()
-        free = [one for one in found if one.site_id not in self.sites and one.is_free(now)]
-        others = Counter(one.owner for one in found if one.owner != self.owner and not one.is_free(now))
+        free = [one for one in found if one.site_id not in self.sites and one.is_free]
+        others = Counter(one.owner for one in found if one.owner != self.owner and not one.is_free)
         fair = -(-len(found) // (len(others) + 1))
         for one in free[: max(0, fair - len(self.sites)) or (len(free) if not others else 0)]:
             with tenant_scope(one.tenant_id):
@@ -133,7 +140,8 @@ class Runner:
 
     def _drop(self, running: Running) -> None:
         with self.turn:
-            self.sites.pop(running.steered.site_id, None)
+            if self.sites.get(running.steered.site_id) is running:  # it may be ours again, by a newer token
+                del self.sites[running.steered.site_id]
         log.warning("site given up", extra={"site": running.steered.site_id})
 
     def _release_all(self) -> None:
@@ -154,9 +162,8 @@ class Runner:
             running = self._next()
             if running is None:
                 continue
-            wants, running.wants = running.wants, ""
             try:
-                self.step(running, wants)
+                self.step(running, running.taken)
             except LostSite:
                 self._drop(running)
             except Exception:
@@ -172,10 +179,15 @@ class Runner:
         """The site that has waited longest, held; None after a while without any."""
         with self.turn:
             now = time.time()
-            ready = [one for one in self.sites.values() if not one.busy and (one.wants or one.due <= now)]
+            # Due so much later was reckoned by a clock that has been set back since.
+            ready = [
+                one
+                for one in self.sites.values()
+                if not one.busy and (one.wants or not now < one.due <= now + 2 * LOOK_S)
+            ]
             if ready:
                 chosen = min(ready, key=lambda one: (not one.wants, one.due))
-                chosen.busy = True
+                chosen.busy, chosen.taken, chosen.wants = True, chosen.wants, ""
                 return chosen
             soonest = min([one.due for one in self.sites.values() if not one.busy], default=now + 1.0)
             self.turn.wait(min(1.0, max(0.005, soonest - now)))
@@ -184,6 +196,7 @@ class Runner:
     def step(self, running: Running, wants: str = LOOK) -> None:
         """Look, decide, send."""
         loop, tenant_id = running.loop, running.steered.tenant_id
+        self._note_clock(running)
         late = loop.clock() >= loop.looked_at + LOOK_S
         with tenant_scope(tenant_id):
             if wants == GLANCE and not late:
@@ -191,11 +204,26 @@ class Runner:
             else:
                 loop.look()
                 running.checks.hear(loop)
+        programme = running.slow.take(loop)
         self._send(running)
         self._tell(running)
+        if programme is not None:
+            with tenant_scope(tenant_id):
+                programmes.keep(loop=loop, programme=programme)
         if running.slow.is_due(loop):
-            self._plan(running)
+            running.slow.begin(loop, self.solving, lambda: self.want(loop.site_id, GLANCE))
         running.due = loop.due()
+
+    def _note_clock(self, running: Running) -> None:
+        """The clock of a machine is set now and then, and jumps when it slept."""
+        wall_s = time.time() - time.monotonic()
+        moved_s, running.wall_s = wall_s - running.wall_s, wall_s
+        if abs(moved_s) < MOVED_S:
+            return
+        log.warning("the clock was set", extra={"site": running.steered.site_id, "seconds": round(moved_s)})
+        running.loop.clock_moved(moved_s)
+        running.shown_at, running.defaults_at, running.slow.made_at = 0.0, 0.0, 0.0
+        running.checks, running.tally = Checks(), pictures.Tally()
 
     def _send(self, running: Running) -> None:
         loop = running.loop
@@ -214,14 +242,6 @@ class Runner:
                     loop.control.unanswered(one.number, loop.clock())
             raise
         loop.sent(told)
-
-    def _plan(self, running: Running) -> None:
-        """After what is urgent. A programme takes up to some seconds; what it wants is sent at the next step."""
-        made = running.slow.make(running.loop)
-        running.wants = running.wants or GLANCE
-        if made is not None:
-            with tenant_scope(running.loop.tenant_id):
-                programmes.keep(loop=running.loop, programme=made)
 
     def _tell(self, running: Running) -> None:
         loop, now = running.loop, running.loop.clock()

@@ -7,7 +7,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -20,7 +20,8 @@ from energy.headroom import Draws, Meter
 from energy.ledger import NEVER, Ledger
 from energy.models import MeterKind, SiteMeter
 from energy.policy import Policies
-from energy.queries import SiteTree, Wired
+from energy.queries import SiteTree, Version, Wired
+from energy.readings import MAX_AHEAD
 from energy.services import habits, observing, orders
 from energy.services.habits import Habit
 from energy.services.observing import SessionSeen, StationSeen
@@ -37,7 +38,7 @@ PRIORITY = 1.0  # of a car that its station or an operator lets go first
 
 @dataclass
 class Loop:
-    """Of one site that this process owns. Not shared between threads: who runs it holds `Running.lock`."""
+    """Of one site that this process owns. Not shared between threads: who runs it has `Running.busy`."""
 
     tenant_id: int
     connection_id: int
@@ -45,6 +46,7 @@ class Loop:
     token: int
     clock: Callable[[], float]
     tree: SiteTree | None = None
+    version: Version | None = None  # of the tree, read before it
     control: Controller | None = None
     broken: str = ""  # why nothing is steered: the tree has faults
     policy: Policy = field(default_factory=Policy)
@@ -70,16 +72,17 @@ class Loop:
     site_a: float | None = None  # what others allow all charging: A per line, W
     site_w: float | None = None
     short_since: dict[int, float] = field(default_factory=dict)  # by row of the grid: over what it may carry
+    moved_s: float | None = None  # by which the clock was set since the last look
 
     # --- looking: inside the tenant's scope ---
 
     def look(self) -> None:
         """Everything. Builds anew where the tree has changed."""
         now, at = self.clock(), self._moment()
-        revision = self.tree.connection.revision if self.tree else None
-        tree = queries.tree_of(self.tenant_id, self.site_id) if self._changed(revision) else self.tree
-        if tree is not self.tree or tree is None:
-            self._build(tree)
+        version = queries.version_of(self.tenant_id, self.connection_id)
+        if self.tree is None or version != self.version:
+            self._build(queries.tree_of(self.tenant_id, self.site_id))
+            self.version = version
         if self.control is None or self.tree is None:
             return
         stations = observing.stations(self.tree)
@@ -90,30 +93,32 @@ class Loop:
         self._take_held(observing.held(self.tree), now)
         self.glance()
         self.site_a, self.site_w = observing.constraint(self.tree, at)
-        self.looked_at = now
+        self.looked_at, self.moved_s = now, None
+
+    def clock_moved(self, by_s: float) -> None:
+        """The clock of this machine was set. When a profile ends by its station's clock nobody knows any more: the next
+        look begins anew, and counts all that was sent beside the defaults until it is sent again."""
+        self.version, self.moved_s, self.looked_at, self.short_since = None, by_s, -NEVER, {}
 
     def glance(self) -> None:
         """The meters alone: what must be quick."""
         if self.tree is None:
             return
+        latest = (
+            self._moment() + MAX_AHEAD
+        )  # one from later was kept by a clock that was wrong, and would hide the next
         for row, meter_id, at, amps, watts in observing.samples(self.tree, self.sample):
             self.sample = max(self.sample, row)
             meter, draws = self.meters.get(meter_id), self.draws.get(meter_id)
-            if meter is None or self.control is None:
+            if meter is None or self.control is None or at > latest:
                 continue
             cars = None
             if draws is not None:
                 cars = draws.bounds(at.timestamp(), self.control.ledger, self.control.changed_at)
-            meter.take(self._per_line(amps, watts), at.timestamp(), cars=cars)
+            meter.take(self._per_line(meter_id, amps, watts), at.timestamp(), cars=cars)
 
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self.clock(), UTC)
-
-    def _changed(self, revision: int | None) -> bool:
-        if revision is None:
-            return True
-        newest = queries.revision_of(self.tenant_id, self.connection_id)
-        return newest != revision
 
     def _build(self, tree: SiteTree | None) -> None:
         """A new tree: the ledger begins with what the rows say may be in force."""
@@ -148,14 +153,16 @@ class Loop:
                 self.meters[meter.pk].window_s = CARS_WINDOW_S
                 self.meters[meter.pk].limit = _limit(tree, meter)
 
-    def _per_line(self, amps: list[float], watts: float | None) -> Floats:
-        """A on each line; a total is taken to be on all alike."""
+    def _per_line(self, meter_id: int, amps: list[float], watts: float | None) -> Floats:
+        """A on each line; a total is taken to be on all alike. A line that was not told may carry as much as any that
+        was; of the sun it may give nothing."""
         assert self.tree is not None
         lines = len(self.tree.supply.lines)
-        if len(amps) == lines:
-            return np.array(amps, dtype=float)
-        total = float(sum(amps)) if amps else (watts or 0.0) / self.tree.supply.volts
-        return np.full(lines, total / lines)
+        if not amps:
+            return np.full(lines, (watts or 0.0) / self.tree.supply.volts / lines)
+        is_sun = any(meter.pk == meter_id and meter.kind == MeterKind.SOLAR for meter in self.tree.meters)
+        rest = 0.0 if is_sun else max(0.0, *amps)
+        return np.array([*amps, *[rest] * lines][:lines], dtype=float)
 
     def _fall_back(self, now: float, at: datetime, *, first: bool) -> None:
         """What stations do without us: of those whose profiles have changed, and of all now and then."""
@@ -163,12 +170,10 @@ class Loop:
         key = observing.profile_key(self.tree)
         old = first or now - self.fallbacks_at > FALLBACK_S
         changed = [station for station in key if old or key[station] != self.profiles.get(station)]
+        found = observing.fallbacks(self.tree, changed, at) if changed else {}
         self.profiles, self.owes_defaults = key, self.owes_defaults or bool(changed)
         if old:
             self.fallbacks_at = now
-        if not changed:
-            return
-        found = observing.fallbacks(self.tree, changed, at)
         for evse_id, fallback in found.items():
             leaf = self.leaf_of[evse_id]
             most = float(self.control.grid.max_a[leaf])
@@ -203,18 +208,20 @@ class Loop:
             leaf = self.leaf_of[evse_id]
             self._plug(leaf, session, now)
             self.sessions[leaf] = session
-        ledger = self.control.ledger
-        for past in observing.past_orders(self.tree, self._moment()):
+        ledger, latest = self.control.ledger, now + observing.LIVES.total_seconds()
+        moved_s, since = self.moved_s, self._moment() - timedelta(seconds=max(0.0, self.moved_s or 0.0))
+        for past in observing.past_orders(self.tree, since):
             leaf, until = self.leaf_of[past.evse_id], past.until.timestamp()
+            by_another_clock = moved_s is not None or until > latest
+            until = latest if by_another_clock else until
             running_one = self.sessions.get(leaf)
             if running_one is None or running_one.id != past.session_id:
                 continue
             ledger.sent(leaf, now, past.amps, until)
             station = seen.get(self.tree.wired[leaf].station_id)
             booted = station.booted_at if station else None
-            if past.state in (ProfileState.ACCEPTED, ProfileState.REPLACED) and not (
-                booted and past.settled_at and booted > past.settled_at
-            ):
+            is_sure = past.state in (ProfileState.ACCEPTED, ProfileState.REPLACED) and not by_another_clock
+            if is_sure and not (booted and past.settled_at and booted > past.settled_at):
                 ledger.accepted(leaf, now)  # what it replaced may be drawn for some seconds more
             else:
                 ledger.lost(leaf, now)

@@ -58,7 +58,7 @@ class Place:
                 tenant_id=self.tenant.pk, connection_id=self.rows.connection.pk, owner=runner.owner
             )
         assert token is not None
-        one = Steered(self.tenant.pk, self.rows.connection.pk, self.site.pk, runner.owner, None)
+        one = Steered(self.tenant.pk, self.rows.connection.pk, self.site.pk, runner.owner)
         running = runner.add(one, token)
         running.loop.clock = lambda: time.time() + self.later_s
         return runner, running
@@ -66,6 +66,8 @@ class Place:
     def step(self, runner: Runner, running: Running, *, answer: str = CommandState.ACCEPTED) -> None:
         """A look, its orders, and the stations' answers."""
         runner.step(running)
+        if running.slow.job is not None:
+            running.slow.job[1].result()  # a programme is taken when it is ready, and nobody waits for it
         self.answer(answer)
         runner.step(running)
 
