@@ -12,7 +12,7 @@ from typing import Any
 
 from energy import picture, why_words
 from energy.grid import LINES, TOTAL
-from energy.models import GridNode, NodeKind, Steering
+from energy.models import GridNode, LimitOrigin, NodeKind, Steering
 from energy.policy import Policies
 from energy.queries import NO_LIMIT_A, NO_LIMIT_W, SiteTree
 
@@ -38,6 +38,7 @@ class Bar:
     building: float
     cars: float
     committed: float
+    is_rating: bool = False  # of equipment: that it is full is what it is for
 
     @property
     def load(self) -> float:
@@ -59,9 +60,9 @@ class Bar:
     @property
     def state(self) -> str:
         """Its word of the vocabulary."""
-        return (
-            "faulted" if self.is_over or self.share > 1.0 else "warning" if self.share >= NEAR else "charging"
-        )
+        if self.is_over or self.share > 1.0:
+            return "faulted"
+        return "warning" if self.share >= NEAR and not self.is_rating else "charging"
 
     @property
     def _scale(self) -> float:
@@ -217,7 +218,7 @@ def of(tree: SiteTree, steering: Steering | None, now: datetime) -> Board:
     bars: dict[int, list[Bar]] = {}
     left = 1 - Policies.of_row(tree.connection.policy).reserve_percent / 100
     for row in _listed(told.get("rows")):
-        if (bar := _bar(row, left)) is not None and row.get("node") in tree.nodes:
+        if row.get("node") in tree.nodes and (bar := _bar(tree, row, left)) is not None:
             bars.setdefault(row["node"], []).append(bar)
     root = _branch(tree, tree.root, bars, by_node) if tree.root else None
     return Board(tree, at, at is None or now - at > STALE, told, root, spots)
@@ -235,14 +236,15 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _bar(row: Mapping[str, Any], left: float) -> Bar | None:
+def _bar(tree: SiteTree, row: Mapping[str, Any], left: float) -> Bar | None:
     """None where it cannot be read, or limits nothing. `left`: what the policy's reserve leaves of each limit."""
     limit, unit = _number(row.get("limit")), "W" if row.get("unit") == "W" else "A"
     none = (NO_LIMIT_W if unit == "W" else NO_LIMIT_A) * left * 0.999
     if limit is None or limit >= none or row.get("part") not in (*LINES, TOTAL):
         return None
     building, cars, committed = (_number(row.get(name)) or 0.0 for name in ("building", "cars", "committed"))
-    return Bar(row["part"], unit, limit, building, cars, committed)
+    is_rating = tree.nodes[row["node"]].origin == LimitOrigin.RATING
+    return Bar(row["part"], unit, limit, building, cars, committed, is_rating)
 
 
 def _spots(tree: SiteTree, told: Mapping[int, Mapping[str, Any]], now: float) -> list[Spot]:

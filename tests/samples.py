@@ -538,7 +538,7 @@ def build() -> World:
     driver = objects.create_driver(tenant, name=f"Driver {marker}", user=owner)
     token = objects.create_token(tenant, uid=f"04{marker}", visual_number=marker, group=marker)
     session = objects.create_session(tenant, station, transaction_id=marker, state="held", token=token)
-    running = _running(tenant, station, marker)
+    running = _running(tenant, station, marker, driver)
     member = people.join(people.make_user(f"Mia {marker}"), tenant, "operator")
     with tenant_scope(tenant.pk):
         rows_of_drivers = _drivers(tenant, station, session, tariff, marker)
@@ -571,8 +571,8 @@ def build() -> World:
     )
 
 
-def _running(tenant: Tenant, station: Station, marker: str) -> Session:
-    """At the second EVSE."""
+def _running(tenant: Tenant, station: Station, marker: str, driver: Driver) -> Session:
+    """The owner's own, at the second EVSE."""
     with tenant_scope(tenant.pk):
         evse = Evse.objects.get(tenant=tenant, station=station, number=2)
     return objects.create_session(
@@ -580,6 +580,7 @@ def _running(tenant: Tenant, station: Station, marker: str) -> Session:
         station,
         evse=evse,
         connector=None,
+        driver=driver,
         transaction_id=f"running-{marker}",
         transaction_number=None,
         started_at=datetime.now(UTC) + timedelta(minutes=5),  # after what the orphan is about

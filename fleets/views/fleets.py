@@ -31,13 +31,13 @@ class FleetForm(PortalForm):
         label=_("Ready by"), required=False, widget=forms.TimeInput({"type": "time"}, format="%H:%M"),
         help_text=_("Load management sees to it that the vehicles have what they need by then."),
     )  # fmt: skip
+    ready_days = forms.TypedMultipleChoiceField(
+        label=_("On"), required=False, coerce=int, choices=list(WEEKDAYS_ABBR.items()),
+        widget=forms.CheckboxSelectMultiple({"class": "in-a-row"}), help_text=_("None ticked: every day."),
+    )  # fmt: skip
     ready_kwh = forms.FloatField(
         label=_("kWh for each vehicle"), required=False, min_value=0.1, max_value=1000,
         help_text=_("Of a session, at least. Empty: what earlier sessions took."),
-    )  # fmt: skip
-    ready_days = forms.TypedMultipleChoiceField(
-        label=_("On"), required=False, coerce=int, choices=list(WEEKDAYS_ABBR.items()),
-        widget=forms.CheckboxSelectMultiple, help_text=_("None ticked: every day."),
     )  # fmt: skip
 
     @classmethod

@@ -151,6 +151,9 @@ def test_a_row_at_its_limit_is_not_over(browser: Client, made: Rows) -> None:
     show(made, rows=[row(made.root.pk, "L1", building=8.0, cars=55.0, committed=55.0)])
     assert "more than its limit" not in text(browser.get(address(made)))
     assert "nearly full" in text(browser.get(address(made)))
+    with tenant_scope(made.connection.tenant_id):
+        GridNode.objects.filter(pk=made.root.pk).update(origin="rating")
+    assert "nearly full" not in text(browser.get(address(made))), "equipment is there to be used"
 
 
 def test_a_root_without_a_limit_has_no_bar(browser: Client, made: Rows) -> None:

@@ -537,6 +537,18 @@ def test_a_car_with_time_waits_for_cheap_power(place: Place) -> None:
     assert place.held()[session.station_id] >= 16
 
 
+def test_nobody_waits_for_cheap_power_while_it_is_cheapest(place: Place) -> None:
+    """What the peak leaves is shared; that the programme serves one first is no price."""
+    for station in place.stations:
+        _needs(place, place.charge(station), 5_000, 8)
+    cheap = {"begins": _at(-60), "ends": _at(240), "per_kwh": 0.10}
+    _policy(place, price={"per_kwh": 0.30, "windows": [cheap]}, peak={"mode": "hold", "limit_kw": 5})
+    runner, running = place.runner()
+    place.settle(runner, running)
+    assert sum(place.held().values()) >= 6
+    assert "later" not in [one["why"] for one in _picture(place)["outlets"]]
+
+
 def test_a_peak_that_is_to_be_held_is_held(place: Place) -> None:
     """Its price is below that of energy that a car lacks: who needs more by its departure gets more."""
     sessions = [place.charge(station) for station in place.stations]
