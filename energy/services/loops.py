@@ -12,13 +12,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from energy import queries
+from energy import picture, queries
 from energy.composing import defaults_of
 from energy.control import Controller, Order, Policy
 from energy.grid import BadTree, Floats
 from energy.headroom import Draws, Meter
 from energy.ledger import NEVER, Ledger
-from energy.models import MeterKind, SiteMeter
+from energy.models import MeterKind, SiteMeter, Steering
 from energy.policy import Policies
 from energy.queries import SiteTree, Version, Wired
 from energy.readings import MAX_AHEAD
@@ -56,6 +56,9 @@ class Loop:
     leaf_of: dict[int, int] = field(default_factory=dict)  # EVSE -> leaf
     sessions: dict[int, SessionSeen] = field(default_factory=dict)  # by leaf
     heard: dict[int, StationSeen] = field(default_factory=dict)
+    delays: dict[int, float] = field(
+        default_factory=lambda: defaultdict(float)
+    )  # by leaf: s of 0 A of its default
     commands: dict[int, int] = field(default_factory=dict)  # command -> number of the order
     profiles: dict[int, int] = field(default_factory=dict)  # by station: what it holds besides ours
     habits: dict[int, Habit | None] = field(default_factory=dict)  # by session
@@ -82,6 +85,7 @@ class Loop:
         version = queries.version_of(self.tenant_id, self.connection_id)
         if self.tree is None or version != self.version:
             self._build(queries.tree_of(self.tenant_id, self.site_id))
+            self._condemn(now)
             self.version = version
         if self.control is None or self.tree is None:
             return
@@ -89,7 +93,9 @@ class Loop:
         self._fall_back(now, at, first=not self.heard)
         self._take_stations(stations, now)
         self._take_settled(now)
-        self._take_sessions(observing.sessions(self.tree), now)
+        sessions = observing.sessions(self.tree)
+        self._take_strangers(observing.charging(self.tree) - sessions.keys())
+        self._take_sessions(sessions, now)
         self._take_held(observing.held(self.tree), now)
         self.glance()
         self.site_a, self.site_w = observing.constraint(self.tree, at)
@@ -144,7 +150,7 @@ class Loop:
         self.leaf_of = {one.evse_id: leaf for leaf, one in enumerate(tree.wired)}
         self.caps = np.full(len(grid.leaves), np.inf)
         self.later = np.full(len(grid.leaves), np.inf)
-        self.draws, self.held_once = {}, defaultdict(bool)
+        self.draws, self.held_once, self.delays = {}, defaultdict(bool), defaultdict(float)
         for meter in tree.meters:
             self.meters[meter.pk] = Meter(np.array(tree.most_of(meter)))
             if meter.kind == MeterKind.GRID:
@@ -152,6 +158,17 @@ class Loop:
                 self.draws[meter.pk] = Draws.of(grid.leaves, len(tree.supply.lines), below=below)
                 self.meters[meter.pk].window_s = CARS_WINDOW_S
                 self.meters[meter.pk].limit = _limit(tree, meter)
+
+    def _condemn(self, now: float) -> None:
+        """Who did not obey, by the newest picture, is not believed because the tree or its owner is another."""
+        if self.control is None:
+            return
+        steering = Steering.objects.filter(tenant_id=self.tenant_id, connection_id=self.connection_id)
+        told = steering.values_list("picture", flat=True).first() or {}
+        for one in told.get("alerts", ()):
+            leaf = self.leaf_of.get(one.get("evse"))
+            if one.get("kind") == picture.DISOBEYS and leaf is not None:
+                self.control.watch.condemn(leaf, one.get("draws", 0.0), one.get("over", 0.0), now)
 
     def _per_line(self, meter_id: int, amps: list[float], watts: float | None) -> Floats:
         """A on each line; a total is taken to be on all alike. A line that was not told may carry as much as any that
@@ -178,6 +195,7 @@ class Loop:
             leaf = self.leaf_of[evse_id]
             most = float(self.control.grid.max_a[leaf])
             self.control.ledger.took_default(leaf, min(fallback.amps, most), fallback.delay_s)
+            self.delays[leaf] = fallback.delay_s
             self.caps[leaf] = fallback.cap_a
 
     def _take_stations(self, seen: dict[int, StationSeen], now: float) -> None:
@@ -225,6 +243,12 @@ class Loop:
                 ledger.accepted(leaf, now)  # what it replaced may be drawn for some seconds more
             else:
                 ledger.lost(leaf, now)
+
+    def _take_strangers(self, evses: set[int]) -> None:
+        """Cars without a session that is known: it was refused, or is held to be over. No delay holds them back."""
+        assert self.control is not None
+        for evse_id, leaf in self.leaf_of.items():
+            self.control.ledger.delay[leaf] = 0.0 if evse_id in evses else self.delays[leaf]
 
     def _take_settled(self, now: float) -> None:
         assert self.control is not None
