@@ -21,7 +21,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from energy.feeds.runner import Feeds
-from energy.services import orders, ownership, pictures, programmes
+from energy.services import orders, ownership, pictures, presence, programmes
 from energy.services.checks import Checks
 from energy.services.loops import LOOK_S, Loop
 from energy.services.ownership import LostSite, Steered
@@ -33,6 +33,8 @@ from tenants.context import tenant_scope
 log = logging.getLogger("voltyard.energy")
 
 CLAIM_S = 3.0
+PRESENT_S = 3 * CLAIM_S  # since it was last heard of, a process is there
+MOST_MOVED = 20  # sites at once, to a process that came later
 MOVED_S = 2.0  # by which the wall clock may drift from the steady one between two steps
 THREADS = 4
 SHOW_S = 1.0  # pictures are not made more often
@@ -67,6 +69,7 @@ class Runner:
         self.turn = threading.Condition()
         self.stopping = threading.Event()
         self.feeds = Feeds(self.owner)
+        self.free_since: dict[int, float] = {}  # by site
         # Programmes take up to some seconds, and one is solved at a time: no loop waits for them.
         self.solving = ThreadPoolExecutor(1, thread_name_prefix="programmes")
 
@@ -102,10 +105,19 @@ class Runner:
         """Renew what is ours, and take what is free: no more than our part of all sites, if others are there."""
         found = ownership.steered()
         self._renew(found)
+        now = time.monotonic()
         free = [one for one in found if one.site_id not in self.sites and one.is_free]
-        others = Counter(one.owner for one in found if one.owner != self.owner and not one.is_free)
+        self.free_since = {one.site_id: self.free_since.get(one.site_id, now) for one in free}
+        owned = Counter(one.owner for one in found if not one.is_free)
+        others = (set(owned) | presence.of_others(self.owner, PRESENT_S)) - {self.owner}
         fair = -(-len(found) // (len(others) + 1))
-        for one in free[: max(0, fair - len(self.sites)) or (len(free) if not others else 0)]:
+        if len(self.sites) > fair and any(owned[other] < fair for other in others):
+            self._move(len(self.sites) - fair)
+        left = max(0, fair - len(self.sites)) if others else len(free)
+        # Who is present and takes nothing leaves no site alone for long.
+        for one in free[:left] + [
+            one for one in free[left:] if now - self.free_since[one.site_id] > PRESENT_S
+        ]:
             with tenant_scope(one.tenant_id):
                 token = ownership.claim(
                     tenant_id=one.tenant_id, connection_id=one.connection_id, owner=self.owner
@@ -113,6 +125,12 @@ class Runner:
             if token is not None:
                 self.add(one, token)
         self.feeds.keep([(one.steered.tenant_id, one.loop.connection_id) for one in self.sites.values()])
+
+    def _move(self, count: int) -> None:
+        """Give some sites up to a process that has less than its part. Their stations notice nothing."""
+        for running in list(self.sites.values())[: min(count, MOST_MOVED)]:
+            self._drop(running)
+            self._release(running)
 
     def add(self, one: Steered, token: int) -> Running:
         loop = Loop(one.tenant_id, one.connection_id, one.site_id, token, time.time)
@@ -145,15 +163,19 @@ class Runner:
         log.warning("site given up", extra={"site": running.steered.site_id})
 
     def _release_all(self) -> None:
+        presence.leave(self.owner)
         for running in list(self.sites.values()):
-            try:
-                with tenant_scope(running.steered.tenant_id):
-                    ownership.release(
-                        tenant_id=running.steered.tenant_id, connection_id=running.loop.connection_id,
-                        token=running.loop.token,
-                    )  # fmt: skip
-            except Exception:
-                log.exception("a site was not given up; its lease ends by itself")
+            self._release(running)
+
+    def _release(self, running: Running) -> None:
+        try:
+            with tenant_scope(running.steered.tenant_id):
+                ownership.release(
+                    tenant_id=running.steered.tenant_id, connection_id=running.loop.connection_id,
+                    token=running.loop.token,
+                )  # fmt: skip
+        except Exception:
+            log.exception("a site was not given up; its lease ends by itself")
 
     # --- whose turn it is ---
 

@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from energy.models import Steering
+from tenants import rows
 from tenants.context import current_alias
 
 LEASE_SECONDS = 10
@@ -57,14 +58,18 @@ def claim(*, tenant_id: int, connection_id: int, owner: str) -> int | None:
     return mine.token if mine.owner == owner else None
 
 
+_RENEW = """
+UPDATE energy_steering s SET leased_until = statement_timestamp() + make_interval(secs => %(seconds)s)
+FROM json_to_recordset(%(rows)s::json) AS t(connection bigint, token bigint)
+WHERE s.tenant_id = %(tenant)s AND s.connection_id = t.connection AND s.token = t.token
+RETURNING s.connection_id
+"""
+
+
 def renew(*, tenant_id: int, tokens: Sequence[tuple[int, int]]) -> set[int]:
     """Keep sites (connection, token) for another while: those that are still ours."""
-    kept = set()
-    for connection_id, token in tokens:
-        mine = Steering.objects.filter(tenant_id=tenant_id, connection_id=connection_id, token=token)
-        if mine.update(leased_until=LEASE_END):
-            kept.add(connection_id)
-    return kept
+    mine = [{"connection": connection_id, "token": token} for connection_id, token in tokens]
+    return {row[0] for row in rows.run(_RENEW, tenant_id, mine, seconds=LEASE_SECONDS)}
 
 
 def release(*, tenant_id: int, connection_id: int, token: int) -> None:

@@ -16,7 +16,7 @@ from django.db.models import F
 from energy.models import GridConnection, GridNode, LimitWindow, MeterSample, Outlet, SiteMeter, Steering
 from energy.queries import tree_of
 from energy.runner import Runner, Running
-from energy.services import leftovers, orders, ownership
+from energy.services import leftovers, orders, ownership, presence
 from energy.services.ownership import LostSite, Steered
 from stations import limits, schedules
 from stations.models import (
@@ -235,6 +235,46 @@ def test_a_site_has_one_owner(place: Place) -> None:
     with tenant_scope(place.tenant.pk):
         mine = {"tenant_id": place.tenant.pk, "connection_id": place.rows.connection.pk}
         assert ownership.claim(**mine, owner="another") is None
+
+
+def test_a_process_that_comes_later_gets_its_part(
+    tenant: Tenant, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And all of it once it is alone; one that is present and takes nothing leaves no site alone for long."""
+    # Other tests of this process have sites, and owners, of their own.
+    all_of_them = ownership.steered
+    monkeypatch.setattr(
+        ownership, "steered", lambda: [one for one in all_of_them() if one.tenant_id == tenant.pk]
+    )
+    monkeypatch.setattr(presence, "_key", lambda: f"voltyard.energy.test.{tenant.pk}")
+    for number in range(3):
+        with tenant_scope(tenant.pk):
+            more = Site.objects.create(tenant=tenant, name=f"More {number}")
+        sites.create_tree(tenant, more, [], meter="")
+    first, second = Runner(), Runner()
+    everywhere = {one.site_id for one in ownership.steered()}
+    first.share()
+    assert set(first.sites) == everywhere and len(everywhere) == 4
+    second.share()
+    assert not second.sites
+    first.share()  # has heard of the other, and gives up what is beyond its part
+    second.share()
+    assert len(first.sites) == len(second.sites) == 2
+    assert set(first.sites) | set(second.sites) == everywhere
+    for runner in (first, second, first):
+        runner.share()
+    assert len(first.sites) == len(second.sites) == 2, "nothing goes to and fro"
+    second._release_all()
+    first.share()
+    assert set(first.sites) == everywhere
+    first._release_all()
+    third, idle = Runner(), Runner()
+    presence.of_others(idle.owner, 60)
+    third.share()
+    assert len(third.sites) == 2
+    third.free_since = dict.fromkeys(third.free_since, -100.0)
+    third.share()
+    assert set(third.sites) == everywhere
 
 
 def test_a_station_that_knows_no_relative_default_gets_a_plain_one(place: Place) -> None:
