@@ -33,6 +33,9 @@ class Policy:
     patience_s: float = 4.0  # without an answer to a lowering, then others give way in its stead
     band_a: float = 2.0
     turn_s: float = 900.0
+    by_need: bool = (
+        True  # who needs more until departure gets more; else all alike, whatever the programme wants
+    )
     quiet_s: float = 20.0  # after a change of its limit until a car's draw says something
     margin_a: float = 1.0
     over_a: float = 1.5  # above its limit, until a reading says that a station disobeys
@@ -295,12 +298,13 @@ class Controller:
         upper = np.where(wants, np.minimum(cars.cap, np.minimum(grid.max_a, self.allowed)), 0.0)
         left_h = np.maximum(cars.departure - now, 300.0) / 3600
         rate = np.where(np.isfinite(cars.need_wh), cars.need_wh, 0.0) / left_h / grid.volts
-        weight = np.where(np.isfinite(left_h) & np.isfinite(cars.need_wh), np.clip(rate, 1.0, 80.0), 6.0)
+        known = np.isfinite(left_h) & np.isfinite(cars.need_wh) & self.policy.by_need
+        weight = np.where(known, np.clip(rate, 1.0, 80.0), 6.0)
         return Wishes(
             upper=upper,
             weight=weight,
             rank=self._rank(now, rate),
-            wanted=cars.wanted,
+            wanted=cars.wanted if self.policy.by_need else np.zeros(len(upper)),
             floor=np.minimum(self.floor, upper),
         )
 

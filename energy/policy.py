@@ -1,7 +1,7 @@
 """What a site wants of its load management, as `GridConnection.policy` keeps it.
 
     {
-      "share": "fair",                  # when not all can have all: "fair" alike, "departure" who leaves first
+      "share": "need",                  # when not all can have all: by "need" until departure, or "equal"
       "turn_minutes": 15,               # how long a car charges before its place goes to one that waits
       "guaranteed_a": 0,                # A that a car which charges has at least; 0: what its connector needs at least
       "priority_by_fleet": {"12": 1},   # added to the connector's own; higher goes first. By the number of the fleet
@@ -39,9 +39,9 @@ from django.utils.translation import gettext as _
 
 from tenants.errors import Invalid
 
-FAIR, DEPARTURE = "fair", "departure"
+NEED, EQUAL = "need", "equal"
 NO_PEAK, HOLD, SAVE = "none", "hold", "save"
-SHARES, PEAK_MODES = (FAIR, DEPARTURE), (NO_PEAK, HOLD, SAVE)
+SHARES, PEAK_MODES = (NEED, EQUAL), (NO_PEAK, HOLD, SAVE)
 MOST_FLEETS, MOST_WINDOWS = 200, 100
 
 
@@ -66,7 +66,7 @@ class PriceWindow:
 class Policies:
     """See above; units are in the names."""
 
-    share: str = FAIR
+    share: str = NEED
     turn_minutes: float = 15.0
     guaranteed_a: float = 0.0
     priority_by_fleet: dict[int, int] = field(default_factory=dict)

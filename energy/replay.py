@@ -16,9 +16,10 @@ from energy.allocation import Wishes, allocate
 from energy.control import Policy
 from energy.filling import NOBODY, TINY, fitting
 from energy.grid import Floats, Grid
+from energy.policy import EQUAL, NEED
 
-BY_NEED, EQUAL, FIRST_COME = "need", "equal", "first"
-SHARES = (BY_NEED, EQUAL, FIRST_COME)
+FIRST_COME = "first"
+SHARES = (NEED, EQUAL, FIRST_COME)
 Progress = Callable[[float], None]
 _UNTOUCHED = 1e-6
 
@@ -102,7 +103,7 @@ def replay(
     steps: Steps,
     *,
     limits: Callable[[int], Floats],
-    share: str = BY_NEED,
+    share: str = NEED,
     turn_s: float = Policy.turn_s,
     progress: Progress | None = None,
 ) -> Outcome:
@@ -181,7 +182,7 @@ class _Run:
             wishes.wanted = np.where(whole, upper, 0.0)
             wishes.rank = np.where(np.isfinite(since), -since, -np.inf)
             return wishes
-        wishes.weight = np.clip(rate, 1.0, 80.0) if self.share == BY_NEED else np.ones(size)
+        wishes.weight = np.clip(rate, 1.0, 80.0) if self.share == NEED else np.ones(size)
         wishes.rank = self._rank(now, np.where(upper > 0, rate / grid.max_a, 0.0))
         return wishes
 

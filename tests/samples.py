@@ -439,7 +439,7 @@ BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
     ("PUT", "stations/<int:station_id>/security-profile"): lambda world: {"profile": 2},
     ("PUT", "sites/<int:site_id>/grid"): lambda world: world.grid(),
     ("POST", "sites/<int:site_id>/grid/check"): lambda world: world.grid(),
-    ("PUT", "sites/<int:site_id>/grid/policy"): lambda world: {"share": "departure"},
+    ("PUT", "sites/<int:site_id>/grid/policy"): lambda world: {"share": "equal"},
     ("POST", "sites/<int:site_id>/grid/steering"): lambda world: {"on": True, "accept_waiting": True},
 }
 

@@ -187,7 +187,7 @@ class Co2Body(In):
 
 class PolicyBody(In):
     share = serializers.ChoiceField(
-        SHARES, required=False, help_text="fair: alike; departure: who leaves first"
+        SHARES, required=False, help_text="need: by what each needs until it leaves; equal: the same for all"
     )
     turn_minutes = serializers.FloatField(required=False, help_text="Until a place goes to a car that waits")
     guaranteed_a = serializers.FloatField(required=False, help_text="A of a car that charges, at least")

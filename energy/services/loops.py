@@ -19,7 +19,7 @@ from energy.grid import BadTree, Floats
 from energy.headroom import Draws, Meter
 from energy.ledger import NEVER, Ledger
 from energy.models import MeterKind, SiteMeter, Steering
-from energy.policy import Policies
+from energy.policy import NEED, Policies
 from energy.queries import SiteTree, Version, Wired
 from energy.readings import MAX_AHEAD
 from energy.services import habits, observing, orders
@@ -143,7 +143,9 @@ class Loop:
         stations = {station_id: place for place, station_id in enumerate(tree.stations)}
         station_of = np.array([stations[one.station_id] for one in tree.wired], dtype=np.intp)
         self.policies = Policies.of_row(tree.connection.policy)
-        self.policy = replace(self.policy, turn_s=self.policies.turn_minutes * 60)
+        self.policy = replace(
+            self.policy, turn_s=self.policies.turn_minutes * 60, by_need=self.policies.share == NEED
+        )
         self.control = Controller(grid, ledger, station_of, tree.building_most, self.policy)
         guaranteed = [max(one.outlet.guaranteed_a, self.policies.guaranteed_a) for one in tree.wired]
         self.control.floor = np.maximum(grid.min_a, guaranteed)

@@ -19,7 +19,7 @@ from energy import day_figures, demand, prices, queries
 from energy import replay as replays
 from energy.grid import BadTree, Floats
 from energy.models import GridConnection, WhatIf, WhatIfState
-from energy.policy import HOLD, Policies
+from energy.policy import HOLD, NEED, Policies
 from energy.queries import SiteTree
 from energy.replay import Car, Outcome, Steps
 from tenants.context import tenant_scope
@@ -43,7 +43,7 @@ class Settings:
     node: int | None = None
     limit_a: float | None = None
     peak_kw: float | None = None
-    share: str = replays.BY_NEED
+    share: str = NEED
 
     @classmethod
     def of(cls, told: dict[str, Any]) -> Settings:
@@ -243,7 +243,10 @@ def compute(given: Given, settings: Settings, progress: replays.Progress | None 
     does; what really was stands beside them."""
     tell = progress or (lambda share: None)
     as_it_is = _replay(
-        given, _changed(given.tree, Settings()), replays.BY_NEED, lambda share: tell(share / 2)
+        given,
+        _changed(given.tree, Settings()),
+        Policies.of_row(given.tree.connection.policy).share,
+        lambda share: tell(share / 2),
     )
     changed = _changed(given.tree, settings)
     what_if = _replay(given, changed, settings.share, lambda share: tell(0.5 + share / 2))

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
-from energy.policy import DEPARTURE, FAIR, HOLD, NO_PEAK, SAVE
+from energy.policy import EQUAL, HOLD, NEED, NO_PEAK, SAVE
 from energy.services.policies import set_policy
 from energy.site_state import policies_of
 from energy.views.tree_form import number
@@ -46,7 +46,7 @@ def _number(label: Any, help_text: Any = "", required: bool = True) -> forms.Flo
 class PolicyForm(PortalForm):
     share = forms.ChoiceField(
         label=_("When not all can have all"),
-        choices=[(FAIR, _("All have the same")), (DEPARTURE, _("Who leaves first has more"))],
+        choices=[(NEED, _("By what each needs until it leaves")), (EQUAL, _("The same for all"))],
     )
     turn_minutes = _number(
         _("A turn, minutes"), _("Then a car that charges gives its place to one that waits.")

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST
 
 from energy import demand, replay, why_words
 from energy.models import GridConnection, GridNode, WhatIf
+from energy.policy import EQUAL, NEED, Policies
 from energy.queries import NO_LIMIT_A
 from energy.services import whatif as service
 from energy.views.live import site_of, tree_of
@@ -31,8 +32,8 @@ DAY = "%Y-%m-%d"
 # Beyond them the calendar ends, and with it the reckoning of zones.
 _DAYS = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2200, 1, 1))]
 SHARE_WORDS = (
-    (replay.BY_NEED, _("By need until departure, as it is now")),
-    (replay.EQUAL, _("The same for all")),
+    (NEED, _("By what each needs until it leaves")),
+    (EQUAL, _("The same for all")),
     (replay.FIRST_COME, _("First come, first served")),
 )
 
@@ -92,7 +93,11 @@ def what_ifs(request: PageRequest, site_id: int) -> HttpResponse:
     nodes = _nodes(tree.connection)
     with timezone.override(ZoneInfo(site.time_zone)):
         yesterday = timezone.localdate() - timedelta(days=1)
-        start = {"first_day": yesterday - timedelta(days=6), "last_day": yesterday, "share": replay.BY_NEED}
+        start = {
+            "first_day": yesterday - timedelta(days=6),
+            "last_day": yesterday,
+            "share": Policies.of_row(tree.connection.policy).share,
+        }
         form = WhatIfForm(request.POST or None, nodes=nodes, initial=start | {"node": str(nodes[0].pk)})
         if request.method == "POST":
             request.actor.require(Permission.LIMIT_SET, site_id=site.pk)
@@ -145,9 +150,8 @@ def words(row: WhatIf, names: dict[int, str]) -> str:
         parts.append(_t("%(node)s at %(amps)s") % {"node": name, "amps": why_words.amps(told.limit_a)})
     if told.peak_kw is not None:
         parts.append(_t("the site at most %(power)s") % {"power": why_words.kilowatts(told.peak_kw * 1000)})
-    if told.share != replay.BY_NEED:
-        parts.append(str(dict(SHARE_WORDS).get(told.share, "")).lower())
-    return ", ".join(parts) or _t("as it is")
+    parts.append(str(dict(SHARE_WORDS).get(told.share, "")).lower())
+    return ", ".join(parts)
 
 
 def _one(request: PageRequest, site_id: int, what_if_id: int) -> WhatIf:

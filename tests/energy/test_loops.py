@@ -577,6 +577,22 @@ def test_a_car_with_time_waits_for_cheap_power(place: Place) -> None:
     assert place.held()[session.station_id] >= 16
 
 
+@pytest.mark.parametrize("share", ["need", "equal"])
+def test_power_is_shared_as_the_site_wants_it(place: Place, share: str) -> None:
+    urgent, other = (place.charge(station) for station in place.stations)
+    _needs(place, urgent, 14_000, 1)
+    _needs(place, other, 20_000, 11)
+    _policy(place, share=share)
+    runner, running = place.runner()
+    place.settle(runner, running)
+    held = place.held()
+    assert sum(held.values()) <= MAIN_A
+    if share == "equal":
+        assert held == {urgent.station_id: 16, other.station_id: 16}
+    else:
+        assert held[urgent.station_id] >= 20 and held[other.station_id] >= 6
+
+
 def test_nobody_waits_for_cheap_power_while_it_is_cheapest(place: Place) -> None:
     """What the peak leaves is shared; that the programme serves one first is no price."""
     for station in place.stations:

@@ -15,7 +15,7 @@ from tenants.models import AuditRecord, Role, Site, Tenant
 from tenants.permissions import Actor
 
 FULL: dict[str, Any] = {
-    "share": "departure", "turn_minutes": 30.0, "guaranteed_a": 8.0, "priority_by_fleet": {},
+    "share": "equal", "turn_minutes": 30.0, "guaranteed_a": 8.0, "priority_by_fleet": {},
     "reserve_percent": 5.0, "default_cap_a": 10.0, "peak": {"mode": "hold", "limit_kw": 60.0, "paid_kw": 41.5},
     "price": {"per_kwh": 0.3, "per_kw": 120.0, "windows": [
         {"weekdays": [0, 4], "begins": "17:00", "ends": "20:00", "per_kwh": 0.45, "co2_g_per_kwh": None}]},
@@ -34,7 +34,7 @@ def test_a_policy_reads_back_as_it_was_written() -> None:
 @pytest.mark.parametrize(
     ("told", "path", "said"),
     [
-        ({"share": "first"}, "share", "fair, departure"),
+        ({"share": "first"}, "share", "need, equal"),
         ({"turn_minutes": 0}, "turn_minutes", "from 1 to 1440"),
         ({"reserve_percent": "5"}, "reserve_percent", "from 0 to 90"),
         ({"guaranteed_a": float("nan")}, "guaranteed_a", "from 0 to 1000"),

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from energy.grid import Grid, Leaf, Node
-from energy.replay import BY_NEED, EQUAL, FIRST_COME, SHARES, Car, Outcome, Steps, free, replay
+from energy.policy import EQUAL, NEED
+from energy.replay import FIRST_COME, SHARES, Car, Outcome, Steps, free, replay
 
 pytestmark = pytest.mark.nodb
 HOUR = 3600.0
@@ -24,7 +25,7 @@ def car(leaf: int, hours: float, *, kwh: float, amps: float = 16.0, arrives: flo
     return Car(leaf, arrives * HOUR, (arrives + hours) * HOUR, kwh * 1000, amps, 690.0)
 
 
-def run(grid: Grid, cars: Sequence[Car], share: str = BY_NEED) -> Outcome:
+def run(grid: Grid, cars: Sequence[Car], share: str = NEED) -> Outcome:
     return replay(grid, cars, STEPS, limits=lambda step: grid.limits, share=share)
 
 

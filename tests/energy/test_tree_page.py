@@ -328,7 +328,7 @@ def test_the_policy_is_a_form_that_keeps_what_it_does_not_show(
         told = {"priority_by_fleet": {str(fleet.pk): 3}}
         set_policy(tenant_id=tenant.pk, site_id=site.pk, actor=system("Demo set-up"), policy=told)
     form = {
-        "share": "departure", "turn_minutes": "20", "guaranteed_a": "0", "reserve_percent": "5", "default_cap_a": "",
+        "share": "equal", "turn_minutes": "20", "guaranteed_a": "0", "reserve_percent": "5", "default_cap_a": "",
         "peak_mode": "hold", "peak_limit_kw": "", "peak_paid_kw": "0", "per_kw": "0", "per_kwh": "0.3",
         "co2_weight": "0", "co2_g_per_kwh": "", "window_begins": ["17:00", ""], "window_ends": ["20:00", ""],
         "window_weekdays": ["0 1 2 3 4", ""], "window_per_kwh": ["0,45", ""], "window_co2_g_per_kwh": ["", ""],
@@ -340,7 +340,7 @@ def test_the_policy_is_a_form_that_keeps_what_it_does_not_show(
     assert owner.post(page, **(form | {"peak_limit_kw": "60"})).status_code == 302
     with tenant_scope(tenant.pk):
         kept = policies_of(site)
-    assert (kept.share, kept.peak_limit_kw, kept.default_cap_a) == ("departure", 60.0, None)
+    assert (kept.share, kept.peak_limit_kw, kept.default_cap_a) == ("equal", 60.0, None)
     assert kept.priority_by_fleet == {fleet.pk: 3}
     [window] = kept.windows
     assert (window.weekdays, window.per_kwh) == ((0, 1, 2, 3, 4), 0.45)

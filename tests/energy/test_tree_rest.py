@@ -89,11 +89,11 @@ def test_it_is_switched_on_and_off(tenant: Tenant, site: Site, station: Station,
 def test_a_policy_is_replaced_as_a_whole(site: Site, api_client: Make) -> None:
     api = api_client()
     before = api.read(f"/sites/{site.pk}/grid/policy")
-    assert before["share"] == "fair" and before["peak"]["mode"] == "none"
-    told = {"share": "departure", "peak": {"mode": "save"}, "price": {"per_kw": 120}}
+    assert before["share"] == "need" and before["peak"]["mode"] == "none"
+    told = {"share": "equal", "peak": {"mode": "save"}, "price": {"per_kw": 120}}
     kept = api.write("PUT", f"/sites/{site.pk}/grid/policy", told)
     assert kept == api.read(f"/sites/{site.pk}/grid/policy")
-    assert (kept["share"], kept["price"]["per_kw"], kept["turn_minutes"]) == ("departure", 120.0, 15.0)
+    assert (kept["share"], kept["price"]["per_kw"], kept["turn_minutes"]) == ("equal", 120.0, 15.0)
     window = {"begins": "17:00", "ends": "20:00", "per_kwh": 0.4}
     assert api.write(
         "PUT", f"/sites/{site.pk}/grid/policy", kept | {"price": {"windows": [window], "per_kw": 1}}
