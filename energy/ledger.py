@@ -97,10 +97,10 @@ class Ledger:
 
     def _open(self) -> list[tuple[Floats, Floats]]:
         """What was sent and is not settled, without what nobody has."""
-        some = [(self.flight, self.flight_until)] if self.flight_until.max() > -NEVER else []
-        if self.stray_until.max() > -NEVER:
+        some = [(self.flight, self.flight_until)] if self.flight_until.max(initial=-NEVER) > -NEVER else []
+        if self.stray_until.max(initial=-NEVER) > -NEVER:
             slots = zip(self.stray, self.stray_until, strict=True)
-            some += [(amps, until) for amps, until in slots if until.max() > -NEVER]
+            some += [(amps, until) for amps, until in slots if until.max(initial=-NEVER) > -NEVER]
         return some
 
     def committed(self, now: float, high_until: float) -> Floats:

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from django.db.models import F, QuerySet
 
 from energy.clock import open_since
 from energy.grid import (
@@ -159,10 +161,27 @@ def _lines(nodes: Mapping[int, GridNode], node_id: int, count: int) -> tuple[int
     return lines
 
 
-def revision_of(tenant_id: int, connection_id: int) -> int | None:
-    """Changes with the tree, its meters and its policy; None: it is gone."""
+Version = tuple[int, tuple[tuple[Any, ...], ...]]
+
+
+def version_of(tenant_id: int, connection_id: int) -> Version | None:
+    """Changes with the tree, its meters and its policy, and with what of it is at the site: stations move, and tell of
+    connectors. None: it is gone. Two statements."""
     found = GridConnection.objects.filter(tenant_id=tenant_id, pk=connection_id)
-    return found.values_list("revision", flat=True).first()
+    revision = found.values_list("revision", flat=True).first()
+    if revision is None:
+        return None
+    plugs = _there(tenant_id).filter(connection_id=connection_id).values_list(
+        "evse_id", "evse__connectors__power_type", "evse__connectors__max_amps", "evse__connectors__max_power_w"
+    )  # fmt: skip
+    return revision, tuple(plugs.order_by("evse_id", "evse__connectors__id"))
+
+
+def _there(tenant_id: int) -> QuerySet[Outlet]:
+    """Outlets whose station is at the site still."""
+    return Outlet.objects.filter(
+        tenant_id=tenant_id, evse__station__archived_at=None, evse__station__site=F("connection__site")
+    )
 
 
 def tree_of(tenant_id: int, site_id: int) -> SiteTree | None:
@@ -175,7 +194,8 @@ def tree_of(tenant_id: int, site_id: int) -> SiteTree | None:
     mine = {"tenant_id": tenant_id}
     nodes = {node.pk: node for node in GridNode.objects.filter(connection=connection, **mine)}
     outlets = list(
-        Outlet.objects.filter(connection=connection, evse__station__archived_at=None, **mine)
+        _there(tenant_id)
+        .filter(connection=connection)
         .select_related("evse__station")
         .order_by("evse__station_id", "evse__number")
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from energy.models import Outlet
@@ -25,7 +25,9 @@ TRIMMED_AT_ONCE = 5_000
 def take_back(*, tenant_id: int) -> int:
     """Have profiles of ours cleared where the EVSE is in no tree that is steered: a default of 6 A, or of nothing, must
     not outlive load management. How many were ordered; stations that are away follow when they are back."""
-    steered = Outlet.objects.filter(tenant_id=tenant_id, connection__steers=True)
+    steered = Outlet.objects.filter(
+        tenant_id=tenant_id, connection__steers=True, connection__site=F("evse__station__site")
+    )
     keep = set(steered.values_list("evse__station_id", "evse__number"))
     held = ChargingProfile.objects.filter(
         tenant_id=tenant_id, intent="energy", state=ProfileState.ACCEPTED, station__online=True,

@@ -20,7 +20,7 @@ from energy.headroom import Draws, Meter
 from energy.ledger import NEVER, Ledger
 from energy.models import MeterKind, SiteMeter
 from energy.policy import Policies
-from energy.queries import SiteTree, Wired
+from energy.queries import SiteTree, Version, Wired
 from energy.services import habits, observing, orders
 from energy.services.habits import Habit
 from energy.services.observing import SessionSeen, StationSeen
@@ -37,7 +37,7 @@ PRIORITY = 1.0  # of a car that its station or an operator lets go first
 
 @dataclass
 class Loop:
-    """Of one site that this process owns. Not shared between threads: who runs it holds `Running.lock`."""
+    """Of one site that this process owns. Not shared between threads: who runs it has `Running.busy`."""
 
     tenant_id: int
     connection_id: int
@@ -45,6 +45,7 @@ class Loop:
     token: int
     clock: Callable[[], float]
     tree: SiteTree | None = None
+    version: Version | None = None  # of the tree, read before it
     control: Controller | None = None
     broken: str = ""  # why nothing is steered: the tree has faults
     policy: Policy = field(default_factory=Policy)
@@ -76,10 +77,10 @@ class Loop:
     def look(self) -> None:
         """Everything. Builds anew where the tree has changed."""
         now, at = self.clock(), self._moment()
-        revision = self.tree.connection.revision if self.tree else None
-        tree = queries.tree_of(self.tenant_id, self.site_id) if self._changed(revision) else self.tree
-        if tree is not self.tree or tree is None:
-            self._build(tree)
+        version = queries.version_of(self.tenant_id, self.connection_id)
+        if self.tree is None or version != self.version:
+            self._build(queries.tree_of(self.tenant_id, self.site_id))
+            self.version = version
         if self.control is None or self.tree is None:
             return
         stations = observing.stations(self.tree)
@@ -108,12 +109,6 @@ class Loop:
 
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self.clock(), UTC)
-
-    def _changed(self, revision: int | None) -> bool:
-        if revision is None:
-            return True
-        newest = queries.revision_of(self.tenant_id, self.connection_id)
-        return newest != revision
 
     def _build(self, tree: SiteTree | None) -> None:
         """A new tree: the ledger begins with what the rows say may be in force."""
@@ -163,12 +158,10 @@ class Loop:
         key = observing.profile_key(self.tree)
         old = first or now - self.fallbacks_at > FALLBACK_S
         changed = [station for station in key if old or key[station] != self.profiles.get(station)]
+        found = observing.fallbacks(self.tree, changed, at) if changed else {}
         self.profiles, self.owes_defaults = key, self.owes_defaults or bool(changed)
         if old:
             self.fallbacks_at = now
-        if not changed:
-            return
-        found = observing.fallbacks(self.tree, changed, at)
         for evse_id, fallback in found.items():
             leaf = self.leaf_of[evse_id]
             most = float(self.control.grid.max_a[leaf])
