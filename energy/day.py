@@ -9,7 +9,7 @@ import numpy as np
 
 from energy.control import Cars, Controller
 from energy.departures import Departures
-from energy.grid import TOTAL, Floats, Grid
+from energy.grid import TOTAL, Bools, Floats, Grid
 from energy.programme import Needs, Prices, Programme, plan
 
 EARLY = 1.0  # by how much more lateness counts for who leaves at once than for who stays all day
@@ -36,8 +36,24 @@ def replan(
     """Make the programme for the cars that are there and hand its first period to the fast loop. Cars that told no need
     or no departure are left to filling. `departures`: how far those told are to be believed (None: to the second).
     None, and nothing changes, where no programme was found in time."""
-    cars, grid = control.cars, control.grid
-    known = control.ledger.plugged & cars.wants & np.isfinite(cars.need_wh) & (cars.need_wh > 0)
+    found = draft(control.cars, control.ledger.plugged, control.grid, now, horizon, departures)
+    if found is not None:
+        adopt(control, found, horizon)
+    return found
+
+
+def adopt(control: Controller, found: Programme, horizon: Horizon, *, who: Bools | None = None) -> None:
+    """Hand its first period to the fast loop. `who`: the leaves whose car it was made for (default: all)."""
+    wanted = found.pilots[0]
+    control.cars.wanted[:] = wanted if who is None else np.where(who, wanted, 0.0)
+    control.peak = _peak(control.grid, found, horizon) if horizon.prices.peak_kw else None
+
+
+def draft(
+    cars: Cars, plugged: Bools, grid: Grid, now: float, horizon: Horizon, departures: Departures | None = None
+) -> Programme | None:
+    """As `replan`, but nothing changes: it takes up to some seconds, and may go on beside the fast loop on copies."""
+    known = plugged & cars.wants & np.isfinite(cars.need_wh) & (cars.need_wh > 0)
     there = _there(cars, now, horizon, departures)
     most = np.minimum(cars.cap, grid.max_a)
     upper = np.where(known & (there > 0), most, 0.0)
@@ -47,14 +63,10 @@ def replan(
     # Nobody knows who comes: of two that can both be served, who leaves first is served first.
     stays_s = (there * horizon.period_s[:, None]).sum(axis=0)
     late = horizon.prices.late * (1 + EARLY * (1 - stays_s / horizon.period_s.sum()))
-    found = plan(
+    return plan(
         grid, period_s=horizon.period_s, limits=horizon.limits, upper=upper, needs=needs,
         prices=replace(horizon.prices, late=late), base_w=horizon.base_w,
     )  # fmt: skip
-    if found is not None:
-        cars.wanted[:] = found.pilots[0]
-        control.peak = _peak(grid, found, horizon) if horizon.prices.peak_kw else None
-    return found
 
 
 def _peak(grid: Grid, found: Programme, horizon: Horizon) -> Floats:

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +47,7 @@ class Running:
     steered: Steered
     loop: Loop
     wants: str = LOOK  # what somebody told: look | glance | ""
+    taken: str = LOOK  # what of it the step under way answers
     busy: bool = False
     due: float = 0.0
     shown_at: float = 0.0
@@ -62,6 +64,8 @@ class Runner:
         self.turn = threading.Condition()
         self.stopping = threading.Event()
         self.feeds = Feeds(self.owner)
+        # Programmes take up to some seconds, and one is solved at a time: no loop waits for them.
+        self.solving = ThreadPoolExecutor(1, thread_name_prefix="programmes")
 
     # --- the process ---
 
@@ -88,6 +92,7 @@ class Runner:
             self.turn.notify_all()
         for thread in threads[3:]:
             thread.join(5)
+        self.solving.shutdown(wait=False, cancel_futures=True)
         self._release_all()
 
     def share(self) -> None:
@@ -133,7 +138,8 @@ class Runner:
 
     def _drop(self, running: Running) -> None:
         with self.turn:
-            self.sites.pop(running.steered.site_id, None)
+            if self.sites.get(running.steered.site_id) is running:  # it may be ours again, by a newer token
+                del self.sites[running.steered.site_id]
         log.warning("site given up", extra={"site": running.steered.site_id})
 
     def _release_all(self) -> None:
@@ -154,9 +160,8 @@ class Runner:
             running = self._next()
             if running is None:
                 continue
-            wants, running.wants = running.wants, ""
             try:
-                self.step(running, wants)
+                self.step(running, running.taken)
             except LostSite:
                 self._drop(running)
             except Exception:
@@ -175,7 +180,7 @@ class Runner:
             ready = [one for one in self.sites.values() if not one.busy and (one.wants or one.due <= now)]
             if ready:
                 chosen = min(ready, key=lambda one: (not one.wants, one.due))
-                chosen.busy = True
+                chosen.busy, chosen.taken, chosen.wants = True, chosen.wants, ""
                 return chosen
             soonest = min([one.due for one in self.sites.values() if not one.busy], default=now + 1.0)
             self.turn.wait(min(1.0, max(0.005, soonest - now)))
@@ -191,10 +196,14 @@ class Runner:
             else:
                 loop.look()
                 running.checks.hear(loop)
+        programme = running.slow.take(loop)
         self._send(running)
         self._tell(running)
+        if programme is not None:
+            with tenant_scope(tenant_id):
+                programmes.keep(loop=loop, programme=programme)
         if running.slow.is_due(loop):
-            self._plan(running)
+            running.slow.begin(loop, self.solving, lambda: self.want(loop.site_id, GLANCE))
         running.due = loop.due()
 
     def _send(self, running: Running) -> None:
@@ -214,14 +223,6 @@ class Runner:
                     loop.control.unanswered(one.number, loop.clock())
             raise
         loop.sent(told)
-
-    def _plan(self, running: Running) -> None:
-        """After what is urgent. A programme takes up to some seconds; what it wants is sent at the next step."""
-        made = running.slow.make(running.loop)
-        running.wants = running.wants or GLANCE
-        if made is not None:
-            with tenant_scope(running.loop.tenant_id):
-                programmes.keep(loop=running.loop, programme=made)
 
     def _tell(self, running: Running) -> None:
         loop, now = running.loop, running.loop.clock()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,13 +15,16 @@ import numpy as np
 from django.utils import timezone
 
 from energy.clock import open_since
-from energy.day import Horizon, replan
+from energy.control import Cars, Controller
+from energy.day import Horizon, adopt, draft
 from energy.departures import Departures
-from energy.grid import TOTAL, Floats
+from energy.grid import TOTAL, Bools, Floats
 from energy.models import Steering
 from energy.policy import HOLD, NO_PEAK, SAVE, Policies
 from energy.programme import Prices, Programme
 from energy.services.loops import Loop
+
+log = logging.getLogger("voltyard.energy")
 
 PERIOD_S, PERIODS = 900.0, 48
 EVERY_S, SOON_S = 300.0, 20.0  # again; after a car has come or gone
@@ -26,23 +33,82 @@ CO2_PRICE = 0.0005  # what a gram is held to cost where CO2 alone counts: only r
 HELD_PEAK = 500.0  # per kW above a peak that is to be held: below what unmet energy costs
 
 
+@dataclass(frozen=True)
+class Draft:
+    """What a programme is made from, as it was at one moment: the fast loop goes on meanwhile."""
+
+    control: Controller
+    sessions: dict[int, int]  # by leaf
+    stated: Bools
+    cars: Cars
+    plugged: Bools
+    now: float
+    horizon: Horizon
+    departures: Departures | None
+    price: Floats
+    limits: Floats
+    base_w: Floats
+    total: int | None  # the root's row of all lines together
+
+    @property
+    def varies(self) -> bool:
+        return bool(np.ptp(self.price) > 1e-9)
+
+    def solve(self) -> Programme | None:
+        """Pure, and slow: up to some seconds. None: there is none in time."""
+        grid = self.control.grid
+        return draft(self.cars, self.plugged, grid, self.now, self.horizon, self.departures)
+
+
 @dataclass
 class Slow:
-    """Of one site."""
+    """Of one site. `job`: what is being solved, by whom."""
 
     made_at: float = 0.0
     cars: frozenset[int] = frozenset()  # sessions that the last programme was made for
     paid_w: float = 0.0  # the highest of cars and building since the process began
     departures: Departures = field(default_factory=Departures)
     told: dict[int, tuple[float, float]] = field(default_factory=dict)  # session -> (came, was to leave)
+    job: tuple[Draft, Future[Programme | None]] | None = None
 
     def is_due(self, loop: Loop) -> bool:
         now, cars = loop.clock(), frozenset(one.id for one in loop.sessions.values())
         wait = EVERY_S if cars == self.cars else SOON_S
-        return loop.control is not None and now - self.made_at >= wait
+        return loop.control is not None and self.job is None and now - self.made_at >= wait
 
-    def make(self, loop: Loop) -> dict[str, Any] | None:
-        """Hand a new programme to the fast loop. As Steering.programme (energy.picture); None: there is none."""
+    def begin(self, loop: Loop, solving: Executor, ready: Callable[[], None]) -> None:
+        """Have the next programme made elsewhere: the fast loop waits for nothing. `ready` is called when it is."""
+        made = self._draft(loop)
+        future = solving.submit(made.solve)
+        self.job = made, future
+        future.add_done_callback(lambda _done: ready())
+
+    def take(self, loop: Loop) -> dict[str, Any] | None:
+        """Hand the programme to the fast loop if it is ready. As Steering.programme (energy.picture); None: there is
+        none, or it was made for a tree that is no more."""
+        if self.job is None or not self.job[1].done():
+            return None
+        (made, future), self.job = self.job, None
+        control = made.control
+        if future.cancelled() or loop.control is not control:
+            self.made_at = 0.0
+            return None
+        if error := future.exception():
+            log.error("no programme was made", exc_info=error, extra={"site": loop.site_id})
+        found = None if error else future.result()
+        loop.later = np.full(len(control.grid.leaves), np.inf)
+        if found is None:
+            return None
+        same = np.array([
+            leaf in loop.sessions and loop.sessions[leaf].id == made.sessions.get(leaf)
+            for leaf in range(len(control.grid.leaves))
+        ], dtype=bool)  # fmt: skip
+        adopt(control, found, made.horizon, who=same)
+        if made.varies:
+            self._wait_for_cheap(loop, made, found, same)
+        return _as_json(loop, found, made)
+
+    def _draft(self, loop: Loop) -> Draft:
         control, tree, now = loop.control, loop.tree, loop.clock()
         assert control is not None and tree is not None
         self._learn(loop, now)
@@ -64,15 +130,16 @@ class Slow:
         horizon = Horizon(
             np.full(PERIODS, PERIOD_S), room, self._prices(policies, price, base_w), base_w=base_w
         )
+        stated = np.array(
+            [loop.stated.get(leaf, False) for leaf in range(len(control.grid.leaves))], dtype=bool
+        )
+        sessions = {leaf: session.id for leaf, session in loop.sessions.items()}
         # Who doubts a departure charges at once: where waiting is cheaper, drivers are taken at their word.
         varies = bool(np.ptp(price) > 1e-9)
-        found = replan(control, now, horizon, None if varies else self.departures)
-        loop.later = np.full(len(control.grid.leaves), np.inf)
-        if found is None:
-            return None
-        if varies:
-            self._wait_for_cheap(loop, found)
-        return _as_json(loop, found, now, base_w, limits, total, price if _is_priced(policies) else None)
+        return Draft(
+            control, sessions, stated, deepcopy(control.cars), control.ledger.plugged.copy(), now, horizon,
+            None if varies else deepcopy(self.departures), price, limits, base_w, total,
+        )  # fmt: skip
 
     def _prices(self, policies: Policies, price: Floats, base_w: Floats) -> Prices:
         if policies.peak_mode == NO_PEAK:
@@ -88,14 +155,11 @@ class Slow:
         draw = np.where(loop.control.ledger.plugged, np.nan_to_num(loop.control.cars.draw), 0.0)
         self.paid_w = max(self.paid_w, building_w + float((draw * loop.control.grid.volts).sum()))
 
-    def _wait_for_cheap(self, loop: Loop, found: Programme) -> None:
+    def _wait_for_cheap(self, loop: Loop, made: Draft, found: Programme, same: Bools) -> None:
         """Cars that tell need and departure, and lack nothing by it, take now what the programme wants now."""
-        control = loop.control
-        assert control is not None
-        cars = control.cars
-        stated = np.array([loop.stated.get(leaf, False) for leaf in range(len(cars.need_wh))])
-        sure = stated & (found.unmet_wh < 100.0)
-        wanted = np.where(found.pilots[0] > 0.05, np.maximum(found.pilots[0], control.grid.min_a), 0.0)
+        sure = same & made.stated & (found.unmet_wh < 100.0)
+        least = made.control.grid.min_a
+        wanted = np.where(found.pilots[0] > 0.05, np.maximum(found.pilots[0], least), 0.0)
         loop.later = np.where(sure, wanted, np.inf)
 
     def _learn(self, loop: Loop, now: float) -> None:
@@ -136,26 +200,19 @@ def prices_at(policies: Policies, moments: list[datetime]) -> Floats:
     return np.array(found)
 
 
-def _as_json(
-    loop: Loop,
-    found: Programme,
-    now: float,
-    base_w: Floats,
-    limits: Floats,
-    total: int | None,
-    price: Floats | None,
-) -> dict[str, Any]:
-    control, tree = loop.control, loop.tree
-    assert control is not None and tree is not None
+def _as_json(loop: Loop, found: Programme, made: Draft) -> dict[str, Any]:
+    control, tree, now = made.control, loop.tree, made.now
+    assert tree is not None
+    price = made.price if _is_priced(loop.policies) else None
     cars_w = (found.pilots * control.grid.volts).sum(axis=1)
-    limit_w = root_limit_w(loop, limits, total)
+    limit_w = root_limit_w(loop, made.limits, made.total)
     served = [
         leaf for leaf in range(len(tree.wired)) if found.pilots[:, leaf].any() or found.unmet_wh[leaf] > 1
     ]
     return {
         "at": now, "start": now, "period_s": PERIOD_S,
         "total_w": [round(float(one)) for one in cars_w],
-        "building_w": [round(float(one)) for one in base_w],
+        "building_w": [round(float(one)) for one in made.base_w],
         "limit_w": [None if one is None else round(one) for one in limit_w],
         "price": None if price is None else [round(float(one), 5) for one in price],
         "peak_w": round(float(found.peak_w)) if control.peak is not None else None,

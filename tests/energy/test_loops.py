@@ -66,6 +66,8 @@ class Place:
     def step(self, runner: Runner, running: Running, *, answer: str = CommandState.ACCEPTED) -> None:
         """A look, its orders, and the stations' answers."""
         runner.step(running)
+        if running.slow.job is not None:
+            running.slow.job[1].result()  # a programme is taken when it is ready, and nobody waits for it
         self.answer(answer)
         runner.step(running)
 
