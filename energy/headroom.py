@@ -30,6 +30,7 @@ class Meter:
 
     maximum: Floats
     alike: int = 0
+    alike_since: float = -np.inf  # the first of those that are alike
     last_at: float = -np.inf
     last: Floats | None = None
     recent: deque[tuple[float, Floats]] = field(default_factory=deque)
@@ -50,6 +51,7 @@ class Meter:
             return
         same = self.last is not None and bool(np.array_equal(load, self.last)) and bool(np.any(load))
         self.alike = self.alike + 1 if same else 0
+        self.alike_since = self.alike_since if same else at
         self.last, self.last_at = load, at
         self.recent.append((at, load if cars is None else self._without(load, *cars)))
         self._drop(at)
@@ -63,6 +65,12 @@ class Meter:
 
     def is_mute(self, now: float) -> bool:
         return now - self.last_at > SILENT_S or self.alike >= FROZEN
+
+    def mute_since(self, now: float) -> float:
+        """Since when nothing new has been told; inf: it is not mute, -inf: it never told anything."""
+        if not self.is_mute(now):
+            return np.inf
+        return self.alike_since if self.alike >= FROZEN else self.last_at
 
     def load(self, now: float) -> Floats:
         """What to count at `now`."""

@@ -21,6 +21,7 @@ from energy.ledger import NEVER, Ledger
 from energy.models import MeterKind, SiteMeter
 from energy.policy import Policies
 from energy.queries import SiteTree, Version, Wired
+from energy.readings import MAX_AHEAD
 from energy.services import habits, observing, orders
 from energy.services.habits import Habit
 from energy.services.observing import SessionSeen, StationSeen
@@ -97,10 +98,13 @@ class Loop:
         """The meters alone: what must be quick."""
         if self.tree is None:
             return
+        latest = (
+            self._moment() + MAX_AHEAD
+        )  # one from later was kept by a clock that was wrong, and would hide the next
         for row, meter_id, at, amps, watts in observing.samples(self.tree, self.sample):
             self.sample = max(self.sample, row)
             meter, draws = self.meters.get(meter_id), self.draws.get(meter_id)
-            if meter is None or self.control is None:
+            if meter is None or self.control is None or at > latest:
                 continue
             cars = None
             if draws is not None:

@@ -45,7 +45,7 @@ def of(loop: Loop) -> dict[str, Any]:
         "meters": [
             {
                 "meter": pk, "amps": [] if meter.last is None else [_round(amps) for amps in meter.last],
-                "at": _or_none(meter.last_at), "mute": meter.is_mute(now),
+                "at": _or_none(meter.last_at), "mute": meter.is_mute(now), "since": _or_none(meter.mute_since(now)),
             }
             for pk, meter in loop.meters.items()
         ],
@@ -129,7 +129,13 @@ def _alerts(loop: Loop, control: Controller, over: Floats, now: float) -> list[d
         for number in short
     ]  # fmt: skip
     found += [
-        {"kind": picture.MUTE, "meter": pk, "evse": None, "node": None, "since": _or_none(meter.last_at)}
+        {
+            "kind": picture.MUTE,
+            "meter": pk,
+            "evse": None,
+            "node": None,
+            "since": _or_none(meter.mute_since(now)),
+        }
         for pk, meter in loop.meters.items()
         if meter.is_mute(now)
     ]
