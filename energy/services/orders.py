@@ -138,7 +138,7 @@ def send_defaults(
             continue
         profile = _default(one, of, amps[one.evse_id], delay_s, relative=place not in refused)
         last = past.get(place)
-        if last is not None and _is_there(last, profile, now):
+        if last is not None and _is_there(last, profile, now, of.station.booted_at):
             continue
         try:
             made.append(profiles.install(
@@ -187,9 +187,12 @@ def _default(one: Wired, of: profiles.Known, amps: float, delay_s: float, *, rel
     )
 
 
-def _is_there(last: ChargingProfile, profile: Profile, now: datetime) -> bool:
-    """Whether the station holds it, is about to, or has just refused it."""
-    if last.state == ProfileState.ACCEPTED:
+def _is_there(last: ChargingProfile, profile: Profile, now: datetime, booted_at: datetime | None) -> bool:
+    """Whether the station holds it, is about to, or has just refused it. Not every one keeps it through a restart."""
+    was_there = last.state == ProfileState.ACCEPTED
+    if was_there and booted_at is not None and (last.settled_at or last.created_at) < booted_at:
+        return False
+    if was_there:
         told = [period.as_json() for period in profile.periods]
         return (last.kind, last.unit, last.periods) == (profile.kind, profile.unit, told)
     if last.state == ProfileState.SENT:
