@@ -17,7 +17,6 @@ from typing import Any
 import psycopg
 from django.conf import settings
 from django.db import connection, connections
-from django.utils import timezone
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -34,6 +33,7 @@ from tenants.context import tenant_scope
 log = logging.getLogger("voltyard.energy")
 
 CLAIM_S = 3.0
+MOVED_S = 2.0  # by which the wall clock may drift from the steady one between two steps
 THREADS = 4
 SHOW_S = 1.0  # pictures are not made more often
 DEFAULTS_S = 30.0
@@ -48,6 +48,9 @@ class Running:
     loop: Loop
     wants: str = LOOK  # what somebody told: look | glance | ""
     taken: str = LOOK  # what of it the step under way answers
+    wall_s: float = field(
+        default_factory=lambda: time.time() - time.monotonic()
+    )  # of the clock, when it was looked at
     busy: bool = False
     due: float = 0.0
     shown_at: float = 0.0
@@ -99,9 +102,8 @@ class Runner:
         """Renew what is ours, and take what is free: no more than our part of all sites, if others are there."""
         found = ownership.steered()
         self._renew(found)
-        now = timezone.now()
-        free = [one for one in found if one.site_id not in self.sites and one.is_free(now)]
-        others = Counter(one.owner for one in found if one.owner != self.owner and not one.is_free(now))
+        free = [one for one in found if one.site_id not in self.sites and one.is_free]
+        others = Counter(one.owner for one in found if one.owner != self.owner and not one.is_free)
         fair = -(-len(found) // (len(others) + 1))
         for one in free[: max(0, fair - len(self.sites)) or (len(free) if not others else 0)]:
             with tenant_scope(one.tenant_id):
@@ -177,7 +179,12 @@ class Runner:
         """The site that has waited longest, held; None after a while without any."""
         with self.turn:
             now = time.time()
-            ready = [one for one in self.sites.values() if not one.busy and (one.wants or one.due <= now)]
+            # Due so much later was reckoned by a clock that has been set back since.
+            ready = [
+                one
+                for one in self.sites.values()
+                if not one.busy and (one.wants or not now < one.due <= now + 2 * LOOK_S)
+            ]
             if ready:
                 chosen = min(ready, key=lambda one: (not one.wants, one.due))
                 chosen.busy, chosen.taken, chosen.wants = True, chosen.wants, ""
@@ -189,6 +196,7 @@ class Runner:
     def step(self, running: Running, wants: str = LOOK) -> None:
         """Look, decide, send."""
         loop, tenant_id = running.loop, running.steered.tenant_id
+        self._note_clock(running)
         late = loop.clock() >= loop.looked_at + LOOK_S
         with tenant_scope(tenant_id):
             if wants == GLANCE and not late:
@@ -205,6 +213,17 @@ class Runner:
         if running.slow.is_due(loop):
             running.slow.begin(loop, self.solving, lambda: self.want(loop.site_id, GLANCE))
         running.due = loop.due()
+
+    def _note_clock(self, running: Running) -> None:
+        """The clock of a machine is set now and then, and jumps when it slept."""
+        wall_s = time.time() - time.monotonic()
+        moved_s, running.wall_s = wall_s - running.wall_s, wall_s
+        if abs(moved_s) < MOVED_S:
+            return
+        log.warning("the clock was set", extra={"site": running.steered.site_id, "seconds": round(moved_s)})
+        running.loop.clock_moved(moved_s)
+        running.shown_at, running.defaults_at, running.slow.made_at = 0.0, 0.0, 0.0
+        running.checks, running.tally = Checks(), pictures.Tally()
 
     def _send(self, running: Running) -> None:
         loop = running.loop

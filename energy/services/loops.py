@@ -7,7 +7,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -72,6 +72,7 @@ class Loop:
     site_a: float | None = None  # what others allow all charging: A per line, W
     site_w: float | None = None
     short_since: dict[int, float] = field(default_factory=dict)  # by row of the grid: over what it may carry
+    moved_s: float | None = None  # by which the clock was set since the last look
 
     # --- looking: inside the tenant's scope ---
 
@@ -92,7 +93,12 @@ class Loop:
         self._take_held(observing.held(self.tree), now)
         self.glance()
         self.site_a, self.site_w = observing.constraint(self.tree, at)
-        self.looked_at = now
+        self.looked_at, self.moved_s = now, None
+
+    def clock_moved(self, by_s: float) -> None:
+        """The clock of this machine was set. When a profile ends by its station's clock nobody knows any more: the next
+        look begins anew, and counts all that was sent beside the defaults until it is sent again."""
+        self.version, self.moved_s, self.looked_at, self.short_since = None, by_s, -NEVER, {}
 
     def glance(self) -> None:
         """The meters alone: what must be quick."""
@@ -109,7 +115,7 @@ class Loop:
             cars = None
             if draws is not None:
                 cars = draws.bounds(at.timestamp(), self.control.ledger, self.control.changed_at)
-            meter.take(self._per_line(amps, watts), at.timestamp(), cars=cars)
+            meter.take(self._per_line(meter_id, amps, watts), at.timestamp(), cars=cars)
 
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self.clock(), UTC)
@@ -147,14 +153,16 @@ class Loop:
                 self.meters[meter.pk].window_s = CARS_WINDOW_S
                 self.meters[meter.pk].limit = _limit(tree, meter)
 
-    def _per_line(self, amps: list[float], watts: float | None) -> Floats:
-        """A on each line; a total is taken to be on all alike."""
+    def _per_line(self, meter_id: int, amps: list[float], watts: float | None) -> Floats:
+        """A on each line; a total is taken to be on all alike. A line that was not told may carry as much as any that
+        was; of the sun it may give nothing."""
         assert self.tree is not None
         lines = len(self.tree.supply.lines)
-        if len(amps) == lines:
-            return np.array(amps, dtype=float)
-        total = float(sum(amps)) if amps else (watts or 0.0) / self.tree.supply.volts
-        return np.full(lines, total / lines)
+        if not amps:
+            return np.full(lines, (watts or 0.0) / self.tree.supply.volts / lines)
+        is_sun = any(meter.pk == meter_id and meter.kind == MeterKind.SOLAR for meter in self.tree.meters)
+        rest = 0.0 if is_sun else max(0.0, *amps)
+        return np.array([*amps, *[rest] * lines][:lines], dtype=float)
 
     def _fall_back(self, now: float, at: datetime, *, first: bool) -> None:
         """What stations do without us: of those whose profiles have changed, and of all now and then."""
@@ -200,18 +208,20 @@ class Loop:
             leaf = self.leaf_of[evse_id]
             self._plug(leaf, session, now)
             self.sessions[leaf] = session
-        ledger = self.control.ledger
-        for past in observing.past_orders(self.tree, self._moment()):
+        ledger, latest = self.control.ledger, now + observing.LIVES.total_seconds()
+        moved_s, since = self.moved_s, self._moment() - timedelta(seconds=max(0.0, self.moved_s or 0.0))
+        for past in observing.past_orders(self.tree, since):
             leaf, until = self.leaf_of[past.evse_id], past.until.timestamp()
+            by_another_clock = moved_s is not None or until > latest
+            until = latest if by_another_clock else until
             running_one = self.sessions.get(leaf)
             if running_one is None or running_one.id != past.session_id:
                 continue
             ledger.sent(leaf, now, past.amps, until)
             station = seen.get(self.tree.wired[leaf].station_id)
             booted = station.booted_at if station else None
-            if past.state in (ProfileState.ACCEPTED, ProfileState.REPLACED) and not (
-                booted and past.settled_at and booted > past.settled_at
-            ):
+            is_sure = past.state in (ProfileState.ACCEPTED, ProfileState.REPLACED) and not by_another_clock
+            if is_sure and not (booted and past.settled_at and booted > past.settled_at):
                 ledger.accepted(leaf, now)  # what it replaced may be drawn for some seconds more
             else:
                 ledger.lost(leaf, now)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import connections
 from django.db.models import F, Q
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from energy.models import Steering
 from tenants.context import current_alias
 
 LEASE_SECONDS = 10
+LEASE_END = Now() + timedelta(seconds=LEASE_SECONDS)
 
 
 class LostSite(RuntimeError):
@@ -22,34 +23,34 @@ class LostSite(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Steered:
-    """A site that is to be steered. `owner` empty: nobody does."""
+    """A site that is to be steered. `owner` empty: nobody does. `is_free`: by the database's clock, as all leases are:
+    those of the processes' machines may differ, and jump."""
 
     tenant_id: int
     connection_id: int
     site_id: int
-    owner: str
-    leased_until: datetime | None
-
-    def is_free(self, now: datetime) -> bool:
-        return not self.owner or self.leased_until is None or self.leased_until <= now
+    owner: str = ""
+    is_free: bool = True
 
 
 def steered() -> list[Steered]:
     """All sites of all tenants that are to be steered. Works outside any tenant."""
     with connections[current_alias()].cursor() as cursor:
-        cursor.execute("SELECT tenant_id, connection_id, site_id, owner, leased_until FROM energy_steered()")
+        cursor.execute(
+            "SELECT tenant_id, connection_id, site_id, owner,"
+            " owner = '' OR coalesce(leased_until <= statement_timestamp(), true) FROM energy_steered()"
+        )
         return [Steered(*row) for row in cursor.fetchall()]
 
 
 def claim(*, tenant_id: int, connection_id: int, owner: str) -> int | None:
     """Become the owner of a site that has none: the token. None if another was first."""
-    now = timezone.now()
     free = Steering.objects.filter(
-        Q(owner="") | Q(leased_until=None) | Q(leased_until__lte=now),
+        Q(owner="") | Q(leased_until=None) | Q(leased_until__lte=Now()),
         tenant_id=tenant_id,
         connection_id=connection_id,
     )
-    taken = free.update(owner=owner, token=F("token") + 1, leased_until=_lease_end(now))
+    taken = free.update(owner=owner, token=F("token") + 1, leased_until=LEASE_END)
     if not taken:
         return None
     mine = Steering.objects.get(tenant_id=tenant_id, connection_id=connection_id)
@@ -58,10 +59,10 @@ def claim(*, tenant_id: int, connection_id: int, owner: str) -> int | None:
 
 def renew(*, tenant_id: int, tokens: Sequence[tuple[int, int]]) -> set[int]:
     """Keep sites (connection, token) for another while: those that are still ours."""
-    end, kept = _lease_end(timezone.now()), set()
+    kept = set()
     for connection_id, token in tokens:
         mine = Steering.objects.filter(tenant_id=tenant_id, connection_id=connection_id, token=token)
-        if mine.update(leased_until=end):
+        if mine.update(leased_until=LEASE_END):
             kept.add(connection_id)
     return kept
 
@@ -81,7 +82,3 @@ def hold(*, tenant_id: int, connection_id: int, token: int) -> None:
         )
         if cursor.fetchone() is None:
             raise LostSite(f"site of connection {connection_id}: token {token} is no longer the newest")
-
-
-def _lease_end(now: datetime) -> datetime:
-    return now + timedelta(seconds=LEASE_SECONDS)

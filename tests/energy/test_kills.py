@@ -142,7 +142,7 @@ async def _rounds(
             version = VERSIONS[number % len(VERSIONS)]
             wire = SimulatedStation(
                 url=f"{gateway.ws_url}/ocpp/{tenant.slug}", identity=station.identity,
-                password=station.password, version=version, speed=1,  # type: ignore[attr-defined]
+                password=station.password, version=version, speed=1,
             )  # fmt: skip
             garage.wires.append(await stack.enter_async_context(wire))
         await eventually(all_hold_defaults, 60)

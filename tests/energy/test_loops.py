@@ -58,7 +58,7 @@ class Place:
                 tenant_id=self.tenant.pk, connection_id=self.rows.connection.pk, owner=runner.owner
             )
         assert token is not None
-        one = Steered(self.tenant.pk, self.rows.connection.pk, self.site.pk, runner.owner, None)
+        one = Steered(self.tenant.pk, self.rows.connection.pk, self.site.pk, runner.owner)
         running = runner.add(one, token)
         running.loop.clock = lambda: time.time() + self.later_s
         return runner, running
