@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -27,6 +28,8 @@ from tenants.pages import PageRequest, PortalForm, csv_response, go, page
 from tenants.permissions import Permission
 
 DAY = "%Y-%m-%d"
+# Beyond them the calendar ends, and with it the reckoning of zones.
+_DAYS = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2200, 1, 1))]
 SHARE_WORDS = (
     (replay.BY_NEED, _("By need until departure, as it is now")),
     (replay.EQUAL, _("The same for all")),
@@ -35,9 +38,13 @@ SHARE_WORDS = (
 
 
 class WhatIfForm(PortalForm):
-    first_day = forms.DateField(label=_("From"), widget=forms.DateInput(attrs={"type": "date"}, format=DAY))
+    first_day = forms.DateField(
+        label=_("From"), widget=forms.DateInput(attrs={"type": "date"}, format=DAY), validators=_DAYS
+    )
     last_day = forms.DateField(
-        label=_("To, that day included"), widget=forms.DateInput(attrs={"type": "date"}, format=DAY)
+        label=_("To, that day included"),
+        widget=forms.DateInput(attrs={"type": "date"}, format=DAY),
+        validators=_DAYS,
     )
     node = forms.ChoiceField(label=_("Which limit"), required=False)
     limit_a = forms.FloatField(
