@@ -56,6 +56,9 @@ class Loop:
     leaf_of: dict[int, int] = field(default_factory=dict)  # EVSE -> leaf
     sessions: dict[int, SessionSeen] = field(default_factory=dict)  # by leaf
     heard: dict[int, StationSeen] = field(default_factory=dict)
+    delays: dict[int, float] = field(
+        default_factory=lambda: defaultdict(float)
+    )  # by leaf: s of 0 A of its default
     commands: dict[int, int] = field(default_factory=dict)  # command -> number of the order
     profiles: dict[int, int] = field(default_factory=dict)  # by station: what it holds besides ours
     habits: dict[int, Habit | None] = field(default_factory=dict)  # by session
@@ -89,7 +92,9 @@ class Loop:
         self._fall_back(now, at, first=not self.heard)
         self._take_stations(stations, now)
         self._take_settled(now)
-        self._take_sessions(observing.sessions(self.tree), now)
+        sessions = observing.sessions(self.tree)
+        self._take_strangers(observing.charging(self.tree) - sessions.keys())
+        self._take_sessions(sessions, now)
         self._take_held(observing.held(self.tree), now)
         self.glance()
         self.site_a, self.site_w = observing.constraint(self.tree, at)
@@ -144,7 +149,7 @@ class Loop:
         self.leaf_of = {one.evse_id: leaf for leaf, one in enumerate(tree.wired)}
         self.caps = np.full(len(grid.leaves), np.inf)
         self.later = np.full(len(grid.leaves), np.inf)
-        self.draws, self.held_once = {}, defaultdict(bool)
+        self.draws, self.held_once, self.delays = {}, defaultdict(bool), defaultdict(float)
         for meter in tree.meters:
             self.meters[meter.pk] = Meter(np.array(tree.most_of(meter)))
             if meter.kind == MeterKind.GRID:
@@ -178,6 +183,7 @@ class Loop:
             leaf = self.leaf_of[evse_id]
             most = float(self.control.grid.max_a[leaf])
             self.control.ledger.took_default(leaf, min(fallback.amps, most), fallback.delay_s)
+            self.delays[leaf] = fallback.delay_s
             self.caps[leaf] = fallback.cap_a
 
     def _take_stations(self, seen: dict[int, StationSeen], now: float) -> None:
@@ -225,6 +231,12 @@ class Loop:
                 ledger.accepted(leaf, now)  # what it replaced may be drawn for some seconds more
             else:
                 ledger.lost(leaf, now)
+
+    def _take_strangers(self, evses: set[int]) -> None:
+        """Cars without a session that is known: it was refused, or is held to be over. No delay holds them back."""
+        assert self.control is not None
+        for evse_id, leaf in self.leaf_of.items():
+            self.control.ledger.delay[leaf] = 0.0 if evse_id in evses else self.delays[leaf]
 
     def _take_settled(self, now: float) -> None:
         assert self.control is not None

@@ -18,6 +18,8 @@ from stations.models import (
     ChargingProfile,
     Command,
     CommandState,
+    Connector,
+    ConnectorStatus,
     PowerConstraint,
     ProfileState,
     Purpose,
@@ -91,6 +93,19 @@ def stations(tree: SiteTree) -> dict[int, StationSeen]:
         pk: StationSeen(online, epoch, booted, offset or 0.0, seen is not None)
         for pk, online, epoch, booted, offset, seen in found.values_list(*columns)
     }
+
+
+UNDER_WAY = (ConnectorStatus.CHARGING, ConnectorStatus.SUSPENDED_EV, ConnectorStatus.SUSPENDED_EVSE)
+
+
+def charging(tree: SiteTree) -> set[int]:
+    """EVSEs that say that a car charges there, whether a session of it is known or not."""
+    found = Connector.objects.filter(
+        tenant_id=tree.connection.tenant_id,
+        evse_id__in=[one.evse_id for one in tree.wired],
+        status__in=UNDER_WAY,
+    )
+    return set(found.values_list("evse_id", flat=True))
 
 
 _READINGS = """

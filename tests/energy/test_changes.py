@@ -123,3 +123,20 @@ def test_a_statement_that_fails_loses_no_change_of_what_stations_fall_to(
     place.later_s += 2
     runner.step(running)
     assert min(_in_force(place, running).values()) == MAIN_A
+
+
+def test_a_car_without_a_session_counts_with_the_default(place: Place) -> None:
+    """Its start was refused, or its session is held to be over: the connector says that it charges all the same."""
+    station = place.stations[0]
+    runner, running = place.runner()
+    place.settle(runner, running)
+    with tenant_scope(place.tenant.pk):
+        evse = Evse.objects.get(station=station)
+        Connector.objects.filter(evse=evse).update(status="charging")
+    assert _in_force(place, running)[evse.pk] == 0
+    runner.step(running)
+    assert _in_force(place, running)[evse.pk] == 6
+    with tenant_scope(place.tenant.pk):
+        Connector.objects.filter(evse=evse).update(status="available")
+    runner.step(running)
+    assert _in_force(place, running)[evse.pk] == 0
