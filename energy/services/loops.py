@@ -12,13 +12,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from energy import queries
+from energy import picture, queries
 from energy.composing import defaults_of
 from energy.control import Controller, Order, Policy
 from energy.grid import BadTree, Floats
 from energy.headroom import Draws, Meter
 from energy.ledger import NEVER, Ledger
-from energy.models import MeterKind, SiteMeter
+from energy.models import MeterKind, SiteMeter, Steering
 from energy.policy import Policies
 from energy.queries import SiteTree, Version, Wired
 from energy.readings import MAX_AHEAD
@@ -85,6 +85,7 @@ class Loop:
         version = queries.version_of(self.tenant_id, self.connection_id)
         if self.tree is None or version != self.version:
             self._build(queries.tree_of(self.tenant_id, self.site_id))
+            self._condemn(now)
             self.version = version
         if self.control is None or self.tree is None:
             return
@@ -157,6 +158,17 @@ class Loop:
                 self.draws[meter.pk] = Draws.of(grid.leaves, len(tree.supply.lines), below=below)
                 self.meters[meter.pk].window_s = CARS_WINDOW_S
                 self.meters[meter.pk].limit = _limit(tree, meter)
+
+    def _condemn(self, now: float) -> None:
+        """Who did not obey, by the newest picture, is not believed because the tree or its owner is another."""
+        if self.control is None:
+            return
+        steering = Steering.objects.filter(tenant_id=self.tenant_id, connection_id=self.connection_id)
+        told = steering.values_list("picture", flat=True).first() or {}
+        for one in told.get("alerts", ()):
+            leaf = self.leaf_of.get(one.get("evse"))
+            if one.get("kind") == picture.DISOBEYS and leaf is not None:
+                self.control.watch.condemn(leaf, one.get("draws", 0.0), one.get("over", 0.0), now)
 
     def _per_line(self, meter_id: int, amps: list[float], watts: float | None) -> Floats:
         """A on each line; a total is taken to be on all alike. A line that was not told may carry as much as any that

@@ -143,6 +143,7 @@ def _alerts(loop: Loop, control: Controller, over: Floats, now: float) -> list[d
         evse = loop.tree.wired[one.leaf].evse_id
         found.append({
             "kind": picture.DISOBEYS, "evse": evse, "node": None, "since": one.since, "over": _round(one.over_a),
+            "draws": _round(one.draws_a),
         })  # fmt: skip
     return found
 

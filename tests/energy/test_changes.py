@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from energy.models import Steering
-from energy.services import leftovers, observing
+from energy.models import GridConnection, Steering
+from energy.services import leftovers, observing, ownership
 from stations.models import ChargingProfile, Command, CommandKind, Connector, Evse, Station
 from tenants.context import tenant_scope
 from tests.energy import test_loops
@@ -140,3 +140,29 @@ def test_a_car_without_a_session_counts_with_the_default(place: Place) -> None:
         Connector.objects.filter(evse=evse).update(status="available")
     runner.step(running)
     assert _in_force(place, running)[evse.pk] == 0
+
+
+@pytest.mark.parametrize("how", ["edited", "restarted"])
+def test_who_does_not_obey_is_not_believed_for_another_tree_or_owner(place: Place, how: str) -> None:
+    session = place.charge(place.stations[0])
+    runner, running = place.runner()
+    place.settle(runner, running)
+    control = running.loop.control
+    assert control is not None
+    control.watch.condemn(running.loop.leaf_of[session.evse_id], 31.0, 15.0, running.loop.clock())
+    place.later_s += 6
+    runner.step(running)
+    with tenant_scope(place.tenant.pk):
+        if how == "edited":
+            GridConnection.objects.update(revision=9)
+        else:
+            ownership.release(
+                tenant_id=place.tenant.pk, connection_id=place.rows.connection.pk, token=running.loop.token
+            )
+    if how == "restarted":
+        runner, running = place.runner()
+    place.later_s += 6
+    runner.step(running)
+    assert running.loop.control is not control
+    assert _in_force(place, running)[session.evse_id] == MAIN_A
+    assert [one.draws_a for one in running.loop.control.disobeys()] == [31.0]  # type: ignore[union-attr]
