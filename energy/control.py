@@ -16,6 +16,7 @@ from energy.allocation import Allocation, Wishes, allocate
 from energy.filling import TINY, fitting, in_order
 from energy.grid import Bools, Floats, Grid
 from energy.ledger import NEVER, SETTLE_S, SKEW_S, Ledger
+from energy.lines import Lines
 from energy.obedience import Disobedience, Watch
 
 OLD_S = 2 * SKEW_S  # a reading from longer ago, by any clock, was kept back
@@ -92,7 +93,8 @@ class Cars:
 
 @dataclass
 class Controller:
-    """`station_of`: leaf -> number of its station. `building_most`: in each row, for what fits without us."""
+    """`station_of`: leaf -> number of its station. `building_most`: in each row, for what fits without us. `grid`: as
+    wired; from the first tick on with the lines that cars are known to draw on."""
 
     grid: Grid
     ledger: Ledger
@@ -104,6 +106,8 @@ class Controller:
     asked_until: Floats = field(init=False)
     changed_at: Floats = field(init=False)
     watch: Watch = field(init=False)
+    lines: Lines = field(init=False)
+    counted: Bools = field(init=False)  # lines x leaves: on which each counts
     allowed: Floats = field(init=False)  # A, what limits of others leave each connector
     floor: Floats = field(init=False)  # A, what each has at least once it charges
     refusals: Floats = field(init=False)  # of orders, in a row
@@ -121,6 +125,8 @@ class Controller:
         self.changed_at = np.full(size, -NEVER)
         self.refusals, self.again_at = np.zeros(size), np.full(size, -NEVER)
         self.watch = Watch.of(self.ledger, self.policy.over_a)
+        self.lines = Lines.of(self.grid)
+        self.counted = self.lines.wired
         self.allowed, self.floor = self.grid.max_a.copy(), self.grid.min_a.copy()
 
     # --- what happens ---
@@ -144,6 +150,7 @@ class Controller:
         cars.draw[leaf], cars.cap[leaf] = np.nan, self.grid.max_a[leaf]
         cars.charged_at[leaf], cars.wanted[leaf] = np.inf, 0.0
         self.watch.begin(leaf, now)
+        self.lines.forget(leaf)
         self.refusals[leaf], self.again_at[leaf] = 0, -NEVER
         waits = self.ledger.delay[leaf] > 0
         self.asked[leaf] = 0.0 if waits else self.ledger.default[leaf]
@@ -181,6 +188,11 @@ class Controller:
             more = max(self.policy.probe_a, self.grid.step_a[leaf])  # less than a step asks nothing
             cars.cap[leaf] = min(self.grid.max_a[leaf], cars.cap[leaf] + more)
 
+    def read_lines(self, leaf: int, amps: Floats, now: float, *, at: float) -> None:
+        """The same by phase: A on each line of the supply, each of them measured, at `at` by our clock."""
+        settled = leaf not in self.open and at >= self.ledger.fading_until[leaf]
+        self.lines.read(leaf, amps, at, offered=float(self.ledger.granted(now, leaf)) if settled else None)
+
     def away(self, station: int, now: float) -> None:
         """Its socket is gone."""
         mine = np.flatnonzero(self.station_of == station)
@@ -193,6 +205,7 @@ class Controller:
         self.ledger.back(mine, now, rebooted=rebooted)
         for leaf in mine:
             self._unsure(int(leaf), now)
+            self.lines.doubt(int(leaf))
 
     def answered(self, number: int, now: float, *, accepted: bool) -> None:
         """The station's word on an order. A late one, after another order or time-out, says nothing any more."""
@@ -256,6 +269,7 @@ class Controller:
     def tick(self, now: float, room: Floats) -> list[Order]:
         """Orders to send now. `room`: what each row leaves to connectors (limit less building)."""
         self._time_out(now)
+        self._count_lines(now)
         ledger, steered = self.ledger, self.ledger.reachable & self.ledger.plugged & self.ledger.obeys
         steered &= self.again_at <= now
         for leaf, (order, at) in self.open.items():
@@ -287,6 +301,17 @@ class Controller:
         over = ledger.plugged & (self.asked_until > -NEVER) & (self.asked_until <= now)
         self.changed_at[over & (np.abs(ledger.default - self.asked) > TINY)] = now
         self.asked[over], self.asked_until[over] = ledger.default[over], NEVER  # it ended without a new one
+
+    def _count_lines(self, now: float) -> None:
+        """Count each car where it is known to draw now. Who does not obey may do anything; behind a default that does
+        not wait the next car may draw before it is heard of."""
+        ledger = self.ledger
+        charges = ledger.plugged & ledger.obeys
+        gone = ~ledger.plugged & ledger.reachable & (ledger.delay > 0)
+        counted = self.lines.counted(now, charges=charges, gone=gone)
+        if not np.array_equal(counted, self.counted):
+            self.counted, self.grid = counted, ledger.wired.on(counted)
+            ledger.grid = self.grid
 
     def wishes(self, now: float, steered: Bools) -> Wishes:
         """What the cars that are steered could take now, and who goes first."""
@@ -340,6 +365,10 @@ class Controller:
     def _raise(self, now: float, target: Floats, steered: Bools, wishes: Wishes, room: Floats) -> list[Order]:
         rises = steered & (target > self.asked + TINY)
         rises[list(self.open)] = False
+        target = self.lines.rises(
+            now, rises, asked=self.asked, target=target, rank=wishes.rank, counted=self.counted
+        )
+        rises &= target > self.asked + TINY
         if not rises.any():
             return []
         wish = np.where(rises, target, 0.0)
@@ -413,7 +442,10 @@ class Controller:
         for order, at in self.open.values():
             patience = self.policy.patience_s if order.why == LOWER else self.policy.answer_s
             moments += [at + wait for wait in (patience, self.policy.answer_s) if at + wait > now]
-        for times in (self.ledger.fading_until, self._ends_soon(), self.asked_until, self.again_at):
+        ends = (
+            self.ledger.fading_until, self._ends_soon(), self.asked_until, self.again_at, self.lines.ends() + 0.1,
+        )  # fmt: skip
+        for times in ends:
             later = times[(times > now) & np.isfinite(times)]
             moments += [float(later.min())] if len(later) else []
         return min(moments)

@@ -71,7 +71,7 @@ class _Entries:
     def of(cls, grid: Grid, who: Bools) -> _Entries:
         if grid.is_small:
             return cls(
-                grid.row_of, grid.leaf_of, grid.coefficients, grid.starts, np.arange(len(grid.rows)), grid.counts,
+                grid.row_of, grid.leaf_of, grid.coefficients, grid.starts[grid.fed], grid.fed, grid.counts[grid.fed],
                 shrinks=False,
             )  # fmt: skip
         return cls._some(grid.row_of, grid.leaf_of, grid.coefficients, who[grid.leaf_of])

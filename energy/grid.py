@@ -157,7 +157,7 @@ class Row:
 @dataclass(frozen=True, eq=False)
 class Grid:
     """The rows that bind, over leaves in their order. Sparse: entry i is `coefficients[i]` in row `row_of[i]` at leaf
-    `leaf_of[i]`, sorted by row; each row has at least one entry."""
+    `leaf_of[i]`, sorted by row. As wired each row has at least one entry; `on` may leave some without."""
 
     leaves: tuple[Leaf, ...]
     rows: tuple[Row, ...]
@@ -208,6 +208,27 @@ class Grid:
         return cls(tuple(leaves), tuple(row for row, _parts in kept), row_of, leaf_of, values, volts)
 
     @cached_property
+    def wired(self) -> Bools:
+        """(lines x leaves) to which line each is wired."""
+        return np.array(
+            [[line in leaf.lines for leaf in self.leaves] for line in range(len(LINES))], dtype=bool
+        )
+
+    def on(self, drawn: Bools) -> Grid:
+        """The same rows where each leaf draws on these of its lines alone (lines x leaves, some of `wired`). Of a leaf
+        between lines both carry the same: it draws on both."""
+        lines = np.array(
+            [-1 if row.part == TOTAL else LINES.index(row.part) for row in self.rows], dtype=np.intp
+        )
+        line = lines[self.row_of]
+        stays = (line < 0) | drawn[line, self.leaf_of]
+        share = drawn.sum(axis=0) / np.maximum(self.wired.sum(axis=0), 1)
+        values = np.where(line < 0, self.coefficients * share[self.leaf_of], self.coefficients)
+        return Grid(
+            self.leaves, self.rows, self.row_of[stays], self.leaf_of[stays], values[stays], self.volts * share
+        )
+
+    @cached_property
     def starts(self) -> NDArray[np.intp]:
         """Where each row begins."""
         return np.searchsorted(self.row_of, np.arange(len(self.rows))).astype(np.intp)
@@ -216,6 +237,11 @@ class Grid:
     def counts(self) -> NDArray[np.intp]:
         """How many entries each row has."""
         return np.diff(self.starts, append=len(self.row_of)).astype(np.intp)
+
+    @cached_property
+    def fed(self) -> NDArray[np.intp]:
+        """The rows that have entries."""
+        return np.flatnonzero(self.counts)
 
     @cached_property
     def parts(self) -> list[list[tuple[int, complex]]]:
@@ -265,9 +291,14 @@ class Grid:
 
     def sums(self, pilots: Floats) -> NDArray[np.float64] | NDArray[np.complex128]:
         """What flows in each row, as a phasor: A on lines, W in total."""
-        if not len(self.rows):
-            return np.empty(0)
-        return np.add.reduceat(self.coefficients * pilots[self.leaf_of], self.starts)
+        flows = self.coefficients * pilots[self.leaf_of]
+        if len(self.fed) == len(self.rows):
+            return np.add.reduceat(flows, self.starts) if len(self.rows) else np.empty(0)
+        sums: NDArray[np.complex128] | NDArray[np.float64] = np.zeros(len(self.rows))
+        if not self.is_real:
+            sums = np.zeros(len(self.rows), dtype=np.complex128)
+        sums[self.fed] = np.add.reduceat(flows, self.starts[self.fed])
+        return sums
 
     def loads(self, pilots: Floats) -> Floats:
         """What flows in each row: A on lines, W in total."""

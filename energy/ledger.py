@@ -33,7 +33,8 @@ SLOTS = 4  # of unanswered profiles told apart; more count as one that is as hig
 class Ledger:
     """Of one site. Build it with `of`; after a restart fill `held` and what is open from the rows."""
 
-    grid: Grid
+    grid: Grid  # with the lines that cars are known to draw on
+    wired: Grid  # with all lines: what lasts while nobody looks fits even so
     default: Floats  # what a session falls to when its profile ends; the hardware's most until the station took one
     delay: Floats  # s from a session's start in which the default gives 0 A (a relative default profile); 0: at once
     plugged: Bools
@@ -55,7 +56,8 @@ class Ledger:
         zero, gone = lambda: np.zeros(count), lambda: np.full(count, -NEVER)
         no = lambda: np.zeros(count, dtype=bool)  # noqa: E731
         return cls(
-            grid=grid, default=default.astype(float), delay=zero() if delay is None else delay.astype(float),
+            grid=grid, wired=grid, default=default.astype(float),
+            delay=zero() if delay is None else delay.astype(float),
             plugged=no(), reachable=no(), obeys=~no(), held=default.astype(float), held_until=gone(),
             flight=zero(), flight_until=gone(), fading=zero(), fading_until=gone(),
             stray=np.zeros((SLOTS, count)), stray_until=np.full((SLOTS, count), -NEVER),
@@ -120,9 +122,9 @@ class Ledger:
         later = np.maximum(self.in_force(now, high_until + SKEW_S), self.default)
         more = np.maximum(amps - later, 0.0)
         order = in_order(who, more)
-        if (self.grid.excess(later, limits) > TINY).any():
+        if (self.wired.excess(later, limits) > TINY).any():
             return who & (more <= 0)
-        return who & fitting(self.grid, later, more=more, order=order, limits=limits)
+        return who & fitting(self.wired, later, more=more, order=order, limits=limits)
 
     def worst(self, now: float) -> Floats:
         """Each row's highest load at any later moment if we fall silent now. For tests and for the page."""

@@ -158,6 +158,8 @@ def _add_limits(rows: _Rows, columns: _Columns, grid: Grid, limits: Floats) -> N
     """Each row of the grid in each period in which all together could exceed it."""
     ends = [*grid.starts[1:], len(grid.row_of)]
     for number, (begin, end) in enumerate(zip(grid.starts, ends, strict=True)):
+        if begin == end:
+            continue  # no car draws on this line
         leaves, values = grid.leaf_of[begin:end], grid.coefficients[begin:end]
         sides = [(values * turn).real for turn in _turns(values)]
         numbers = columns.number[:, leaves]

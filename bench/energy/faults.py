@@ -5,8 +5,9 @@
 
 Faults: stations offline (noticed late), half the site offline, restarts with and without their profile, calls and
 answers lost, refusals, clocks that are off, the central system down, a meter silent or frozen, spikes of the building,
-a station that accepts its profiles and ignores them for an hour. On a quarter of the days the only meter counts the
-cars too. The same days run once without faults and once under a plain controller that pushes the measured rest every
+a station that accepts its profiles and ignores them for an hour, cars that take to other lines. On a quarter of the
+days the only meter counts the cars too; on another the stations tell the current of each line every five seconds. The
+same days run once without faults and once under a plain controller that pushes the measured rest every
 15 s. Prints its seeds; a day is a seed, so any day can be run again: `--days 1 --seed N`.
 """
 
@@ -23,12 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.energy.journal import Journal, digest
-from bench.energy.world import Result, day
+from bench.energy.world import READING_S, Result, day
 
 __all__ = ["Result", "day", "main"]
 CODE = [
     f"energy/{name}.py"
-    for name in ("allocation", "control", "filling", "grid", "headroom", "ledger", "obedience")
+    for name in ("allocation", "control", "filling", "grid", "headroom", "ledger", "lines", "obedience")
 ]
 CODE += [f"bench/energy/{name}.py" for name in ("site", "trouble", "world")]
 Three = dict[str, Any]  # "ours", "calm" and "plain": a Result each, as a dictionary
@@ -88,15 +89,21 @@ def _print_day(one: Three) -> None:
     sent = sum(ours["messages"].values()) / ours["stations"] / 24
     print(
         f"seed {ours['seed']}: overloads {len(ours['overloads'])}, in a silence {len(ours['after_silence'])}, "
-        f"by who disobeyed {len(ours['disobeyed'])} (plain {_all_over(plain)}); beyond the ledger "
+        f"by who disobeyed {len(ours['disobeyed'])}, on other lines {len(ours['relined'])} (plain {_all_over(plain)}); "
+        f"beyond the ledger "
         f"{ours['beyond_ledger']}, not found {ours['not_found']}; energy {ours['wh'] / calm['wh']:.3f}, "
-        f"served {calm['wh'] / calm['need_wh']:.3f}, messages {sent:.1f}{', grid meter' if ours['grid_meter'] else ''}",
+        f"served {calm['wh'] / calm['need_wh']:.3f}, messages {sent:.1f}{', grid meter' if ours['grid_meter'] else ''}"
+        f"{', lines told' if ours['reading_s'] < READING_S else ''}",
         flush=True,
     )  # fmt: skip
 
 
 def _all_over(result: dict[str, Any]) -> int:
-    return len(result["overloads"]) + len(result["after_silence"]) + len(result["disobeyed"])
+    return sum(len(result[kind]) for kind in ("overloads", "after_silence", "disobeyed", "relined"))
+
+
+def _longest(days: list[dict[str, Any]], kind: str) -> float:
+    return max((float(over["seconds"]) for one in days for over in one[kind]), default=0.0)
 
 
 def _report(days: list[Three], said: str) -> None:
@@ -109,16 +116,24 @@ def _report(days: list[Three], said: str) -> None:
     print(
         f"overloads over 15 s: {count('overloads')}; within the dead-man time of a silence: "
         f"{count('after_silence')}; until a station that disobeys is found and made good: {count('disobeyed')} "
-        f"(longest {max((over['seconds'] for one in ours for over in one['disobeyed']), default=0):.0f} s); "
-        f"of such stations by themselves: {count('unavoidable')}; plain controller: "
+        f"(longest {_longest(ours, 'disobeyed'):.0f} s); "
+        f"of such stations by themselves: {count('unavoidable')}; until a car on other lines is seen and made good: "
+        f"{count('relined')} (longest {_longest(ours, 'relined'):.0f} s); plain controller: "
         f"{sum(_all_over(one['plain']) for one in days)}"
     )
     print(
         f"limits in force that the ledger did not count: {sum(one['beyond_ledger'] for one in ours)}; "
         f"stations that disobeyed and were not found in time: {sum(one['not_found'] for one in ours)}"
     )
-    for name, kept in (("building meter", False), ("grid meter", True)):
-        some = [one for one in days if one["ours"]["grid_meter"] is kept]
+    for name, kept, often in (
+        ("building meter", False, False), ("grid meter", True, False), ("building meter, lines told", False, True),
+        ("grid meter, lines told", True, True),
+    ):  # fmt: skip
+        some = [
+            one
+            for one in days
+            if one["ours"]["grid_meter"] is kept and (one["ours"]["reading_s"] < READING_S) is often
+        ]
         if some:
             energy = sum(one["ours"]["wh"] for one in some) / sum(one["calm"]["wh"] for one in some)
             hours = 24 * sum(one["ours"]["stations"] for one in some)

@@ -50,7 +50,8 @@ class Over:
 
 @dataclass
 class Car:
-    """`lines`: how many lines it charges on; `taper`: from this share of its need on it takes less and less."""
+    """`lines`: how many lines it charges on, from `from_a` on; below it is one. `taper`: from this share of its need on
+    it takes less and less."""
 
     max_a: float
     lines: int
@@ -59,6 +60,8 @@ class Car:
     slow_s: float
     got_wh: float = 0.0
     taper: float = 0.85
+    from_a: float = 0.0
+    used: tuple[int, ...] = ()  # the lines it took last
 
     def takes(self, limit: float) -> float:
         """A per line under this limit."""
@@ -89,6 +92,7 @@ class Evse:
     dark: bool = False  # restarts
     deaf_a: float | None = None  # it ignores its profiles and gives so much
     draw: float = 0.0
+    in_use: tuple[int, ...] = ()  # the lines on which it flows
     drawn_since: float = 0.0
     told_wh: float = 0.0
 
@@ -102,10 +106,11 @@ class Evse:
             return self.profile_a
         return self.default_a if now >= self.plugged_at + self.delay_s else 0.0
 
-    @property
-    def in_use(self) -> tuple[int, ...]:
+    def used_at(self, amps: float) -> tuple[int, ...]:
         """The lines that its car charges on."""
-        return self.lines[: min(self.car.lines, len(self.lines)) if self.car else len(self.lines)]
+        if self.car is None or not amps:
+            return ()
+        return self.lines[: min(self.car.lines if amps >= self.car.from_a else 1, len(self.lines))]
 
 
 @dataclass
@@ -148,9 +153,11 @@ class Site:
     def draw(self, evse: Evse, now: float, amps: float) -> None:
         """Its car takes this from now on."""
         self.settle(evse, now)
-        change, evse.draw = amps - evse.draw, amps
-        for line in evse.in_use:
+        before, evse.in_use = evse.in_use, evse.used_at(amps)
+        for line in range(3):
+            change = amps * (line in evse.in_use) - evse.draw * (line in before)
             self._flow(now, evse.breaker, line, change, change if evse.deaf_a is not None else 0.0)
+        evse.draw = amps
 
     def set_deaf(self, evse: Evse, now: float, deaf_a: float | None) -> None:
         """From now on it ignores its profiles, or follows them again."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from bench.energy.site import Car, Evse
     from bench.energy.world import Day
 
 DAY_S = 86_400.0
@@ -87,6 +88,26 @@ def _restarted(day: Day, station: int) -> None:
     if not day.offline[station]:
         later = day.now + day.of_faults.uniform(1, 20)
         day.at(later, lambda: day.connect(station, rebooted=True))
+
+
+# --- cars that do not stay on their lines ---
+
+
+def of_lines(day: Day, evse: Evse, car: Car, came: float) -> None:
+    """Some charge on one line below 10 or 14 A; some begin on one and take to others again and again."""
+    random = day.of_lines
+    if random.random() < 0.2:
+        car.from_a = random.choice([10.0, 14.0])
+    elif random.random() < 0.6:
+        at, car.lines = came, 1
+        while (at := at + random.expovariate(1 / 1500)) < car.leaves_at:
+            day.at(at, partial(_change_lines, day, evse, car, random.choice([1, 1, 3])))
+
+
+def _change_lines(day: Day, evse: Evse, car: Car, lines: int) -> None:
+    if evse.car is car:
+        car.lines = lines
+        day.draw(evse, evse.draw)
 
 
 # --- who does not obey ---

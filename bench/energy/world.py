@@ -23,13 +23,16 @@ from energy.allocation import allocate
 from energy.control import Controller, Order, Policy
 from energy.grid import Grid, Leaf, Node
 from energy.headroom import Draws, Meter
-from energy.ledger import Ledger, defaults
+from energy.ledger import SKEW_S, Ledger, defaults
+from energy.lines import FRESH_S
 
 DAY_S = 86_400.0
 READING_S = 60.0
+OFTEN_S = 5.0  # on days on which the stations tell the current of each line often enough to learn from it
 PUSH_S = 15.0  # the plain controller
 FOUND_S = 200.0  # by then the ledger counts a station that ignores its profiles: three readings and a little
 YIELD_S = 15.0  # and then the others have given way
+SEEN_S = FRESH_S + YIELD_S  # the same of a car that takes to other lines
 POLICY = Policy()
 CAP_A: float | None = 32.0  # up to which the defaults are filled where all can have it
 
@@ -54,6 +57,10 @@ class Result:
     beyond_ledger: int = 0
     not_found: int = 0  # deaf stations that drew too much and were not counted in time
     grid_meter: bool = False
+    reading_s: float = READING_S
+    relined: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # until a car that takes to other lines is seen
     faults: dict[str, int] = field(default_factory=dict)
 
 
@@ -61,13 +68,14 @@ class Day:
     """The world: an event queue, the site, and the wire between it and the controller."""
 
     def __init__(
-        self, seed: int, *, faults: bool, plain: bool = False, grid_meter: bool | None = None
-    ) -> None:
+        self, seed: int, *, faults: bool, plain: bool = False, grid_meter: bool | None = None,
+        reading_s: float | None = None,
+    ) -> None:  # fmt: skip
         self.seed, self.plain = seed, plain
         # A stream for each, so that a day without faults has the same cars and the same building.
         self.random, self.chance = Random(f"{seed} site"), Random(f"{seed} wire")
-        self.of_cars, self.of_building, self.of_faults = (
-            Random(f"{seed} {of}") for of in ("cars", "building", "faults")
+        self.of_cars, self.of_building, self.of_faults, self.of_lines = (
+            Random(f"{seed} {of}") for of in ("cars", "building", "faults", "lines")
         )
         self.site = sites.make(self.random, delay_s=POLICY.delay_s)
         self.queue: list[tuple[float, int, Callable[[], None]]] = []
@@ -85,6 +93,9 @@ class Day:
         self.grid_meter = self.result.grid_meter = counts_cars if grid_meter is None else grid_meter
         if self.grid_meter:
             self.meter.window_s, self.meter.limit = READING_S, np.array(self.site.root.limit)
+        often = Random(f"{seed} readings").random() < 0.25
+        self.reading_s = self.result.reading_s = reading_s or (OFTEN_S if often else READING_S)
+        self.relined: list[tuple[float, int]] = []  # when a car took to more lines, by place
         self.meter_says, self.tick_at, self.last_tick = "truth", -1.0, -1.0
         self.offline: Counter[int] = Counter()
         self.heard: set[int] = set()  # stations that the central system holds a socket of
@@ -153,6 +164,8 @@ class Day:
                 result.after_silence.append(asdict(over))
             elif self._by_deaf(over):
                 result.disobeyed.append(asdict(over))
+            elif self._by_new_lines(over):
+                result.relined.append(asdict(over))
             else:
                 result.overloads.append(asdict(over))
 
@@ -167,6 +180,19 @@ class Day:
         still = [(begin, np.inf, station) for station, begin in self.unheard_since.items()]
         gaps = [*self.unheard, *still]
         return any(begin <= end and over.at <= until and n in below for begin, until, n in gaps)
+
+    def _by_new_lines(self, over: sites.Overload) -> bool:
+        """Whether a car below took to more lines then, and it did not last longer than it takes to see it; where a
+        station was not heard, which can neither be seen nor lowered, than its profile lasts."""
+        below = {
+            evse.number: evse.station for evse in self.site.evses if over.node in ("main", evse.breaker.name)
+        }
+        end = over.at + over.seconds
+        began = [at for at, place in self.relined if place in below and at <= end]
+        still = [(begin, np.inf, station) for station, begin in self.unheard_since.items()]
+        stations = set(below.values())
+        mute = any(b <= end and over.at <= e and n in stations for b, e, n in [*self.unheard, *still])
+        return bool(began) and end <= max(began) + SEEN_S + mute * (POLICY.high_s + SKEW_S)
 
     # --- building and meter ---
 
@@ -215,6 +241,7 @@ class Day:
             when = self.of_cars.uniform(0, 20_000)
             while when < DAY_S - 3600:
                 car = sites.car(self.of_cars, when, DAY_S)
+                trouble.of_lines(self, evse, car, when)
                 self.result.need_wh += car.need_wh
                 self.at(when, partial(self._arrive, evse, car))
                 self.at(car.leaves_at, partial(self._leave, evse))
@@ -226,7 +253,7 @@ class Day:
         self.at(self.now + evse.delay_s + 0.01, lambda: self.follow(evse))
         self._tell(evse.station, lambda: self._told_arrival(evse, car))
         self.follow(evse)
-        self.at(self.now + READING_S, lambda: self._reading(evse, car))
+        self.at(self.now + self.reading_s, lambda: self._reading(evse, car))
 
     def _told_arrival(self, evse: Evse, car: sites.Car) -> None:
         if evse.car is car:
@@ -270,6 +297,10 @@ class Day:
             self.sample()
             self.want_tick()
         self.site.draw(evse, self.now, amps)
+        if evse.car is not None and evse.in_use:
+            if evse.car.used and set(evse.in_use) - set(evse.car.used):
+                self.relined.append((self.now, evse.number))
+            evse.car.used = evse.in_use
 
     def _reading(self, evse: Evse, car: sites.Car) -> None:
         """MeterValues, once a minute; the battery's taper is looked at in the same step."""
@@ -279,6 +310,7 @@ class Day:
             self._take(evse, car, evse.serial)
         given, amps, at = car.got_wh - evse.told_wh, evse.draw, self.now
         lines = np.array([amps if line in evse.in_use else 0.0 for line in range(3)])
+        by_phase = self.reading_s < READING_S
 
         def tell() -> None:
             if evse.car is car:
@@ -286,10 +318,12 @@ class Day:
                 told = self.control.ledger.told(self.now)[evse.number] if self.grid_meter else 0.0
                 self.draws.take(evse.number, lines, at, limit=float(told))
                 self.control.reading(evse.number, amps, self.now, given_wh=given, at=at)
+                if by_phase:
+                    self.control.read_lines(evse.number, lines, self.now, at=at)
 
         if not self.offline[evse.station] and not evse.dark:
             self._tell(evse.station, tell)
-        self.at(self.now + READING_S, lambda: self._reading(evse, car))
+        self.at(self.now + self.reading_s, lambda: self._reading(evse, car))
 
     def _hold_against_ledger(self, evse: Evse) -> None:
         """No limit in force at a station may exceed what the ledger says may be."""
@@ -433,6 +467,7 @@ class Day:
 
 
 def day(
-    seed: int, *, faults: bool, plain: bool = False, hours: float = 24.0, grid_meter: bool | None = None
-) -> Result:
-    return Day(seed, faults=faults, plain=plain, grid_meter=grid_meter).run(hours)
+    seed: int, *, faults: bool, plain: bool = False, hours: float = 24.0, grid_meter: bool | None = None,
+    reading_s: float | None = None,
+) -> Result:  # fmt: skip
+    return Day(seed, faults=faults, plain=plain, grid_meter=grid_meter, reading_s=reading_s).run(hours)

@@ -23,7 +23,7 @@ from energy.policy import Policies
 from energy.queries import SiteTree, Wired
 from energy.services import habits, observing, orders
 from energy.services.habits import Habit
-from energy.services.observing import SessionSeen, StationSeen
+from energy.services.observing import Measured, SessionSeen, StationSeen
 from stations.models import CommandState, ProfileState
 
 log = logging.getLogger("voltyard.energy")
@@ -31,6 +31,7 @@ log = logging.getLogger("voltyard.energy")
 LOOK_S = 5.0  # everything is looked at so often, should nobody tell
 FALLBACK_S = 60.0  # what stations fall to is calculated anew so often, for their profiles know the clock
 CARS_WINDOW_S = 60.0  # of a meter that counts the cars: as long as their readings are apart
+REMEMBERED = 12  # readings of each car that are looked at after a start
 LEAST_LEARNED_WH, LEAST_LEARNED_S = 1000.0, 1800.0  # a car that stays beyond what was learned wants more
 PRIORITY = 1.0  # of a car that its station or an operator lets go first
 
@@ -82,9 +83,11 @@ class Loop:
             self._build(tree)
         if self.control is None or self.tree is None:
             return
-        stations = observing.stations(self.tree)
-        self._fall_back(now, at, first=not self.heard)
+        stations, first = observing.stations(self.tree), not self.heard
+        self._fall_back(now, at, first=first)
         self._take_stations(stations, now)
+        if first:
+            self._remember_lines(now)
         self._take_settled(now)
         self._take_sessions(observing.sessions(self.tree), now)
         self._take_held(observing.held(self.tree), now)
@@ -219,6 +222,23 @@ class Loop:
             else:
                 ledger.lost(leaf, now)
 
+    def _remember_lines(self, now: float) -> None:
+        """After a start: cars whose lines were known need not give way until they are known again."""
+        assert self.tree is not None and self.control is not None
+        control = self.control
+        for evse_id, session in observing.sessions(self.tree, readings=REMEMBERED).items():
+            leaf = self.leaf_of[evse_id]
+            offered = float(control.ledger.granted(now, leaf))
+            for one in session.measured:
+                control.lines.read(leaf, np.array(one.lines_a), self._measured_at(leaf, one), offered=offered)
+
+    def _measured_at(self, leaf: int, one: Measured) -> float:
+        """By our clock: what a station kept back is old, and what it tells of the future is of now."""
+        assert self.tree is not None
+        station = self.heard.get(self.tree.wired[leaf].station_id)
+        sampled = one.sampled_at.timestamp() - (station.clock_offset_s if station else 0.0)
+        return min(sampled, one.received_at.timestamp())
+
     def _take_settled(self, now: float) -> None:
         assert self.control is not None
         for command, (state, was_sent) in observing.settled(self.tenant_id, list(self.commands)).items():
@@ -262,6 +282,8 @@ class Loop:
             limit = float(self.control.ledger.told(now)[leaf])
             for draws in self.draws.values():
                 draws.take(leaf, np.array(new.lines_a), at, limit=limit)
+        for one in new.measured:
+            self.control.read_lines(leaf, np.array(one.lines_a), now, at=self._measured_at(leaf, one))
 
     def _plug(self, leaf: int, session: SessionSeen, now: float) -> None:
         assert self.control is not None

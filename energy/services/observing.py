@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -42,9 +43,19 @@ class StationSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """A on each line of the supply, each of a connector's lines measured. `sampled_at`: by the station's own clock."""
+
+    lines_a: tuple[float, ...]
+    sampled_at: datetime
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SessionSeen:
     """A session that runs. `draw_a`: of its newest reading on the most loaded line; None: it told none yet. `lines_a`:
-    the same on each line of the supply, as far as it is known."""
+    the same on each line of the supply, as far as it is known. `measured`: of the newest readings those that told all
+    lines, the oldest first."""
 
     id: int
     evse_id: int
@@ -55,6 +66,7 @@ class SessionSeen:
     lines_a: tuple[float, ...] | None
     state: str
     fleet_id: int | None
+    measured: tuple[Measured, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +106,20 @@ def stations(tree: SiteTree) -> dict[int, StationSeen]:
 
 
 _READINGS = """
-SELECT w.session, r.current_a, r.power_w, r.values::text FROM json_to_recordset(%(rows)s::json) AS w(
-    session bigint, station bigint, evse smallint, since timestamptz)
+SELECT w.session, r.current_a, r.power_w, r.values::text, r.sampled_at, r.received_at
+FROM json_to_recordset(%(rows)s::json) AS w(session bigint, station bigint, evse smallint, since timestamptz, most int)
 CROSS JOIN LATERAL (
-    SELECT current_a, power_w, values FROM stations_reading q
+    SELECT current_a, power_w, values, sampled_at, received_at FROM stations_reading q
     WHERE q.tenant_id = %(tenant)s AND q.station_id = w.station AND q.evse_number = w.evse AND q.sampled_at >= w.since
         AND (q.current_a IS NOT NULL OR q.power_w IS NOT NULL)
-    ORDER BY q.sampled_at DESC LIMIT 1) r
+    ORDER BY q.sampled_at DESC LIMIT w.most) r
+ORDER BY w.session, r.sampled_at
 """
 
 
-def sessions(tree: SiteTree) -> dict[int, SessionSeen]:
-    """By EVSE. A car's current is that of the most loaded line; where only power was told, it is taken for one line's:
-    nobody knows how many it charges on."""
+def sessions(tree: SiteTree, *, readings: int = 1) -> dict[int, SessionSeen]:
+    """By EVSE, with so many of their newest readings. A car's current is that of the most loaded line; where only power
+    was told, it is taken for one line's: nobody knows how many it charges on."""
     tenant_id = tree.connection.tenant_id
     by_evse = {one.evse_id: one for one in tree.wired}
     found = list(
@@ -120,12 +133,14 @@ def sessions(tree: SiteTree) -> dict[int, SessionSeen]:
     asked = [
         {
             "session": pk, "station": by_evse[evse].station_id, "evse": by_evse[evse].number,
-            "since": read_at - timedelta(minutes=2),
+            "since": read_at - timedelta(minutes=2), "most": readings,
         }
         for pk, evse, _start, _received, _wh, read_at, _power, _state, _fleet in found
         if read_at is not None
     ]  # fmt: skip
-    told = {row[0]: row[1:] for row in statements.run(_READINGS, tenant_id, asked)} if asked else {}
+    told: dict[int, list[Sequence[Any]]] = {}
+    for row in statements.run(_READINGS, tenant_id, asked) if asked else []:
+        told.setdefault(row[0], []).append((row[1], row[2], orjson.loads(row[3]), row[4], row[5]))
     result = {}
     for (
         pk,
@@ -138,13 +153,29 @@ def sessions(tree: SiteTree) -> dict[int, SessionSeen]:
         state,
         fleet,
     ) in found:  # the newest of an EVSE counts
-        amps, watts, values = told.get(pk, (None, None, "[]"))
+        amps, watts, values = told[pk][-1][:3] if pk in told else (None, None, ())
         watts = power if watts is None else watts
-        draw, lines = drawn(tree, by_evse[evse], amps, watts, orjson.loads(values))
+        draw, lines = drawn(tree, by_evse[evse], amps, watts, values)
         result[evse] = SessionSeen(
-            pk, evse, min(start, received), float(energy or 0), read_at, draw, lines, state, fleet
-        )
+            pk, evse, min(start, received), float(energy or 0), read_at, draw, lines, state, fleet,
+            tuple(_measured(tree, by_evse[evse], told.get(pk, ()))),
+        )  # fmt: skip
     return result
+
+
+def _measured(tree: SiteTree, wired: Wired, told: Iterable[Sequence[Any]]) -> Iterator[Measured]:
+    """A station that tells of some of its lines alone may have no meter on the others."""
+    own = wired.leaf.lines
+    for _amps, _watts, values, sampled_at, received_at in told:
+        phases = _phases(values)
+        if (
+            not wired.is_dc
+            and len(own) > 1
+            and not wired.outlet.between
+            and set(phases) == set(range(len(own)))
+        ):
+            lines = _on([0.0] * len(tree.supply.lines), own, [phases[place] for place in range(len(own))])
+            yield Measured(lines, sampled_at, received_at)
 
 
 def drawn(
@@ -165,7 +196,7 @@ def drawn(
         return (None, None) if watts is None else (watts / tree.supply.volts, None)
     phases = _phases(values)
     if phases:
-        return amps, _on(lines, own, phases)
+        return amps, _on(lines, own, [phases.get(place, 0.0) for place in range(max(phases) + 1)])
     if len(own) == 1 or wired.outlet.between:
         return amps, _on(lines, own, [amps] * len(own))
     if watts is None or amps <= 0:
@@ -184,8 +215,8 @@ def _on(lines: list[float], own: Sequence[int], amps: Sequence[float]) -> tuple[
 _PLACES = {"L1": 0, "L2": 1, "L3": 2, "L1-N": 0, "L2-N": 1, "L3-N": 2}
 
 
-def _phases(values: Sequence[dict[str, Any]]) -> list[float]:
-    """A on each of the station's own phases, where it told them one by one."""
+def _phases(values: Sequence[dict[str, Any]]) -> dict[int, float]:
+    """A on each of the station's own phases, where it told them one by one; of several the highest."""
     found: dict[int, float] = {}
     for value in values:
         place = _PLACES.get(value.get("phase", ""))
@@ -194,9 +225,12 @@ def _phases(values: Sequence[dict[str, Any]]) -> list[float]:
         try:
             number = float(value["value"]) * 10.0 ** int(value.get("multiplier", 0))
         except (TypeError, ValueError, OverflowError):
-            return []
-        found[place] = number / 1000 if value.get("unit") == "mA" else number
-    return [found.get(place, 0.0) for place in range(max(found) + 1)] if found else []
+            return {}
+        if not math.isfinite(number):
+            return {}
+        number = number / 1000 if value.get("unit") == "mA" else number
+        found[place] = max(number, found.get(place, number))
+    return found
 
 
 def needs(tree: SiteTree, session_ids: Sequence[int]) -> dict[int, NeedSeen]:

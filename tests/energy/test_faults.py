@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.energy.faults import Result, day
+from bench.energy.world import OFTEN_S, READING_S, SEEN_S
 
 pytestmark = pytest.mark.nodb
 
@@ -18,23 +19,31 @@ def _safe(result: Result) -> None:
 
 @pytest.mark.parametrize("seed", [3, 102])
 def test_hours_with_faults(seed: int) -> None:
-    _safe(day(seed, faults=True, hours=7))
+    _safe(day(seed, faults=True, hours=7, reading_s=READING_S))
+
+
+def test_hours_with_cars_whose_lines_are_learned() -> None:
+    """Some take to other lines: what is over then is seen and made good. And the site gives more."""
+    result = day(202, faults=True, hours=5, reading_s=OFTEN_S)
+    _safe(result)
+    assert all(over["seconds"] <= SEEN_S for over in result.relined)
+    assert result.wh > 1.05 * day(202, faults=True, hours=5, reading_s=READING_S).wh
 
 
 def test_hours_with_a_meter_that_counts_the_cars_too() -> None:
-    _safe(day(1004, faults=True, hours=5, grid_meter=True))
+    _safe(day(1004, faults=True, hours=5, grid_meter=True, reading_s=READING_S))
 
 
 def test_a_station_that_ignores_its_profiles_is_found_and_made_good() -> None:
     """What is over until then is counted apart, and it is not for long."""
-    result = day(303, faults=True, hours=4.6)
+    result = day(303, faults=True, hours=4.6, reading_s=READING_S)
     _safe(result)
     assert result.faults["ignores its profiles"] and result.disobeyed
 
 
 def test_a_controller_without_a_ledger_goes_over() -> None:
     """What the days are worth: they find out who does not count what may be in force."""
-    result = day(107, faults=True, plain=True, hours=8)
+    result = day(107, faults=True, plain=True, hours=8, reading_s=READING_S)
     assert result.overloads or result.after_silence
 
 

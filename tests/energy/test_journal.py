@@ -54,7 +54,8 @@ def test_a_run_skips_the_days_that_it_has(
     path = tmp_path / "days.jsonl"
     result = {
         "seed": 7, "wh": 90.0, "need_wh": 200.0, "messages": {"raise": 48}, "stations": 2, "overloads": [],
-        "after_silence": [], "disobeyed": [{"seconds": 100.0}], "unavoidable": [], "beyond_ledger": 0,
+        "after_silence": [], "disobeyed": [{"seconds": 100.0}], "unavoidable": [], "beyond_ledger": 0, "relined": [],
+        "reading_s": 60.0,
         "not_found": 0, "grid_meter": False,
     }  # fmt: skip
     kept = {"ours": result, "calm": {**result, "wh": 100.0}, "plain": {**result, "overloads": [{}, {}]}}
