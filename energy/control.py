@@ -355,7 +355,8 @@ class Controller:
         small_raise = steered & (off > 0) & (off < band) & (self.asked >= self.grid.min_a)
         small_raise &= self.asked >= np.minimum(self.cars.wanted, target) - 0.25  # what is needed, is needed
         kept = np.where(small_raise, self.asked, target)
-        surplus = np.where(steered & (off < 0) & (self.asked >= self.grid.min_a), -off, 0.0)
+        may_stay = steered & (off < 0) & (self.asked >= self.grid.min_a) & (self.asked <= self.allowed + TINY)
+        surplus = np.where(may_stay, -off, 0.0)
         if not surplus.any():
             return kept
         order = in_order(surplus > TINY, surplus)

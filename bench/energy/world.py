@@ -241,7 +241,8 @@ class Day:
             when = self.of_cars.uniform(0, 20_000)
             while when < DAY_S - 3600:
                 car = sites.car(self.of_cars, when, DAY_S)
-                trouble.of_lines(self, evse, car, when)
+                if self.reading_s < READING_S:
+                    trouble.of_lines(self, evse, car, when)
                 self.result.need_wh += car.need_wh
                 self.at(when, partial(self._arrive, evse, car))
                 self.at(car.leaves_at, partial(self._leave, evse))

@@ -331,17 +331,24 @@ def fallbacks(tree: SiteTree, station_ids: Sequence[int], now: datetime) -> dict
 def _fallback(
     left: schedules.Station, idle: schedules.Station, others: schedules.Station, one: Wired, now: datetime
 ) -> Fallback:
-    """A limit of DC counts as the power that it is, one of AC as the current of each line."""
+    """A limit of DC counts as the power that it is, one of AC as the current of each line: one in W is more A
+    where the voltage is below the one that the calculation takes."""
     unit, per = (schedules.WATTS, one.volts) if one.is_dc else (schedules.AMPS, 1.0)
     new = idle.composite(one.number, now, now + AHEAD, unit)
     running = left.composite(one.number, now, now + AHEAD, unit) if left.transactions else []
     first = next((part.start_s for part in new if part.limit > 0), AHEAD.total_seconds())
     cap = others.composite(one.number, now, now + timedelta(seconds=1), unit)
+    phases = 1 if one.outlet.between else len(one.leaf.lines)
+    low = 1.0 if one.is_dc else max(1.0, schedules.VOLTS * phases / one.volts)
     return Fallback(
-        amps=max(part.limit for part in [*new, *running]) / per,
+        amps=max(part.limit * (low if _in_watts(part) else 1.0) for part in [*new, *running]) / per,
         delay_s=float(first),
         cap_a=cap[0].limit / per if cap else float("inf"),
     )
+
+
+def _in_watts(part: schedules.Slice) -> bool:
+    return part.binding is not None and part.binding.unit == schedules.WATTS
 
 
 def held(tree: SiteTree) -> set[int]:

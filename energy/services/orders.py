@@ -61,9 +61,13 @@ def send(*, tree: SiteTree, token: int, wanted: Sequence[Wanted]) -> list[Sent]:
             sent.append(Sent(one.number, None, "The session is over."))
             continue
         try:
+            profile = replace(_of_session(one, of), transaction_id=session.transaction_id)
+            if not profiles.make_way(tenant_id=tenant_id, of=of, profile=profile, actor=LOAD_MANAGEMENT):
+                sent.append(Sent(one.number, None, "A limit of somebody else moves down first."))
+                continue
             row = profiles.install(
-                tenant_id=tenant_id, station_id=of.station.pk, profile=_of_session(one, of), actor=LOAD_MANAGEMENT,
-                intent="energy", known_of=of, expires_in_seconds=WAITS_SECONDS,
+                tenant_id=tenant_id, station_id=of.station.pk, profile=profile, actor=LOAD_MANAGEMENT,
+                intent=profiles.ENERGY, known_of=of, expires_in_seconds=WAITS_SECONDS,
                 clock_ahead=timedelta(seconds=round(of.station.clock_offset_s or 0.0)),
             )  # fmt: skip
             sent.append(Sent(one.number, row.command_id))
@@ -90,7 +94,7 @@ def _of_session(one: Wanted, of: profiles.Known) -> Profile:
         kind=schedules.ABSOLUTE,
         unit=unit,
         periods=(period,),
-        stack_level=of.takes.stack(profiles.ENERGY_STACK),
+        stack_level=of.level(profiles.ENERGY_STACK),
         starts_at=start,
         duration_s=max(1, int((until - start).total_seconds())),
         valid_to=until,
@@ -99,14 +103,11 @@ def _of_session(one: Wanted, of: profiles.Known) -> Profile:
 
 
 def _amount(wired: Wired, of: profiles.Known, amps: float, start_s: int = 0) -> tuple[str, Period]:
-    """In a unit that the station takes. A limit in W to an AC station might all go through one line, for nobody knows
-    on how many a car charges: it counts as one line's."""
+    """In a unit that the station takes. W are those of all phases together: an AC station makes A of each phase from
+    them by the area's voltage and the number of phases beside them (1.6 7.8, 2.x ChargingRateUnitEnumType)."""
     unit = of.takes.unit(schedules.WATTS if wired.is_dc else AMPS)
-    if unit == AMPS:
-        phases = None if wired.is_dc else 1 if wired.outlet.between else len(wired.leaf.lines)
-        return unit, Period(start_s, _down(amps), phases)
-    one_line = wired.volts if wired.is_dc or wired.outlet.between else wired.volts / len(wired.leaf.lines)
-    return unit, Period(start_s, _down(amps * one_line))
+    phases = None if wired.is_dc else 1 if wired.outlet.between else len(wired.leaf.lines)
+    return unit, Period(start_s, _down(amps if unit == AMPS else amps * wired.volts), phases)
 
 
 def _down(value: float) -> float:
@@ -141,9 +142,11 @@ def send_defaults(
         if last is not None and _is_there(last, profile, now):
             continue
         try:
+            if not profiles.make_way(tenant_id=tenant_id, of=of, profile=profile, actor=LOAD_MANAGEMENT):
+                continue
             made.append(profiles.install(
                 tenant_id=tenant_id, station_id=one.station_id, profile=profile, actor=LOAD_MANAGEMENT,
-                intent="energy", known_of=of, expires_in_seconds=60,
+                intent=profiles.ENERGY, known_of=of, expires_in_seconds=60,
             ))  # fmt: skip
         except DomainError as error:
             log.warning(
@@ -182,7 +185,7 @@ def _default(one: Wired, of: profiles.Known, amps: float, delay_s: float, *, rel
         kind=schedules.RELATIVE if relative else schedules.ABSOLUTE,
         unit=unit,
         periods=periods,
-        stack_level=of.takes.stack(profiles.ENERGY_STACK),
+        stack_level=of.level(profiles.ENERGY_STACK),
         starts_at=None if relative else datetime(2020, 1, 1, tzinfo=UTC),
     )
 

@@ -31,9 +31,11 @@ from tenants.errors import Conflict, Invalid, NotFound
 from tenants.permissions import Actor, Permission, system
 
 # Stack levels: what an operator says now goes before what recurs, and that before plans of cars. Load management goes
-# before all, for it keeps breakers: it reads the others, and gives no more than they allow.
+# before all, for it keeps breakers: it reads the others, and gives no more than they allow. Where a station knows fewer
+# levels the highest is load management's, and the others move down (`Known.level`, `make_way`).
 PLAN_STACK, RECURRING_STACK, LIMIT_STACK, ENERGY_STACK = 0, 1, 2, 3
 EARLIER = timedelta(minutes=1)  # a limit of now begins a little earlier: clocks of stations run behind
+ENERGY = "energy"  # intent of load management's own
 PATIENCE = timedelta(hours=1)  # a profile that went with a remote start waits so long for its session
 MOST_TOLD = 500
 
@@ -46,6 +48,19 @@ class Known:
     takes: rules.Allowed
     rows: list[ChargingProfile]
     sessions: dict[int, Session]
+
+    @property
+    def is_steered(self) -> bool:
+        """Whether load management holds something there."""
+        return any(row.intent == ENERGY for row in self.rows)
+
+    def level(self, wanted: int) -> int:
+        """The stack level for it, or as near as the station knows one."""
+        most = self.takes.most_stack
+        if most is None or most >= ENERGY_STACK:
+            return wanted
+        above = ENERGY_STACK - most if self.is_steered or wanted == ENERGY_STACK else 0
+        return max(0, min(wanted - above, most))
 
     def slot(self, profile: Profile) -> ChargingProfile | None:
         """The row whose place in the station the profile takes."""
@@ -96,8 +111,8 @@ def install(
 ) -> ChargingProfile:
     """Send a profile. It takes the id of the one whose place it takes, and the place of one that waits to be sent.
 
-    Who sends many passes `known_of` (see `known`). `clock_ahead`: times go out by the station's own
-    clock. Invalid for what the specification or the station does not take.
+    Who sends many passes `known_of` (see `known`). `clock_ahead`: times go out by the station's own clock. Invalid for
+    what the specification or the station does not take, Conflict where load management has the place.
     """
     of = known_of or known(tenant_id, [station_of(tenant_id, station_id, actor)])[station_id]
     actor.require(Permission.STATION_COMMAND, site_id=of.station.site_id)
@@ -105,6 +120,8 @@ def install(
     if profile.purpose == schedules.TRANSACTION:
         profile = _of_session(profile, session)
     before = of.slot(profile)
+    if before is not None and before.intent == ENERGY and intent != ENERGY:
+        raise Conflict(_taken(of, profile))
     if before is not None and not profile.number:
         profile = replace(profile, number=before.number)
     elsewhere = sum(row.state == ProfileState.ACCEPTED for row in of.rows) - (before is not None)
@@ -126,6 +143,51 @@ def install(
     row.save(force_insert=True)
     of.rows.append(row)
     return row
+
+
+def _taken(of: Known, profile: Profile) -> str:
+    if of.level(ENERGY_STACK) == 0:
+        return (
+            "Load management uses the only stack level that this station knows. Limit the connector where it is wired, "
+            "on the site's page Load, or take it out of load management."
+        )
+    return f"Stack level {profile.stack_level} is load management's at this station: choose a lower one."
+
+
+def make_way(*, tenant_id: int, of: Known, profile: Profile, actor: Actor) -> bool:
+    """Whether load management can take a place: what others hold there goes a level down first, one after the other.
+    Conflict where there is none left: their limit stays."""
+    before = of.slot(profile)
+    if before is None or before.intent == ENERGY:
+        return True
+    return _move_down(tenant_id, of, before, actor)
+
+
+def _move_down(tenant_id: int, of: Known, row: ChargingProfile, actor: Actor) -> bool:
+    """Whether the station holds the same a level below."""
+    if row.stack_level < 1:
+        raise Conflict(
+            "This station knows too few stack levels for load management beside the limits that others set: clear one."
+        )
+    own = limits.as_profile(row)
+    copy = replace(own, stack_level=own.stack_level - 1, number=0)
+    there = of.slot(copy)
+    if there is not None:
+        if replace(limits.as_profile(there), number=0) == copy:
+            return there.state == ProfileState.ACCEPTED
+        if not _move_down(tenant_id, of, there, actor):
+            return False
+    made = install(
+        tenant_id=tenant_id,
+        station_id=of.station.pk,
+        profile=copy,
+        actor=actor,
+        intent=row.intent,
+        known_of=of,
+    )
+    made.label = row.label
+    made.save(update_fields=["label"])
+    return False
 
 
 def _shifted(profile: Profile, ahead: timedelta) -> Profile:
@@ -277,7 +339,7 @@ def _limiting(
         kind=schedules.ABSOLUTE,
         unit=unit,
         periods=(period,),
-        stack_level=of.takes.stack(LIMIT_STACK),
+        stack_level=of.level(LIMIT_STACK),
         starts_at=start,
         duration_s=None if until is None else int((until - start).total_seconds()),
         valid_to=until,
@@ -326,7 +388,7 @@ def limit_daily(
         recurrency="daily",
         unit=unit,
         periods=(period,),
-        stack_level=of.takes.stack(RECURRING_STACK),
+        stack_level=of.level(RECURRING_STACK),
         starts_at=starts_at,
         duration_s=duration_s,
         more={"begins": begins.strftime("%H:%M"), "ends": ends.strftime("%H:%M")},
