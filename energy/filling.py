@@ -35,12 +35,17 @@ def fill(
     full_at = np.where(rising, (upper - base) / weight, np.inf)
     still = grid.sums(base)  # of each row, if nobody rose any more
     entries = _Entries.of(grid, rising)
+    level = 0.0  # up to which all have risen, where that matters
     while rising.any():
-        reached = _levels(entries, still, np.where(rising, weight, 0.0), limits)
+        reached = _levels(entries, still, np.where(rising, weight, 0.0), limits, level)
         first = entries.lowest(reached, len(base))
+        stops = np.where(rising, np.minimum(first, full_at), np.inf)
         done = rising & (full_at <= first)
+        if not grid.is_monotone:  # whoever stops changes what the others add up to: one level at a time
+            level = float(stops.min())
+            done &= full_at <= level + TINY
         pilots[done] = upper[done]
-        full = _full(grid, entries, reached, np.where(rising, np.minimum(first, full_at), np.inf))
+        full = _full(grid, entries, reached, stops)
         held = np.flatnonzero(np.repeat(full, entries.counts) & (rising & ~done)[entries.leaf])
         who = entries.leaf[held]
         stuck = np.zeros(len(base), dtype=bool)
@@ -96,8 +101,9 @@ class _Entries:
         return found
 
 
-def _levels(entries: _Entries, still: Values, weight: Floats, limits: Floats) -> Floats:
-    """The level at which each row would be reached if nobody who still rises stopped before; inf: never."""
+def _levels(entries: _Entries, still: Values, weight: Floats, limits: Floats, level: float = 0.0) -> Floats:
+    """The level, from this one on, at which each row would be reached if nobody who still rises stopped before; inf:
+    never."""
     if not len(entries.rows):
         return np.empty(0)
     fixed, most = still[entries.rows], limits[entries.rows]
@@ -105,13 +111,14 @@ def _levels(entries: _Entries, still: Values, weight: Floats, limits: Floats) ->
     with np.errstate(divide="ignore", invalid="ignore"):
         if not np.iscomplexobj(climb):
             return np.where(climb > TINY, (most - fixed) / climb, np.inf)
-        # |fixed + climb t|² = limit²
+        # |fixed + climb (level + t)|² = limit²
+        fixed = fixed + climb * level
         a = np.abs(climb) ** 2
         half = (fixed * np.conj(climb)).real
         rest = most**2 - np.abs(fixed) ** 2
         root = np.sqrt(np.maximum(half**2 + a * rest, 0.0))
-        level = np.where(rest < 0, 0.0, (root - half) / a)
-        return np.where(a > TINY**2, level, np.inf)
+        more = np.where(rest < 0, 0.0, (root - half) / a)
+        return np.where(a > TINY**2, level + more, np.inf)
 
 
 def _full(grid: Grid, entries: _Entries, reached: Floats, stops: Floats) -> Bools:
@@ -211,6 +218,28 @@ def whole_steps(
     to those who lost most."""
     step = grid.step_a
     floor = np.maximum(np.floor(pilots / step + TINY) * step, lower)
+    if not grid.is_monotone:
+        floor = _lowered(grid, floor, lower=lower, limits=grid.limits if limits is None else limits)
     lost = np.where(floor + step <= upper + TINY, pilots - floor, 0.0)
     order = in_order(lost > TINY, -lost)
     return floor + np.where(fitting(grid, floor, more=step, order=order, limits=limits), step, 0.0)
+
+
+def _lowered(grid: Grid, pilots: Floats, *, lower: Floats, limits: Floats) -> Floats:
+    """Behind a delta transformer less of one loads a row more: by whole steps down until every row is within its limit
+    again, each time whoever eases the fullest row most. As it is where nobody can."""
+    found = pilots.copy()
+    while len(grid.rows):
+        over = grid.excess(found, limits)
+        row = int(over.argmax())
+        if over[row] <= TINY:
+            break
+        mine = np.flatnonzero(grid.row_of == row)
+        leaves, values = grid.leaf_of[mine], grid.coefficients[mine]
+        step = np.minimum(grid.step_a[leaves], found[leaves] - lower[leaves])
+        after = np.abs(grid.sums(found)[row] - values * step)
+        best = int(after.argmin())
+        if step[best] <= TINY or after[best] >= over[row] + limits[row] - TINY:
+            break
+        found[leaves[best]] -= step[best]
+    return found

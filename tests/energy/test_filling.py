@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import cmath
+import math
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from energy.filling import NOBODY, fill, fitting, whole_steps
-from energy.grid import THREE_PHASE, WYE_208, Grid, Leaf, Node
+from energy.grid import THREE_PHASE, WYE_208, Grid, Leaf, Node, Row
 from tests.energy.trees import amounts, grids
 
 pytestmark = pytest.mark.nodb
@@ -122,6 +125,30 @@ def test_between_two_lines_the_angle_counts() -> None:
     assert loads["main", "L1"] == pytest.approx(10 * 3**0.5)
     assert loads["main", "total"] == pytest.approx(3 * 10 * 120 * 3**0.5)
     assert grid.is_monotone
+
+
+TURNED = [cmath.rect(1.0, math.radians(angle)) for angle in (0.0, 120.0, 240.0)]
+
+
+@given(
+    st.lists(st.sampled_from(TURNED), min_size=2, max_size=8),
+    st.floats(1, 60),
+    st.lists(st.floats(0.2, 3), min_size=8, max_size=8),
+)
+@settings(max_examples=300, deadline=None)
+def test_whole_steps_fit_where_less_of_one_is_more_in_a_row(
+    angles: list[complex], limit: float, weights: list[float]
+) -> None:
+    """On the far side of a delta transformer, where currents take from one another."""
+    leaves = [Leaf(f"c{n}", "far") for n in range(len(angles))]
+    row = Row("far", "L1", limit)
+    grid = Grid.of_rows(leaves, [(row, list(enumerate(angles)))], np.full(len(leaves), 690.0))
+    weight = np.array(weights[: len(angles)])
+    exact, _ = fill(grid, base=_nothing(grid), upper=grid.max_a, weight=weight)
+    assert np.all(grid.excess(exact) <= NEAR)
+    stepped = whole_steps(grid, exact, lower=_nothing(grid), upper=grid.max_a)
+    assert np.all(grid.excess(stepped) <= NEAR)
+    assert np.all(stepped <= exact + 1 + NEAR) and np.allclose(stepped, np.round(stepped))
 
 
 def test_phase_rotation_is_the_order_of_the_lines() -> None:
