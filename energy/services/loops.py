@@ -32,7 +32,7 @@ log = logging.getLogger("voltyard.energy")
 LOOK_S = 5.0  # everything is looked at so often, should nobody tell
 FALLBACK_S = 60.0  # what stations fall to is calculated anew so often, for their profiles know the clock
 CARS_WINDOW_S = 60.0  # of a meter that counts the cars: as long as their readings are apart
-REMEMBERED = 12  # readings of each car that are looked at after a start
+READ, REMEMBERED = 3, 12  # readings of each car that a look takes for its lines; after a start
 LEAST_LEARNED_WH, LEAST_LEARNED_S = 1000.0, 1800.0  # a car that stays beyond what was learned wants more
 PRIORITY = 1.0  # of a car that its station or an operator lets go first
 
@@ -96,7 +96,7 @@ class Loop:
         if first:
             self._remember_lines(now)
         self._take_settled(now)
-        sessions = observing.sessions(self.tree)
+        sessions = observing.sessions(self.tree, readings=READ)
         self._take_strangers(observing.charging(self.tree) - sessions.keys())
         self._take_sessions(sessions, now)
         self._take_held(observing.held(self.tree), now)

@@ -140,3 +140,15 @@ def test_by_a_clock_that_is_ahead_a_reading_is_no_newer(street: Place) -> None:
         street.later_s += 5
     control = running.loop.control
     assert control is not None and np.array_equal(control.counted, control.lines.wired)
+
+
+def test_a_look_that_comes_late_takes_the_readings_before_as_well(street: Place) -> None:
+    session = street.charge(street.stations[0])
+    runner, running = street.runner()
+    for number in range(14):
+        _tell(street, session, 16.0, 0.0, 0.0)
+        if number % 2:
+            street.step(runner, running)
+        street.later_s += 5
+    control = running.loop.control
+    assert control is not None and control.counted[:, 0].tolist() == [True, False, False]
