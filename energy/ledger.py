@@ -140,8 +140,10 @@ class Ledger:
         pilots, _binding = fill(
             self.grid, base=taken, upper=np.maximum(taken, wish), weight=weight, limits=limits
         )
-        # Behind a full row even the default that comes by itself later is no reason to give it now.
-        return np.minimum(np.where(self._beside_full(taken, limits), self.in_force(now), pilots), wish)
+        # Behind a full row even the default that comes by itself later is no reason to give it now; nor is what merely
+        # may be drawn, such as the default of who was held to be unreachable until a moment ago.
+        surely = np.minimum(self.in_force(now), self.granted(now))
+        return np.minimum(np.where(self._beside_full(taken, limits), surely, pilots), wish)
 
     def may_go_on(self, now: float, *, limits: Floats, high_until: float) -> Bools:
         """Whose high profile may be sent anew as it is: those without a row that could be over before it ends."""
