@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from energy.grid import Floats, Grid
 
 TANGENT_DEG = 10.0
-SCANT = ((0.5, 100.0), (0.65, 100.0), (0.75, 100.0), (0.85, 100.0))
+SCANT = ((0.5, 100.0), (2 / 3, 100.0), (0.75, 100.0), (0.85, 100.0))
 LEAST_ASKED_WH = 500.0  # who asks for less counts as if it was that much
 _ALONE = Lock()
 

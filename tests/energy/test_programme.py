@@ -120,9 +120,9 @@ def test_the_share_of_a_request_counts_and_not_its_size() -> None:
     grid, asked_wh = _grid(2, 16), np.array([3680.0, 7360.0])
     for order in ([0, 1], [1, 0]):
         found = plan(
-            grid, period_s=3600, limits=grid.limits[None, :] * 0.65, upper=np.full((1, 2), 32.0),
+            grid, period_s=3600, limits=grid.limits[None, :] * 0.67, upper=np.full((1, 2), 32.0),
             needs=Needs(asked_wh[order]), prices=Prices(np.zeros(1)),
         )  # fmt: skip
         assert found is not None
         small = order.index(0)
-        assert found.pilots[0, small] * 230 >= 0.65 * 3680 - 1
+        assert found.pilots[0, small] * 230 >= 2 / 3 * 3680 - 1
