@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from energy.filling import NOBODY, TINY, fill, fitting, whole_steps
+from energy.filling import NOBODY, TINY, fill, fitting, in_order, whole_steps
 from energy.grid import Bools, Floats, Grid
 
 
@@ -59,16 +59,46 @@ def allocate(grid: Grid, wishes: Wishes, limits: Floats, *, peak: Floats | None 
     first = _admit(grid, nothing, least, wishes, called, limits)
     base = np.where(first, np.minimum(least, wishes.upper), 0.0)
     target = np.where(first, np.clip(wishes.wanted, base, wishes.upper), base)
-    pilots, binding = fill(grid, base=base, upper=target, weight=wishes.weight, limits=limits)
+    pilots, binding = _fill(grid, base, target, wishes, limits, peak)
     room = limits if peak is None else np.maximum(np.minimum(peak, limits), grid.loads(pilots))
     others = _admit(grid, pilots, least, wishes, wants & ~first, room)
     base = np.where(others, np.minimum(least, wishes.upper), base)
     upper = np.where(first | others, wishes.upper, 0.0)
     start = np.maximum(pilots, base)
-    pilots, rest = fill(grid, base=start, upper=upper, weight=wishes.weight, limits=room)
+    pilots, rest = _fill(grid, start, upper, wishes, room, None)
     binding = np.where(rest != NOBODY, rest, binding)
     pilots = whole_steps(grid, pilots, lower=base, upper=upper, limits=np.maximum(room, grid.loads(start)))
     return Allocation(pilots, binding, wants & ~first & ~others)
+
+
+def _fill(
+    grid: Grid, base: Floats, upper: Floats, wishes: Wishes, limits: Floats, peak: Floats | None
+) -> tuple[Floats, NDArray[np.intp]]:
+    """As `fill`; who can only take longer steps than others gets the nearest one, and the others what is between.
+    Always rounded down at the end, it would have less than it should, and nobody what that leaves."""
+    pilots, binding = fill(grid, base=base, upper=upper, weight=wishes.weight, limits=limits)
+    long = (grid.step_a > grid.step_a.min() + TINY) & (pilots > base + TINY)
+    if not long.any():
+        return pilots, binding
+    if peak is not None:
+        limits = np.maximum(np.minimum(peak, limits), grid.loads(pilots))
+    at = _nearest(grid, pilots, base, wishes.upper, long, limits)
+    upper = np.where(long, at, upper)
+    pilots, rest = fill(grid, base=at, upper=upper, weight=wishes.weight, limits=limits)
+    return pilots, np.where(long, binding, rest)
+
+
+def _nearest(grid: Grid, pilots: Floats, base: Floats, upper: Floats, who: Bools, limits: Floats) -> Floats:
+    """The base with the nearest step for these: surely the one below, the one above where it fits beside all bases."""
+    step = grid.step_a
+    down = np.maximum(np.floor(pilots / step + TINY) * step, base)
+    near = np.clip(np.ceil(pilots / step - 0.5 - TINY) * step, down, np.maximum(upper, base))
+    near = np.where(near - down >= step - TINY, near, down)
+    at = base
+    for more in (np.where(who, down - base, 0.0), np.where(who, near - down, 0.0)):
+        order = in_order(more > TINY, -more)
+        at = at + np.where(fitting(grid, at, more=more, order=order, limits=limits), more, 0.0)
+    return at
 
 
 def _admit(grid: Grid, pilots: Floats, least: Floats, wishes: Wishes, who: Bools, limits: Floats) -> Bools:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from energy.grid import Floats, Grid
 
 TANGENT_DEG = 10.0
-SCANT = ((0.5, 100.0), (0.65, 100.0), (0.75, 100.0), (0.85, 100.0))
+SCANT = ((0.5, 100.0), (2 / 3, 100.0), (0.75, 100.0), (0.85, 100.0))
+LEAST_ASKED_WH = 500.0  # who asks for less counts as if it was that much
 _ALONE = Lock()
 
 
@@ -28,7 +29,8 @@ class Prices:
     """Per kWh unless said otherwise; only their ratios matter. `energy`: of each period.
 
     `scant`: (share, price) of what a car lacks below that share of what it asked for, on top of `unmet`: so that nobody
-    goes nearly empty where others get all."""
+    goes nearly empty where others get all. Per kWh of a car that asked for as much as the mean of those that are there:
+    a tenth of a small request counts like a tenth of a large one."""
 
     energy: Floats
     unmet: float = 1000.0
@@ -76,7 +78,13 @@ def plan(
         return Programme(np.zeros_like(upper), 0.0, needs.wh.copy())
     lp = highspy.HighsLp()
     late = np.broadcast_to(prices.late, needs.wh.shape)
-    asked_wh: Floats = needs.wh if needs.asked_wh is None else needs.asked_wh
+    asked_wh = (
+        needs.wh
+        if needs.asked_wh is None
+        else np.where(np.isfinite(needs.asked_wh), np.maximum(needs.asked_wh, needs.wh), needs.wh)
+    )
+    told_wh = np.maximum(asked_wh, LEAST_ASKED_WH)
+    typical_wh = float(told_wh[np.unique(columns.leaf)].mean())
     per_kwh = prices.energy[columns.period] + late[columns.leaf] * columns.hour - prices.unmet * columns.there
     base_w = np.zeros(len(upper)) if base_w is None else base_w
     rows = _Rows()
@@ -90,7 +98,7 @@ def plan(
             if below > 0:
                 got = np.append(-columns.kwh_per_a[mine] * columns.there[mine], 1.0)
                 rows.add(np.append(mine, peak + 1 + len(spare)), got, 0.0)
-                spare.append((below, -price))
+                spare.append((below, -price * typical_wh / told_wh[leaf]))
     _add_limits(rows, columns, grid, limits)
     if prices.peak_kw:
         for period in range(len(upper)):

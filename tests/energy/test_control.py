@@ -134,7 +134,7 @@ def test_a_car_gets_more_again_where_pilots_have_long_steps() -> None:
             control.reading(0, 0.0 if now < 180 else float(ledger.held[0]), now)
             control.reading(1, float(ledger.held[1]), now)
         held.append(ledger.held[0])
-    assert min(held[5:]) == 8 and held[-1] == 16, "its share"
+    assert min(held[5:]) == 8 and held[-1] == 24, "its share, 21 A, by the nearest step"
 
 
 def test_a_car_that_draws_nothing_after_its_profile_has_ended_says_nothing() -> None:

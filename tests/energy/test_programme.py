@@ -113,3 +113,16 @@ def test_nobody_goes_nearly_empty_where_others_get_all() -> None:
 
 def test_nobody_there_is_no_programme_to_make() -> None:
     assert _plan(_grid(2, 32), [5.0, 5.0], until=[0, 0]).unmet_wh.tolist() == [5000, 5000]
+
+
+def test_the_share_of_a_request_counts_and_not_its_size() -> None:
+    """What brings one car two thirds of its request brings the other one third: as many kWh, more for a person."""
+    grid, asked_wh = _grid(2, 16), np.array([3680.0, 7360.0])
+    for order in ([0, 1], [1, 0]):
+        found = plan(
+            grid, period_s=3600, limits=grid.limits[None, :] * 0.67, upper=np.full((1, 2), 32.0),
+            needs=Needs(asked_wh[order]), prices=Prices(np.zeros(1)),
+        )  # fmt: skip
+        assert found is not None
+        small = order.index(0)
+        assert found.pilots[0, small] * 230 >= 2 / 3 * 3680 - 1
