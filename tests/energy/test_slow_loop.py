@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 
+from django.db import connections
+
 from energy import programme
 from energy.models import GridConnection, GridNode, Steering
 from energy.runner import Runner, Running
@@ -25,6 +27,8 @@ def _step(runner: Runner, running: Running) -> bool:
             runner.step(running)
         except BaseException as error:
             failed.append(error)
+        finally:
+            connections.close_all()
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
