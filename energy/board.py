@@ -126,6 +126,12 @@ class Spot:
         return why_words.LOOKS.get(self.why, "charging" if self.why else "unknown")
 
     @property
+    def lines(self) -> str:
+        """L1 + L2, where its car is known to draw on fewer than its place has."""
+        told = self.told.get("lines")
+        return " + ".join(one for one in told if one in LINES) if isinstance(told, list) else ""
+
+    @property
     def share(self) -> float:
         return min(100.0, 100.0 * self.asked / self.most) if self.most else 0.0
 

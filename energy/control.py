@@ -34,9 +34,7 @@ class Policy:
     patience_s: float = 4.0  # without an answer to a lowering, then others give way in its stead
     band_a: float = 2.0
     turn_s: float = 900.0
-    by_need: bool = (
-        True  # who needs more until departure gets more; else all alike, whatever the programme wants
-    )
+    by_need: bool = True  # else all alike, whatever each needs and the programme wants
     quiet_s: float = 20.0  # after a change of its limit until a car's draw says something
     margin_a: float = 1.0
     over_a: float = 1.5  # above its limit, until a reading says that a station disobeys

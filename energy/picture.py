@@ -8,6 +8,7 @@ has changed, and once in five seconds. Times are seconds since 1970, currents A 
       "outlets": [{"evse": 5, "plugged": true, "reachable": true, "session": 77, "asked": 16.0, "until": ...,
                    "granted": 16.0, "committed": 16.0, "draw": 15.8, "cap": 17.0, "wanted": 0.0, "default": 6.0,
                    "need_wh": 12000.0, "departure": ..., "priority": 0,
+                   "lines": ["L1"],                                   # that its car draws on; null: it counts on all
                    "why": one of WHYS, "node": 12, "part": "L1",      # node, part: of "binds", "waits" and "peak"
                    "since": 1763999400.0}],                           # since when `why` is this one
       "meters": [{"meter": 3, "amps": [8.2, 7.9, 8.0], "watts": 5500.0, "at": ..., "mute": false,

@@ -98,7 +98,8 @@ def _templates(scene: _Scene) -> None:
     )  # fmt: skip
     make(
         "Depot at night", TemplateMode.REPAIR,
-        {"OCPPCommCtrlr.ResetRetries": "5", "OCPPCommCtrlr.WebSocketPingInterval": "60"},
+        {"OCPPCommCtrlr.ResetRetries": "5", "OCPPCommCtrlr.WebSocketPingInterval": "60",
+         "SampledDataCtrlr.TxUpdatedInterval": "5"},
         site=scene.company.sites["depot"], priority=150,
     )  # fmt: skip
 

@@ -79,9 +79,18 @@ def _outlet(loop: Loop, control: Controller, leaf: int, now: float) -> dict[str,
         "default": _round(ledger.default[leaf]), "need_wh": _or_none(cars.need_wh[leaf]),
         "departure": _or_none(cars.departure[leaf]), "priority": float(cars.priority[leaf]),
         "since": _or_none(cars.waited_at[leaf]) if why == picture.WAITS else None,
+        "lines": _fewer_lines(control, leaf),
         "why": why, "node": None if row is None else int(control.grid.rows[row].node),
         "part": None if row is None else control.grid.rows[row].part,
     }  # fmt: skip
+
+
+def _fewer_lines(control: Controller, leaf: int) -> list[str] | None:
+    """Where its car is known to draw; None: it counts on all lines of its place."""
+    counted, wired = control.counted[:, leaf], control.lines.wired[:, leaf]
+    if not control.ledger.plugged[leaf] or np.array_equal(counted, wired):
+        return None
+    return [line for line, draws in zip(LINES, counted, strict=False) if draws]
 
 
 def _why(loop: Loop, control: Controller, leaf: int, now: float) -> tuple[str, int | None]:

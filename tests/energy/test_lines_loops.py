@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from energy.models import Outlet
+from energy.models import Outlet, Steering
 from energy.runner import Runner, Running
 from energy.services import ownership
 from stations.models import Reading, Session, Station
@@ -84,6 +84,9 @@ def test_three_cars_on_one_line_each_fill_all_lines(street: Place) -> None:
     _charge(street, running, runner, cars, 30)
     assert street.held() == {station.pk: MAIN_A for station in street.stations}
     assert _loads(street, running) == [MAIN_A] * 3
+    with tenant_scope(street.tenant.pk):
+        shown = Steering.objects.get(connection=street.rows.connection).picture["outlets"]
+    assert sorted(one["lines"] for one in shown) == [["L1"], ["L2"], ["L3"]]
 
 
 def test_the_next_owner_knows_their_lines(street: Place) -> None:

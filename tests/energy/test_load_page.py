@@ -156,6 +156,17 @@ def test_a_row_at_its_limit_is_not_over(browser: Client, made: Rows) -> None:
     assert "nearly full" not in text(browser.get(address(made))), "equipment is there to be used"
 
 
+def test_a_car_on_fewer_lines_is_told_with_them(browser: Client, made: Rows) -> None:
+    show(made, outlets=[outlet(made.outlets[0].evse_id, lines=["L1", "L3"]), outlet(made.outlets[1].evse_id)])
+    assert text(browser.get(address(made))).count("alone") == 1
+    assert "on L1 + L3 alone" in text(browser.get(address(made)))
+    show(
+        made,
+        outlets=[outlet(made.outlets[0].evse_id, lines="L1"), outlet(made.outlets[1].evse_id, lines=[7])],
+    )
+    assert "alone" not in text(browser.get(address(made)))
+
+
 def test_a_root_without_a_limit_has_no_bar(browser: Client, made: Rows) -> None:
     """Of the ninety per cent that a reserve leaves, too."""
     with tenant_scope(made.connection.tenant_id):
