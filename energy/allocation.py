@@ -77,7 +77,7 @@ def _fill(
     """As `fill`; who can only take longer steps than others gets the nearest one, and the others what is between.
     Always rounded down at the end, it would have less than it should, and nobody what that leaves."""
     pilots, binding = fill(grid, base=base, upper=upper, weight=wishes.weight, limits=limits)
-    long = (grid.step_a > grid.step_a.min() + TINY) & (pilots > base + TINY)
+    long = (grid.step_a > grid.step_a.min(initial=np.inf) + TINY) & (pilots > base + TINY)
     if not long.any():
         return pilots, binding
     if peak is not None:
