@@ -367,11 +367,10 @@ async def test_a_station_that_finds_no_way_falls_back(
 
         await eventually(returned, 60)
 
-        def late() -> None:
-            ProfileChange.objects.update(deadline=timezone.now() - timedelta(seconds=1))
-            security_profiles.sweep(tenant_id=tenant.pk)
-
-        await rows(tenant, late)
+        late = timezone.now() - timedelta(seconds=1)
+        await rows(tenant, lambda: ProfileChange.objects.update(deadline=late))
+        # One that is held in this moment, by a gateway that hears of it, waits for the next sweep.
+        await eventually(lambda: rows(tenant, lambda: security_profiles.sweep(tenant_id=tenant.pk)))
         change = await newest(tenant, station)
         assert change.state == "failed" and "only by profile 1" in change.detail
 
