@@ -165,12 +165,9 @@ async def test_when_time_is_up_the_old_profile_counts_on(
         await wire.answer(await wire.next_call(), {"status": "Accepted"})
         await in_state(tenant, station, "return")
     async with plug(station):
-
-        def late() -> None:
-            ProfileChange.objects.update(deadline=timezone.now() - timedelta(seconds=1))
-            security_profiles.sweep(tenant_id=tenant.pk)
-
-        await rows(tenant, late)
+        late = timezone.now() - timedelta(seconds=1)
+        await rows(tenant, lambda: ProfileChange.objects.update(deadline=late))
+        await eventually(lambda: rows(tenant, lambda: security_profiles.sweep(tenant_id=tenant.pk)))
         change = await newest(tenant, station)
     assert change.state == "failed" and "came back only by profile 1" in change.detail
     async with plug(station):
