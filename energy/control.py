@@ -286,7 +286,9 @@ class Controller:
         if peak is not None:  # what is nearly right may stay below the peak alone
             limits = np.minimum(limits, np.maximum(peak, self.grid.loads(self.last.pilots)))
         target = self._settled(self.last.pilots, steered, limits)
-        falls = steered & (target < self.asked - TINY)
+        # A lowering that was refused or lost is not in force: it goes out again, whatever else may go on or not.
+        unsure = self.asked_until == -NEVER
+        falls = steered & (target < np.where(unsure, np.maximum(self.asked, told), self.asked) - TINY)
         orders = self._send(now, falls, target, LOWER)
         orders += self._raise(now, target, steered, wishes, room)
         orders += self._refresh(now, steered, room)

@@ -89,6 +89,28 @@ def test_a_raise_waits_while_the_lowering_has_no_answer() -> None:
     assert garage.held == [32.0, 8.0], "what the first may still take is not given twice"
 
 
+@pytest.mark.parametrize("how", ["refused", "unsent", "unanswered"])
+def test_a_lowering_that_came_to_nothing_goes_out_again(how: str) -> None:
+    """At once, though the row is over: all that is high ends by itself there, but not before two minutes are over."""
+    garage = Garage(2, 40)
+    garage.plug(0, 1)
+    garage.run(30)
+    assert garage.held == [20.0, 20.0]
+    garage.room = garage.room - 8.0
+    garage.mute = {0, 1}
+    lowered = garage.tick()
+    assert [order.why for order in lowered] == [LOWER, LOWER]
+    first, second = (order.number for order in lowered)
+    garage.control.answered(second, garage.now, accepted=True)
+    if how == "refused":
+        garage.control.answered(first, garage.now, accepted=False)
+    else:
+        getattr(garage.control, how)(first, garage.now)
+    garage.mute = set()
+    garage.now += 1.0
+    assert [(order.leaf, order.amps, order.why) for order in garage.tick()] == [(0, lowered[0].amps, LOWER)]
+
+
 def test_nobody_is_ever_told_less_than_the_minimum_but_a_pause() -> None:
     garage = Garage(5, 20)
     garage.plug(0, 1, 2, 3, 4)
