@@ -20,6 +20,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def main() -> None:
     journal = Journal(options.journal, digest(*CODE))
     known = journal.known(seeds)
     old = len(known)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _run([seed for seed in seeds if seed not in known], options.workers, journal, known)
     except (KeyboardInterrupt, BrokenProcessPool):
@@ -76,12 +78,15 @@ def _run(seeds: list[int], workers: int, journal: Journal, known: dict[int, Thre
                 _print_day(known[seed])
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for child in active_children():
+                child.terminate()
             raise
 
 
 def _stop_at_once() -> None:
-    """A day that is half done is worth nothing: Ctrl-C ends its process without a word."""
+    """A day that is half done is worth nothing: Ctrl-C ends its process without a word, and so does SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _print_day(one: Three) -> None:
