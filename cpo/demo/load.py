@@ -12,7 +12,7 @@ from django.conf import settings
 
 from cpo.demo.founding import Company
 from energy.document import Document, NodePart, WindowPart
-from energy.models import GridConnection, SiteMeter, SiteMinute
+from energy.models import SiteMeter, SiteMinute
 from energy.services import meters, policies, tree
 from simulator.building import load_a
 from stations.models import Session
@@ -101,6 +101,7 @@ def _week(meter: SiteMeter, plan: _Steered, sessions: list[Session], zone: ZoneI
         for minute, watts in _drawn(session, first):
             if 0 <= minute < len(cars):
                 cars[minute] += watts
+    limit_w = float(meter.connection.site.grid_limit_amps or 0) * 3 * _VOLTS
     rows = []
     for minute, cars_w in enumerate(cars):
         at = first + timedelta(minutes=minute)
@@ -109,7 +110,7 @@ def _week(meter: SiteMeter, plan: _Steered, sessions: list[Session], zone: ZoneI
             SiteMinute(
                 tenant_id=meter.tenant_id, connection_id=meter.connection_id, minute=at, cars_w=cars_w,
                 building_w=building_w, grid_w=cars_w + building_w, most_w=cars_w + building_w,
-                limit_w=_limit_w(meter.connection),
+                limit_w=limit_w,
             )
         )  # fmt: skip
     SiteMinute.objects.bulk_create(rows, batch_size=2000)
@@ -123,10 +124,6 @@ def _drawn(session: Session, first: datetime) -> Iterator[tuple[int, float]]:
     watts = float(session.energy_wh or 0) * 60 / count
     for minute in range(begins, begins + count):
         yield minute, watts
-
-
-def _limit_w(connection: GridConnection) -> float:
-    return float(connection.site.grid_limit_amps or 0) * 3 * _VOLTS
 
 
 def buildings(tenant: Tenant, key: str) -> Iterator[dict[str, Any]]:

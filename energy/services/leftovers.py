@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from energy.models import Outlet
 from stations.models import ChargingProfile, Command, CommandKind, ProfileState
-from stations.services import commands, profiles
+from stations.services import profiles
 from stations.services.commands import LOAD_MANAGEMENT
 from tenants.errors import DomainError
 
@@ -47,7 +47,7 @@ def take_back(*, tenant_id: int) -> int:
         if (row.station_id, row.number) in asked:
             continue
         try:
-            profiles.clear(tenant_id=tenant_id, profile_id=row.pk, actor=commands.LOAD_MANAGEMENT)
+            profiles.clear(tenant_id=tenant_id, profile_id=row.pk, actor=LOAD_MANAGEMENT)
             ordered += 1
         except DomainError as error:
             log.info("a profile stays", extra={"station": row.station_id, "detail": str(error)[:200]})

@@ -31,6 +31,7 @@ from stations.models import (
     SessionState,
     Station,
 )
+from stations.services import wishes
 from tenants import rows as statements
 
 AHEAD = timedelta(hours=1)  # what a station may fall to is looked at so far
@@ -283,16 +284,7 @@ def needs(tree: SiteTree, sessions: Sequence[SessionSeen], now: datetime) -> dic
 
 def ready_at(fleet: Fleet, since: datetime, zone: ZoneInfo) -> datetime | None:
     """The first moment after `since` by which the fleet is to be ready; None: it does not say."""
-    if fleet.ready_by is None:
-        return None
-    first = since.astimezone(zone)
-    days = (first.date() + timedelta(days=ahead) for ahead in range(8))
-    moments = (
-        datetime.combine(day, fleet.ready_by, zone)
-        for day in days
-        if not fleet.ready_days or day.weekday() in fleet.ready_days
-    )
-    return next((moment for moment in moments if moment > since), None)
+    return None if fleet.ready_by is None else wishes.next_at(fleet.ready_by, since, zone, fleet.ready_days)
 
 
 def settled(tenant_id: int, command_ids: Sequence[int]) -> dict[int, tuple[str, bool]]:

@@ -27,7 +27,7 @@ def of(loop: Loop) -> dict[str, Any]:
     now = loop.clock()
     if control is None or tree is None:
         return {"at": now, "broken": loop.broken} if loop.broken else {}
-    building, limits = loop.building(now), loop.limits(now)
+    building, limits, for_peak = loop.building(now), loop.limits(now), _for_the_peak(loop, control, now)
     draw = np.where(control.ledger.plugged, np.nan_to_num(control.cars.draw), 0.0)
     cars, committed = control.grid.loads(draw), control.grid.loads(control.ledger.in_force(now))
     rows = [
@@ -41,7 +41,7 @@ def of(loop: Loop) -> dict[str, Any]:
     return {
         "at": now,
         "rows": rows,
-        "outlets": [_outlet(loop, control, leaf, now) for leaf in range(len(control.grid.leaves))],
+        "outlets": [_outlet(loop, control, leaf, now, for_peak) for leaf in range(len(control.grid.leaves))],
         "meters": [
             {
                 "meter": pk, "amps": [] if meter.last is None else [_round(amps) for amps in meter.last],
@@ -65,11 +65,11 @@ def _peak_w(loop: Loop, control: Controller, building: Floats) -> float | None:
     return _round(control.peak[row] + building[row])
 
 
-def _outlet(loop: Loop, control: Controller, leaf: int, now: float) -> dict[str, Any]:
+def _outlet(loop: Loop, control: Controller, leaf: int, now: float, for_peak: set[int]) -> dict[str, Any]:
     assert loop.tree is not None
     ledger, cars = control.ledger, control.cars
     session = loop.sessions.get(leaf)
-    why, row = _why(loop, control, leaf, now)
+    why, row = _why(loop, control, leaf, for_peak)
     return {
         "evse": loop.tree.wired[leaf].evse_id, "plugged": bool(ledger.plugged[leaf]),
         "reachable": bool(ledger.reachable[leaf]), "session": session.id if session else None,
@@ -93,7 +93,7 @@ def _fewer_lines(control: Controller, leaf: int) -> list[str] | None:
     return [line for line, draws in zip(LINES, counted, strict=False) if draws]
 
 
-def _why(loop: Loop, control: Controller, leaf: int, now: float) -> tuple[str, int | None]:
+def _why(loop: Loop, control: Controller, leaf: int, for_peak: set[int]) -> tuple[str, int | None]:
     """Why it has what it has, and the row that is to blame, if one is."""
     ledger, last, grid = control.ledger, control.last, control.grid
     if not ledger.obeys[leaf]:
@@ -108,7 +108,7 @@ def _why(loop: Loop, control: Controller, leaf: int, now: float) -> tuple[str, i
     binding = int(last.binding[leaf])
     row = binding if binding != NOBODY else None
     if last.waits[leaf]:
-        return (picture.PEAK if _is_for_the_peak(loop, control, leaf, now) else picture.WAITS), row
+        return (picture.PEAK if leaf in for_peak else picture.WAITS), row
     if pilot > control.asked[leaf] + control.policy.band_a:
         return picture.RAMP, row
     most, step = float(grid.max_a[leaf]), float(grid.step_a[leaf])
@@ -125,13 +125,17 @@ def _why(loop: Loop, control: Controller, leaf: int, now: float) -> tuple[str, i
     return picture.BINDS, row
 
 
-def _is_for_the_peak(loop: Loop, control: Controller, leaf: int, now: float) -> bool:
-    """Whether one that waits would have had its least but for the peak that the programme keeps."""
-    if control.peak is None or control.last is None:
-        return False
-    grid, told = control.grid, np.maximum(control.last.pilots, control.ledger.told(now))
-    order = np.array([leaf], dtype=np.intp)
-    return bool(fitting(grid, told, more=grid.min_a, order=order, limits=loop.room(now))[leaf])
+def _for_the_peak(loop: Loop, control: Controller, now: float) -> set[int]:
+    """The leaves that wait and would each have their least but for the peak that the programme keeps."""
+    if control.peak is None or control.last is None or not control.last.waits.any():
+        return set()
+    grid, limits = control.grid, loop.room(now)
+    told = np.maximum(control.last.pilots, control.ledger.told(now))
+    return {
+        leaf
+        for leaf in np.flatnonzero(control.last.waits).tolist()
+        if fitting(grid, told, more=grid.min_a, order=np.array([leaf], dtype=np.intp), limits=limits)[leaf]
+    }
 
 
 def _alerts(loop: Loop, control: Controller, over: Floats, now: float) -> list[dict[str, Any]]:

@@ -58,7 +58,7 @@ def _take(tenant_id: int, told: NeedsTold) -> NeedsAnswer:
         row.needs_answer = "rejected"
         row.save()
         text = "The car wants to give energy back, which is not allowed here"
-        _tell(station, row, told.received_at, text, "warning")
+        tell(station, row, told.received_at, text, "warning")
         return NeedsAnswer("rejected")
     planned = False
     if row.session is not None:
@@ -69,7 +69,8 @@ def _take(tenant_id: int, told: NeedsTold) -> NeedsAnswer:
             log.info("no plan for a car", extra={"station": station.pk, "detail": str(error)})
     row.needs_answer = "accepted" if planned else "no_profile"
     row.save()
-    _tell(station, row, told.received_at, _words(row))
+    wanted = amounts(row.energy_wh, row.departure_at)
+    tell(station, row, told.received_at, f"The car wants {wanted or 'to charge'}")
     return NeedsAnswer(row.needs_answer)
 
 
@@ -239,7 +240,7 @@ def _take_plan(tenant_id: int, told: PlanTold) -> PlanAnswer:
     if not row.plan_accepted and before is not False:
         _renegotiate(station, row)
     said = "The car told its plan" if row.plan_accepted else "The car's plan goes above the limits"
-    _tell(station, row, told.received_at, said, "info" if row.plan_accepted else "warning")
+    tell(station, row, told.received_at, said, "info" if row.plan_accepted else "warning")
     return PlanAnswer(row.plan_accepted)
 
 
@@ -271,17 +272,15 @@ def _keeps_to(now: limits.Limits, told: PlanTold) -> bool:
     return True
 
 
-def _words(row: SessionPower) -> str:
-    """For the timeline of the station."""
-    parts = []
-    if row.energy_wh is not None:
-        parts.append(f"{row.energy_wh / 1000:.1f} kWh")
-    if row.departure_at is not None:
-        parts.append(f"by {row.departure_at:%H:%M} UTC")
-    return "The car wants " + (" ".join(parts) or "to charge")
+def amounts(energy_wh: float | None, departure_at: datetime | None) -> str:
+    """22.0 kWh by 17:30 UTC, for the timeline of the station. Empty: neither is known."""
+    parts = [] if energy_wh is None else [f"{energy_wh / 1000:.1f} kWh"]
+    parts += [] if departure_at is None else [f"by {departure_at:%H:%M} UTC"]
+    return " ".join(parts)
 
 
-def _tell(station: Station, row: SessionPower, at: datetime, text: str, severity: str = "info") -> None:
+def tell(station: Station, row: SessionPower, at: datetime, text: str, severity: str = "info") -> None:
+    """On the timeline of the station, and to open pages of the session."""
     report = EventReport(
         station_id=station.pk, kind="needs", severity=severity, text=text, raw_timestamp="", received_at=at,
         evse=row.evse_number,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from stations import live
 from stations.models import Session, SessionPower, SessionState
-from stations.neutral import EventReport
-from stations.services import events, needs
+from stations.services import needs
 from tenants.errors import Conflict, Forbidden, Invalid
 from tenants.permissions import Actor, Permission
 from tenants.services import audit
@@ -62,7 +62,9 @@ def wish(
             tenant_id=session.tenant_id, actor=actor, action="session.wish", subject=session, site_id=session.site_id,
             detail={"changed": changed},
         )  # fmt: skip
-        _tell(session, row, now)
+        wanted = needs.amounts(energy_wh, departure_at)
+        text = f"{row.wish_by} wants {wanted}" if wanted else f"{row.wish_by} took the wish back"
+        needs.tell(session.station, row, now, text)
     return row
 
 
@@ -78,16 +80,11 @@ def _check(energy_wh: float | None, departure_at: datetime | None, now: datetime
         raise Invalid(fields=wrong)
 
 
-def _tell(session: Session, row: SessionPower, now: datetime) -> None:
-    parts = [] if row.wish_wh is None else [f"{row.wish_wh / 1000:.1f} kWh"]
-    parts += [] if row.wish_departure_at is None else [f"by {row.wish_departure_at:%H:%M} UTC"]
-    text = f"{row.wish_by} wants {' '.join(parts)}" if parts else f"{row.wish_by} took the wish back"
-    report = EventReport(
-        station_id=session.station_id, kind="needs", severity="info", text=text, raw_timestamp="", received_at=now,
-        evse=row.evse_number,
-    )  # fmt: skip
-    events.record(tenant_id=session.tenant_id, reports=[report])
-    live.publish(
-        session.tenant_id, kind="session", station_id=session.station_id, site_id=session.site_id,
-        data={"id": session.pk, "session_id": session.pk},
-    )  # fmt: skip
+def next_at(clock: time, since: datetime, zone: ZoneInfo, weekdays: Collection[int] = ()) -> datetime | None:
+    """The first moment after `since` at which its clocks show this time. `weekdays`: 0 is Monday; none: all."""
+    first = since.astimezone(zone).date()
+    days = (first + timedelta(days=ahead) for ahead in range(8))
+    moments = (
+        datetime.combine(day, clock, zone) for day in days if not weekdays or day.weekday() in weekdays
+    )
+    return next((moment for moment in moments if moment > since), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,7 +20,7 @@ from stations.models import Session, SessionPower, SessionState
 from stations.services import needs, priority, wishes
 from stations.views.common import get_session
 from stations.views.drawing import Line, chart
-from tenants.errors import DomainError, Invalid
+from tenants.errors import DomainError
 from tenants.pages import PageRequest, PortalForm, go, page
 from tenants.permissions import Actor, Permission
 
@@ -60,15 +60,11 @@ class WishForm(PortalForm):
     def told(self, session: Session) -> dict[str, Any]:
         """As the service takes it: the time is the next one at the site."""
         kwh, clock = self.cleaned_data["kwh"], self.cleaned_data["ready_by"]
-        return {"energy_wh": None if kwh is None else kwh * 1000, "departure_at": _next(session, clock)}
-
-
-def _next(session: Session, clock: time | None) -> datetime | None:
-    if clock is None:
-        return None
-    now = timezone.now().astimezone(ZoneInfo(session.site.time_zone))
-    day = now.date() if clock > now.time() else now.date() + timedelta(days=1)
-    return datetime.combine(day, clock, now.tzinfo)
+        zone = ZoneInfo(session.site.time_zone)
+        return {
+            "energy_wh": None if kwh is None else kwh * 1000,
+            "departure_at": None if clock is None else wishes.next_at(clock, timezone.now(), zone),
+        }
 
 
 def save(request: PageRequest, session: Session) -> None:
@@ -80,8 +76,7 @@ def save(request: PageRequest, session: Session) -> None:
     try:
         row = wishes.wish(session=session, actor=request.actor, **form.told(session))
     except DomainError as error:
-        fields = error.fields.values() if isinstance(error, Invalid) else ()
-        messages.error(request, " ".join(map(str, fields)) or str(error.detail))
+        messages.error(request, str(error.detail))
     else:
         messages.success(request, people_say(row) or _t("Taken back: load management goes by what it knows."))
 

@@ -10,6 +10,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from energy.models import GridNode, MeterSample, SiteMeter, Steering
+from energy.runner import Runner, Running
 from energy.services import ownership
 from stations.models import ChargingProfile, Command, Session, Station
 from tenants.context import tenant_scope
@@ -72,13 +73,18 @@ def test_a_pause_counts_with_its_default_once_the_clock_was_set_back(place: Plac
     assert _in_force(place, running, paused) == 6
 
 
-def test_a_meter_is_heard_after_the_clock_was_set_back(place: Place) -> None:
+def _metered(place: Place) -> tuple[SiteMeter, Runner, Running]:
+    """With a meter of the building, and a car that charges."""
     with tenant_scope(place.tenant.pk):
         meter = SiteMeter.objects.create(
             tenant=place.tenant, connection=place.rows.connection, name="House", maximum_a=30
         )
     place.charge(place.stations[0])
-    runner, running = place.runner()
+    return meter, *place.runner()
+
+
+def test_a_meter_is_heard_after_the_clock_was_set_back(place: Place) -> None:
+    meter, runner, running = _metered(place)
 
     def tell(amps: float) -> None:
         now = datetime.now(UTC) + timedelta(seconds=place.later_s)
@@ -137,12 +143,7 @@ def test_a_station_that_starts_anew_gets_its_default_again(place: Place) -> None
 
 
 def test_a_line_that_a_meter_does_not_tell_counts_as_the_highest(place: Place) -> None:
-    with tenant_scope(place.tenant.pk):
-        meter = SiteMeter.objects.create(
-            tenant=place.tenant, connection=place.rows.connection, name="House", maximum_a=30
-        )
-    place.charge(place.stations[0])
-    runner, running = place.runner()
+    meter, runner, running = _metered(place)
     for number in range(8):
         now = datetime.now(UTC) + timedelta(seconds=place.later_s)
         with tenant_scope(place.tenant.pk):
