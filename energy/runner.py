@@ -10,8 +10,11 @@ import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -21,13 +24,16 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from energy.feeds.runner import Feeds
+from energy.models import SiteMinute
+from energy.queries import SiteTree
 from energy.services import orders, ownership, pictures, presence, programmes
 from energy.services.checks import Checks
-from energy.services.loops import LOOK_S, Loop
+from energy.services.loops import LOOK_S, Loop, glance
 from energy.services.ownership import LostSite, Steered
 from energy.services.programmes import Slow
 from energy.services.signal import CHANNEL
 from stations import live
+from stations.services import commands
 from tenants.context import tenant_scope
 
 log = logging.getLogger("voltyard.energy")
@@ -37,7 +43,9 @@ PRESENT_S = 3 * CLAIM_S  # since it was last heard of, a process is there
 MOST_MOVED = 20  # sites at once, to a process that came later
 MOVED_S = 2.0  # by which the wall clock may drift from the steady one between two steps
 THREADS = 4
-SHOW_S = 1.0  # pictures are not made more often
+SHOW_S, UNWATCHED_S = 1.0, 5.0  # pictures are not made more often: while somebody looks, and else
+TOGETHER = 100  # sites that are glanced at in one step
+MOST_LATE_S = 3 * LOOK_S  # then a look goes before all glances
 DEFAULTS_S = 30.0
 LOOK, GLANCE = "look", "glance"
 
@@ -60,6 +68,11 @@ class Running:
     tally: pictures.Tally = field(default_factory=pictures.Tally)
     checks: Checks = field(default_factory=Checks)
     slow: Slow = field(default_factory=Slow)
+    watched: bool = True  # somebody has its page open
+
+    def answers(self, now: float) -> str:
+        """What its next step does: what somebody asked for, or what is due."""
+        return self.wants or (LOOK if now >= self.loop.looked_at + LOOK_S else GLANCE)
 
 
 class Runner:
@@ -124,6 +137,9 @@ class Runner:
                 )
             if token is not None:
                 self.add(one, token)
+        watched = presence.watched(list(self.sites))
+        for running in list(self.sites.values()):
+            running.watched = running.steered.site_id in watched
         self.feeds.keep([(one.steered.tenant_id, one.loop.connection_id) for one in self.sites.values()])
 
     def _move(self, count: int) -> None:
@@ -181,24 +197,25 @@ class Runner:
 
     def _work(self) -> None:
         while not self.stopping.is_set():
-            running = self._next()
-            if running is None:
+            mine = self._next()
+            if not mine:
                 continue
             try:
-                self.step(running, running.taken)
-            except LostSite:
-                self._drop(running)
+                self.step(*mine, wants=mine[0].taken)
             except Exception:
-                log.exception("the loop of a site failed", extra={"site": running.steered.site_id})
+                log.exception("the loop failed", extra={"sites": [one.steered.site_id for one in mine]})
                 connections.close_all()
-                running.due, running.wants = time.time() + 1.0, LOOK
+                for one in mine:
+                    _again(one)
             finally:
                 with self.turn:
-                    running.busy = False
+                    for one in mine:
+                        one.busy = False
                     self.turn.notify()
 
-    def _next(self) -> Running | None:
-        """The site that has waited longest, held; None after a while without any."""
+    def _next(self) -> list[Running]:
+        """Whose turn it is, held: the site that has waited longest, or, where a glance is enough, all of its tenant
+        that wait for one. None after a while without any."""
         with self.turn:
             now = time.time()
             # Due so much later was reckoned by a clock that has been set back since.
@@ -207,83 +224,127 @@ class Runner:
                 for one in self.sites.values()
                 if not one.busy and (one.wants or not now < one.due <= now + 2 * LOOK_S)
             ]
-            if ready:
-                chosen = min(ready, key=lambda one: (not one.wants, one.due))
-                chosen.busy, chosen.taken, chosen.wants = True, chosen.wants, ""
-                return chosen
-            soonest = min([one.due for one in self.sites.values() if not one.busy], default=now + 1.0)
-            self.turn.wait(min(1.0, max(0.005, soonest - now)))
-            return None
+            # What is told while a tenant's sites are glanced at is answered together by the next glance.
+            glancing = {
+                one.steered.tenant_id for one in self.sites.values() if one.busy and one.taken == GLANCE
+            }
+            looks = [one for one in ready if one.answers(now) == LOOK]
+            quick = [
+                one for one in ready if one.answers(now) == GLANCE and one.steered.tenant_id not in glancing
+            ]
+            late = [one for one in looks if now > one.loop.looked_at + MOST_LATE_S]
+            mine: list[Running] = []
+            if quick and not late:
+                first = min(quick, key=_waited)
+                mine = [one for one in quick if one.steered.tenant_id == first.steered.tenant_id][:TOGETHER]
+            elif looks:
+                mine = [min(late or looks, key=_waited)]
+            for one in mine:
+                one.busy, one.taken, one.wants = True, one.answers(now), ""
+            if not mine:
+                soonest = min([one.due for one in self.sites.values() if not one.busy], default=now + 1.0)
+                self.turn.wait(min(1.0, max(0.005, soonest - now)))
+            return mine
 
-    def step(self, running: Running, wants: str = LOOK) -> None:
-        """Look, decide, send."""
-        loop, tenant_id = running.loop, running.steered.tenant_id
-        self._note_clock(running)
-        late = loop.clock() >= loop.looked_at + LOOK_S
+    def step(self, *mine: Running, wants: str = LOOK) -> None:
+        """Look, decide, send: at sites of one tenant."""
+        tenant_id = mine[0].steered.tenant_id
+        steady = [one for one in mine if not self._note_clock(one) or wants == LOOK]
+        loops = [one.loop for one in steady]
         with tenant_scope(tenant_id):
-            if wants == GLANCE and not late:
-                loop.glance()
-            else:
-                loop.look()
-                running.checks.hear(loop)
-        programme = running.slow.take(loop)
-        self._send(running)
-        self._tell(running)
-        if programme is not None:
+            if wants == LOOK:
+                for one in steady:
+                    one.loop.look()
+                    one.checks.hear(one.loop)
+            elif loops:
+                glance(loops)
+        planned = [(one.loop, found) for one in steady if (found := one.slow.take(one.loop)) is not None]
+        self._send(steady)
+        self._tell(steady)
+        for loop, programme in planned:
             with tenant_scope(tenant_id):
                 programmes.keep(loop=loop, programme=programme)
-        if running.slow.is_due(loop):
-            running.slow.begin(loop, self.solving, lambda: self.want(loop.site_id, GLANCE))
-        running.due = loop.due()
+        for one in steady:
+            if one.slow.is_due(one.loop):
+                one.slow.begin(one.loop, self.solving, partial(self.want, one.loop.site_id, GLANCE))
+            one.due = one.loop.due()
 
-    def _note_clock(self, running: Running) -> None:
-        """The clock of a machine is set now and then, and jumps when it slept."""
+    def _note_clock(self, running: Running) -> bool:
+        """Whether the clock was set: that of a machine is now and then, and jumps when it slept. Then a glance is not
+        enough."""
         wall_s = time.time() - time.monotonic()
         moved_s, running.wall_s = wall_s - running.wall_s, wall_s
         if abs(moved_s) < MOVED_S:
-            return
+            return False
         log.warning("the clock was set", extra={"site": running.steered.site_id, "seconds": round(moved_s)})
         running.loop.clock_moved(moved_s)
         running.shown_at, running.defaults_at, running.slow.made_at = 0.0, 0.0, 0.0
-        running.checks, running.tally = Checks(), pictures.Tally()
+        running.checks, running.tally, running.wants = Checks(), pictures.Tally(), LOOK
+        return True
 
-    def _send(self, running: Running) -> None:
-        loop = running.loop
-        wanted = loop.tick()
-        if not wanted or loop.tree is None:
+    def _send(self, mine: Sequence[Running]) -> None:
+        going: list[tuple[Running, orders.Outgoing]] = []
+        for running in mine:
+            loop = running.loop
+            with _apart(running, mine):
+                wanted = loop.tick()
+                if wanted and loop.tree is not None:
+                    going.append((running, orders.Outgoing(loop.tree, loop.token, wanted)))
+        if not going:
             return
+        tenant_id = mine[0].steered.tenant_id
         try:
-            with tenant_scope(loop.tenant_id):
-                told = orders.send(tree=loop.tree, token=loop.token, wanted=wanted)
-        except LostSite:
-            raise
+            with tenant_scope(tenant_id):
+                told = orders.send(tenant_id=tenant_id, sites=[outgoing for _running, outgoing in going])
         except Exception:
             # Whether they were committed is not known: they may go out, and nobody will hear of their answers.
-            for one in wanted:
-                if loop.control is not None:
-                    loop.control.unanswered(one.number, loop.clock())
+            for running, outgoing in going:
+                for one in outgoing.wanted:
+                    if running.loop.control is not None:
+                        running.loop.control.unanswered(one.number, running.loop.clock())
             raise
-        loop.sent(told)
+        for (running, _outgoing), sent in zip(going, told, strict=True):
+            if sent is None:
+                self._drop(running)
+            else:
+                running.loop.sent(sent)
 
-    def _tell(self, running: Running) -> None:
-        loop, now = running.loop, running.loop.clock()
-        minute = running.tally.add(loop)
-        owes = loop.owes_defaults or now - running.defaults_at >= DEFAULTS_S
-        if minute is None and now - running.shown_at < SHOW_S and not owes:
+    def _tell(self, mine: Sequence[Running]) -> None:
+        minutes: list[SiteMinute] = []
+        shown: list[Running] = []
+        owing: list[tuple[Running, SiteTree]] = []
+        for running in mine:
+            loop, now = running.loop, running.loop.clock()
+            with _apart(running, mine):
+                if (minute := running.tally.add(loop)) is not None:
+                    minutes.append(minute)
+                if now - running.shown_at >= (SHOW_S if running.watched else UNWATCHED_S):
+                    shown.append(running)
+                if loop.tree is not None and (loop.owes_defaults or now - running.defaults_at >= DEFAULTS_S):
+                    owing.append((running, loop.tree))
+        if not (minutes or shown or owing):
             return
-        with tenant_scope(loop.tenant_id):
-            if minute is not None:
+        with tenant_scope(mine[0].steered.tenant_id):
+            for minute in minutes:
                 pictures.keep_minute(minute)
-            if now - running.shown_at >= SHOW_S:
-                running.checks.ask(loop)
-                pictures.show(loop=loop, owner=self.owner)
-                running.shown_at = now
-        if owes and loop.tree is not None:
-            running.defaults_at, loop.owes_defaults = now, False
-            with tenant_scope(loop.tenant_id):
-                orders.send_defaults(
-                    tree=loop.tree, token=loop.token, amps=loop.wanted_defaults(), delay_s=loop.policy.delay_s
-                )
+            for running in shown:
+                running.checks.ask(running.loop)
+            pictures.show(loops=[running.loop for running in shown], owner=self.owner)
+            for running in shown:
+                running.shown_at = running.loop.clock()
+        for running, tree in owing:
+            loop = running.loop
+            running.defaults_at, loop.owes_defaults = loop.clock(), False
+            try:
+                with tenant_scope(loop.tenant_id):
+                    orders.send_defaults(
+                        tree=tree,
+                        token=loop.token,
+                        amps=loop.wanted_defaults(),
+                        delay_s=loop.policy.delay_s,
+                    )
+            except LostSite:
+                self._drop(running)
 
     # --- who tells ---
 
@@ -343,8 +404,35 @@ class Runner:
             for entry, fields in entries:
                 newest[tenant_id] = entry
                 for event in live.read(fields):
-                    if event["kind"] in ("station", "connector", "session", "command"):
-                        self.want(int(event["site_id"]), LOOK)
+                    if what := _asks(event):
+                        self.want(int(event["site_id"]), what)
+
+
+def _asks(event: live.Event) -> str:
+    """What must be done about an event; empty: nothing."""
+    if event["kind"] == "command":
+        return GLANCE if event["data"]["state"] not in commands.OPEN else ""
+    return LOOK if event["kind"] in ("station", "connector", "session") else ""
+
+
+def _waited(one: Running) -> float:
+    return one.due
+
+
+def _again(one: Running) -> None:
+    one.due, one.wants = time.time() + 1.0, LOOK
+
+
+@contextmanager
+def _apart(running: Running, mine: Sequence[Running]) -> Iterator[None]:
+    """What goes wrong at one site of many harms no other."""
+    try:
+        yield
+    except Exception:
+        if len(mine) == 1:
+            raise
+        log.exception("the loop of a site failed", extra={"site": running.steered.site_id})
+        _again(running)
 
 
 def _listener() -> psycopg.Connection[Any]:

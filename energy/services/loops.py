@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -24,7 +24,7 @@ from energy.queries import SiteTree, Version, Wired
 from energy.readings import MAX_AHEAD
 from energy.services import habits, observing, orders
 from energy.services.habits import Habit
-from energy.services.observing import Measured, SessionSeen, StationSeen
+from energy.services.observing import Measured, SampleSeen, SessionSeen, StationSeen
 from stations.models import CommandState, ProfileState
 
 log = logging.getLogger("voltyard.energy")
@@ -66,7 +66,7 @@ class Loop:
     stated: dict[int, bool] = field(default_factory=dict)  # by leaf: energy and departure were told
     caps: Floats = field(default_factory=lambda: np.empty(0))  # A, what others allow each leaf now
     held_once: dict[int, bool] = field(default_factory=lambda: defaultdict(bool))  # by leaf: at the last look
-    sample: int = 0  # newest row of the meters
+    samples: dict[int, int] = field(default_factory=dict)  # by meter: the newest row that was read
     later: Floats = field(
         default_factory=lambda: np.empty(0)
     )  # A, where the programme lets a car wait for cheap power
@@ -95,12 +95,12 @@ class Loop:
         self._take_stations(stations, now)
         if first:
             self._remember_lines(now)
-        self._take_settled(now)
+        settle([self])
         sessions = observing.sessions(self.tree, readings=READ)
         self._take_strangers(observing.charging(self.tree) - sessions.keys())
         self._take_sessions(sessions, now)
         self._take_held(observing.held(self.tree), now)
-        self.glance()
+        read_meters([self])
         self.site_a, self.site_w = observing.constraint(self.tree, at)
         self.looked_at, self.moved_s = now, None
 
@@ -109,22 +109,18 @@ class Loop:
         look begins anew, and counts all that was sent beside the defaults until it is sent again."""
         self.version, self.moved_s, self.looked_at, self.short_since = None, by_s, -NEVER, {}
 
-    def glance(self) -> None:
-        """The meters alone: what must be quick."""
-        if self.tree is None:
-            return
+    def take_samples(self, found: Iterable[SampleSeen]) -> None:
         latest = (
             self._moment() + MAX_AHEAD
         )  # one from later was kept by a clock that was wrong, and would hide the next
-        for row, meter_id, at, amps, watts in observing.samples(self.tree, self.sample):
-            self.sample = max(self.sample, row)
-            meter, draws = self.meters.get(meter_id), self.draws.get(meter_id)
-            if meter is None or self.control is None or at > latest:
+        for one in found:
+            self.samples[one.meter_id] = max(self.samples[one.meter_id], one.row)
+            meter, draws = self.meters[one.meter_id], self.draws.get(one.meter_id)
+            if self.control is None or one.at > latest:
                 continue
-            cars = None
-            if draws is not None:
-                cars = draws.bounds(at.timestamp(), self.control.ledger, self.control.changed_at)
-            meter.take(self._per_line(meter_id, amps, watts), at.timestamp(), cars=cars)
+            at = one.at.timestamp()
+            cars = draws.bounds(at, self.control.ledger, self.control.changed_at) if draws else None
+            meter.take(self._per_line(one.meter_id, one.amps, one.watts), at, cars=cars)
 
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self.clock(), UTC)
@@ -133,7 +129,7 @@ class Loop:
         """A new tree: the ledger begins with what the rows say may be in force."""
         self.tree, self.control, self.broken = tree, None, ""
         self.heard, self.sessions, self.commands, self.profiles = {}, {}, {}, {}
-        self.meters, self.sample, self.owes_defaults = {}, 0, True
+        self.meters, self.samples, self.owes_defaults = {}, {}, True
         if tree is None:
             return
         try:
@@ -156,6 +152,7 @@ class Loop:
         self.caps = np.full(len(grid.leaves), np.inf)
         self.later = np.full(len(grid.leaves), np.inf)
         self.draws, self.held_once, self.delays = {}, defaultdict(bool), defaultdict(float)
+        self.samples = {meter.pk: 0 for meter in tree.meters}
         for meter in tree.meters:
             self.meters[meter.pk] = Meter(np.array(tree.most_of(meter)))
             if meter.kind == MeterKind.GRID:
@@ -272,10 +269,12 @@ class Loop:
         sampled = one.sampled_at.timestamp() - (station.clock_offset_s if station else 0.0)
         return min(sampled, one.received_at.timestamp())
 
-    def _take_settled(self, now: float) -> None:
+    def take_settled(self, found: Mapping[int, tuple[str, bool]]) -> None:
+        """How orders ended, by command."""
         assert self.control is not None
-        for command, (state, was_sent) in observing.settled(self.tenant_id, list(self.commands)).items():
-            number = self.commands.pop(command)
+        now = self.clock()
+        for command in found.keys() & self.commands.keys():
+            (state, was_sent), number = found[command], self.commands.pop(command)
             if state == CommandState.ACCEPTED:
                 self.control.answered(number, now, accepted=True)
             elif state == CommandState.REJECTED:
@@ -443,6 +442,34 @@ class Loop:
         if self.tree is None or self.control is None:
             return {}
         return defaults_of(self.tree, self.policies.default_cap_a)
+
+
+# --- many sites of one tenant, within its scope ---
+
+
+def glance(loops: Sequence[Loop]) -> None:
+    """What must be quick: the meters, and how orders ended."""
+    settle(loops)
+    read_meters(loops)
+
+
+def settle(loops: Sequence[Loop]) -> None:
+    waiting = [command for loop in loops for command in loop.commands]
+    found = observing.settled(loops[0].tenant_id, waiting) if waiting else {}
+    for loop in loops:
+        if loop.commands:
+            loop.take_settled(found)
+
+
+def read_meters(loops: Sequence[Loop]) -> None:
+    of_meter = {meter_id: loop for loop in loops for meter_id in loop.samples}
+    told: dict[int, list[SampleSeen]] = defaultdict(list)
+    after = {meter_id: row for loop in loops for meter_id, row in loop.samples.items()}
+    now = datetime.fromtimestamp(min(loop.clock() for loop in loops), UTC)
+    for one in observing.samples(loops[0].tenant_id, after, now):
+        told[of_meter[one.meter_id].site_id].append(one)
+    for loop in loops:
+        loop.take_samples(told[loop.site_id])
 
 
 def _place(tree: SiteTree, meter: SiteMeter) -> str:

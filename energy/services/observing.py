@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import orjson
 from django.db.models import Q
 from django.utils import timezone
 
-from energy.models import MeterSample
 from energy.queries import SiteTree, Wired
 from fleets.models import Fleet
 from stations import limits, schedules
@@ -35,6 +34,8 @@ from stations.services import wishes
 from tenants import rows as statements
 
 AHEAD = timedelta(hours=1)  # what a station may fall to is looked at so far
+OLD = timedelta(minutes=10)  # readings of a meter
+MOST_SAMPLES = 5000  # of a meter at once
 LIVES = timedelta(minutes=11)  # no profile of ours lasts longer
 READY_PASSED = timedelta(
     hours=2
@@ -96,13 +97,14 @@ class Fallback:
     cap_a: float
 
 
-@dataclass
-class Seen:
-    """Of one site at one moment."""
+class SampleSeen(NamedTuple):
+    """A reading of a meter: A on each line, W in total or None."""
 
-    stations: dict[int, StationSeen] = field(default_factory=dict)
-    sessions: dict[int, SessionSeen] = field(default_factory=dict)  # by EVSE
-    settled: dict[int, tuple[str, bool]] = field(default_factory=dict)  # command -> (state, it was sent)
+    row: int
+    meter_id: int
+    at: datetime
+    amps: list[float]
+    watts: float | None
 
 
 def stations(tree: SiteTree) -> dict[int, StationSeen]:
@@ -297,16 +299,32 @@ def settled(tenant_id: int, command_ids: Sequence[int]) -> dict[int, tuple[str, 
     return {pk: (state, sent is not None) for pk, state, sent in found.values_list("pk", "state", "sent_at")}
 
 
-def samples(tree: SiteTree, after: int) -> list[tuple[int, int, datetime, list[float], float | None]]:
-    """(row, meter, when, A on each line, W) of the site's meters, received since row `after`, in order."""
-    ids = [meter.pk for meter in tree.meters]
-    if not ids:
+_SAMPLES = """
+SELECT s.id, s.meter_id, s.at, s.amps, s.watts
+FROM json_to_recordset(%(rows)s::json) AS w(meter bigint, after bigint)
+CROSS JOIN LATERAL (
+    SELECT id, meter_id, at, amps, watts FROM energy_metersample q
+    WHERE q.tenant_id = %(tenant)s AND q.meter_id = w.meter AND q.id > w.after AND q.at > %(since)s
+        AND q.received_at > %(received)s
+    ORDER BY q.at DESC LIMIT %(most)s) s
+ORDER BY s.id
+"""
+
+
+def samples(tenant_id: int, after: Mapping[int, int], now: datetime) -> list[SampleSeen]:
+    """Of these meters, received since row `after` of each, in order. Old ones would change nothing any more."""
+    asked = [{"meter": meter_id, "after": row} for meter_id, row in after.items()]
+    if not asked:
         return []
-    found = MeterSample.objects.filter(
-        tenant_id=tree.connection.tenant_id, meter_id__in=ids, pk__gt=after,
-        received_at__gt=timezone.now() - timedelta(seconds=60),
-    )  # fmt: skip
-    return list(found.order_by("pk").values_list("pk", "meter_id", "at", "amps", "watts")[:5000])
+    found = statements.run(
+        _SAMPLES,
+        tenant_id,
+        asked,
+        since=now - OLD,
+        received=timezone.now() - timedelta(seconds=60),
+        most=MOST_SAMPLES,
+    )
+    return [SampleSeen(*row) for row in found]
 
 
 def constraint(tree: SiteTree, now: datetime) -> tuple[float | None, float | None]:

@@ -6,12 +6,14 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from django.db.models import Q
 from django.utils import timezone
 
 from energy.queries import SiteTree, Wired
 from energy.services import ownership
+from energy.services.ownership import LostSite
 from stations import schedules
 from stations.models import ChargingProfile, ProfileState, Purpose, Station
 from stations.schedules import AMPS, Period, Profile
@@ -20,6 +22,7 @@ from stations.services.commands import LOAD_MANAGEMENT
 from tenants.errors import DomainError
 
 log = logging.getLogger("voltyard.energy")
+One = TypeVar("One")
 
 EARLIER = timedelta(minutes=1)  # it begins a little earlier: clocks of stations run behind
 WAITS_SECONDS = 10  # in the queue: later it would say what is no longer so
@@ -48,39 +51,77 @@ class Sent:
     error: str = ""
 
 
-def send(*, tree: SiteTree, token: int, wanted: Sequence[Wanted]) -> list[Sent]:
-    """Send all of it, in one transaction, while the site is ours (LostSite if not)."""
-    tenant_id = tree.connection.tenant_id
-    ownership.hold(tenant_id=tenant_id, connection_id=tree.connection.pk, token=token)
-    known = _known(tenant_id, {one.wired.station_id for one in wanted})
-    sent = []
-    for one in wanted:
-        of = known.get(one.wired.station_id)
-        session = of.sessions.get(one.wired.number) if of else None
-        if of is None or session is None or session.pk != one.session_id:
-            sent.append(Sent(one.number, None, "The session is over."))
-            continue
-        try:
-            profile = replace(_of_session(one, of), transaction_id=session.transaction_id)
-            if not profiles.make_way(tenant_id=tenant_id, of=of, profile=profile, actor=LOAD_MANAGEMENT):
-                sent.append(Sent(one.number, None, "A limit of somebody else moves down first."))
-                continue
-            row = profiles.install(
-                tenant_id=tenant_id, station_id=of.station.pk, profile=profile, actor=LOAD_MANAGEMENT,
-                intent=profiles.ENERGY, known_of=of, expires_in_seconds=WAITS_SECONDS,
-                clock_ahead=timedelta(seconds=round(of.station.clock_offset_s or 0.0)),
-            )  # fmt: skip
-            sent.append(Sent(one.number, row.command_id))
-        except DomainError as error:
-            log.warning(
-                "a share of power was not sent", extra={"station": of.station.pk, "detail": str(error)[:200]}
-            )
-            sent.append(Sent(one.number, None, str(error)))
-    return sent
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What goes out at one site, by the token of who steers it."""
+
+    tree: SiteTree
+    token: int
+    wanted: Sequence[Wanted]
+
+
+def send(*, tenant_id: int, sites: Sequence[Outgoing]) -> list[list[Sent] | None]:
+    """Send all of it, in one transaction, while the sites are ours. None: that one no longer is."""
+    held = ownership.hold(tenant_id=tenant_id, tokens=[(one.tree.connection.pk, one.token) for one in sites])
+    ours = [one for one in sites if one.tree.connection.pk in held]
+    known = _known(tenant_id, {order.wired.station_id for one in ours for order in one.wanted})
+    going: list[tuple[Wanted, profiles.Installing]] = []
+    told: dict[int, Sent] = {}  # by order
+    for site in ours:
+        for one in site.wanted:
+            try:
+                found = _installing(tenant_id, known.get(one.wired.station_id), one)
+            except DomainError as error:
+                found = _refused(one, error)
+            if isinstance(found, Sent):
+                told[id(one)] = found
+            else:
+                going.append((one, found))
+    for one, row in _install(tenant_id, going):
+        told[id(one)] = (
+            _refused(one, row) if isinstance(row, DomainError) else Sent(one.number, row.command_id)
+        )
+    return [
+        [told[id(one)] for one in site.wanted] if site.tree.connection.pk in held else None for site in sites
+    ]
+
+
+def _installing(tenant_id: int, of: profiles.Known | None, one: Wanted) -> profiles.Installing | Sent:
+    session = of.sessions.get(one.wired.number) if of else None
+    if of is None or session is None or session.pk != one.session_id:
+        return Sent(one.number, None, "The session is over.")
+    profile = replace(_of_session(one, of), transaction_id=session.transaction_id)
+    if not profiles.make_way(tenant_id=tenant_id, of=of, profile=profile, actor=LOAD_MANAGEMENT):
+        return Sent(one.number, None, "A limit of somebody else moves down first.")
+    ahead = timedelta(seconds=round(of.station.clock_offset_s or 0.0))
+    return profiles.Installing(of, profile, WAITS_SECONDS, ahead)
+
+
+def _install(
+    tenant_id: int, going: Sequence[tuple[One, profiles.Installing]]
+) -> list[tuple[One, ChargingProfile | DomainError]]:
+    made = profiles.install_many(
+        tenant_id=tenant_id,
+        wanted=[found for _one, found in going],
+        actor=LOAD_MANAGEMENT,
+        intent=profiles.ENERGY,
+    )
+    return [(one, row) for (one, _found), row in zip(going, made, strict=True)]
+
+
+def _refused(one: Wanted, error: DomainError) -> Sent:
+    _note("a share of power was not sent", one.wired, error)
+    return Sent(one.number, None, str(error))
+
+
+def _note(what: str, one: Wired, error: DomainError) -> None:
+    log.warning(what, extra={"station": one.station_id, "detail": str(error)[:200]})
 
 
 def _known(tenant_id: int, station_ids: set[int]) -> dict[int, profiles.Known]:
-    rows = Station.objects.select_related("site").filter(tenant_id=tenant_id, pk__in=station_ids)
+    rows = Station.objects.select_related("site").filter(
+        tenant_id=tenant_id, pk__in=station_ids, archived_at=None
+    )
     return profiles.known(tenant_id, list(rows))
 
 
@@ -127,12 +168,13 @@ def send_defaults(
     start of the session gets a plain one.
     """
     tenant_id = tree.connection.tenant_id
-    ownership.hold(tenant_id=tenant_id, connection_id=tree.connection.pk, token=token)
+    if not ownership.hold(tenant_id=tenant_id, tokens=[(tree.connection.pk, token)]):
+        raise LostSite(f"site of connection {tree.connection.pk}: token {token} is no longer the newest")
     wired = [one for one in tree.wired if one.evse_id in amps]
     known = _known(tenant_id, {one.station_id for one in wired})
     now = timezone.now()
     past, refused = _past_defaults(tenant_id, list(known), now)
-    made = []
+    going: list[tuple[Wired, profiles.Installing]] = []
     for one in wired:
         of, place = known.get(one.station_id), (one.station_id, one.number)
         if of is None or not of.station.online:
@@ -144,14 +186,15 @@ def send_defaults(
         try:
             if not profiles.make_way(tenant_id=tenant_id, of=of, profile=profile, actor=LOAD_MANAGEMENT):
                 continue
-            made.append(profiles.install(
-                tenant_id=tenant_id, station_id=one.station_id, profile=profile, actor=LOAD_MANAGEMENT,
-                intent=profiles.ENERGY, known_of=of, expires_in_seconds=60,
-            ))  # fmt: skip
+            going.append((one, profiles.Installing(of, profile)))
         except DomainError as error:
-            log.warning(
-                "a default was not sent", extra={"station": one.station_id, "detail": str(error)[:200]}
-            )
+            _note("a default was not sent", one, error)
+    made = []
+    for one, row in _install(tenant_id, going):
+        if isinstance(row, DomainError):
+            _note("a default was not sent", one, row)
+        else:
+            made.append(row)
     return made
 
 

@@ -58,18 +58,23 @@ def claim(*, tenant_id: int, connection_id: int, owner: str) -> int | None:
     return mine.token if mine.owner == owner else None
 
 
+# In the order in which `hold` holds them: they never wait for each other in a circle.
 _RENEW = """
+WITH mine AS (
+    SELECT s.id FROM energy_steering s
+    JOIN json_to_recordset(%(rows)s::json) AS t(connection bigint, token bigint)
+      ON s.connection_id = t.connection AND s.token = t.token
+    WHERE s.tenant_id = %(tenant)s ORDER BY s.connection_id FOR NO KEY UPDATE OF s
+)
 UPDATE energy_steering s SET leased_until = statement_timestamp() + make_interval(secs => %(seconds)s)
-FROM json_to_recordset(%(rows)s::json) AS t(connection bigint, token bigint)
-WHERE s.tenant_id = %(tenant)s AND s.connection_id = t.connection AND s.token = t.token
+FROM mine WHERE s.tenant_id = %(tenant)s AND s.id = mine.id
 RETURNING s.connection_id
 """
 
 
 def renew(*, tenant_id: int, tokens: Sequence[tuple[int, int]]) -> set[int]:
     """Keep sites (connection, token) for another while: those that are still ours."""
-    mine = [{"connection": connection_id, "token": token} for connection_id, token in tokens]
-    return {row[0] for row in rows.run(_RENEW, tenant_id, mine, seconds=LEASE_SECONDS)}
+    return {row[0] for row in rows.run(_RENEW, tenant_id, _listed(tokens), seconds=LEASE_SECONDS)}
 
 
 def release(*, tenant_id: int, connection_id: int, token: int) -> None:
@@ -78,12 +83,19 @@ def release(*, tenant_id: int, connection_id: int, token: int) -> None:
     mine.update(owner="", leased_until=None)
 
 
-def hold(*, tenant_id: int, connection_id: int, token: int) -> None:
-    """Hold the site to the end of this transaction: nobody takes it over meanwhile. LostSite if somebody has."""
-    with connections[current_alias()].cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM energy_steering WHERE tenant_id = %s AND connection_id = %s AND token = %s FOR SHARE",
-            [tenant_id, connection_id, token],
-        )
-        if cursor.fetchone() is None:
-            raise LostSite(f"site of connection {connection_id}: token {token} is no longer the newest")
+_HOLD = """
+SELECT s.connection_id FROM energy_steering s
+JOIN json_to_recordset(%(rows)s::json) AS t(connection bigint, token bigint)
+  ON s.connection_id = t.connection AND s.token = t.token
+WHERE s.tenant_id = %(tenant)s ORDER BY s.connection_id FOR SHARE OF s
+"""
+
+
+def hold(*, tenant_id: int, tokens: Sequence[tuple[int, int]]) -> set[int]:
+    """Hold sites (connection, token) to the end of this transaction, so that nobody takes them over meanwhile: those
+    that are still ours."""
+    return {row[0] for row in rows.run(_HOLD, tenant_id, _listed(tokens))}
+
+
+def _listed(tokens: Sequence[tuple[int, int]]) -> list[dict[str, int]]:
+    return [{"connection": connection_id, "token": token} for connection_id, token in tokens]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from django.utils import timezone
 
 from energy import picture
 from energy.control import Controller
 from energy.filling import NOBODY, fitting
 from energy.grid import LINES, Floats
-from energy.models import MeterKind, SiteMinute, Steering
+from energy.models import MeterKind, SiteMinute
 from energy.services.loops import Loop
 from stations import live
+from tenants import rows
 
 SHORT_A = 0.5  # above a row's limit by so much is worth a word
 MINUTE_S = 60.0
@@ -204,16 +205,33 @@ def _or_none(value: Any) -> float | None:
     return round(number, 2) if np.isfinite(number) else None
 
 
-def show(*, loop: Loop, owner: str) -> None:
-    """Keep the picture, and tell open pages."""
-    told = of(loop)
+# In the order in which sites are held (ownership).
+_SHOW = """
+WITH mine AS (
+    SELECT s.id, t.picture FROM energy_steering s
+    JOIN json_to_recordset(%(rows)s::json) AS t(connection bigint, token bigint, picture jsonb)
+      ON s.connection_id = t.connection AND s.token = t.token
+    WHERE s.tenant_id = %(tenant)s ORDER BY s.connection_id FOR NO KEY UPDATE OF s
+)
+UPDATE energy_steering s SET picture = mine.picture, picture_at = statement_timestamp()
+FROM mine WHERE s.tenant_id = %(tenant)s AND s.id = mine.id
+"""
+
+
+def show(*, loops: Sequence[Loop], owner: str) -> None:
+    """Keep the pictures of sites of one tenant, and tell open pages."""
+    told = [(loop, found) for loop in loops if (found := of(loop))]
     if not told:
         return
-    mine = Steering.objects.filter(
-        tenant_id=loop.tenant_id, connection_id=loop.connection_id, token=loop.token
-    )
-    mine.update(picture=told | {"owner": owner}, picture_at=timezone.now())
-    live.publish(loop.tenant_id, kind="energy", station_id=0, site_id=loop.site_id, data={"id": loop.site_id})
+    tenant_id = told[0][0].tenant_id
+    rows.run(_SHOW, tenant_id, [
+        {"connection": loop.connection_id, "token": loop.token, "picture": found | {"owner": owner}}
+        for loop, found in told
+    ])  # fmt: skip
+    live.publish_many(tenant_id, [
+        live.event(kind="energy", station_id=0, site_id=loop.site_id, data={"id": loop.site_id})
+        for loop, _found in told
+    ])  # fmt: skip
 
 
 @dataclass

@@ -1,12 +1,15 @@
-"""Which processes of the role `energy` are there, those without any site too. Known to Redis, for a while.
+"""Who is there: processes of the role `energy`, those without any site too, and people who look at a site. Known to
+Redis, for a while.
 
-It decides on fairness alone: who owns a site stands in the database (energy.services.ownership).
+It decides on fairness and on how often pictures are made alone: who owns a site stands in the database
+(energy.services.ownership).
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 
 from django.conf import settings
 from django.db import connections
@@ -14,6 +17,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 log = logging.getLogger("voltyard.energy")
+
+WATCHED_S = 30  # open pages ask again with each picture
 
 
 def of_others(owner: str, seconds: float) -> set[str]:
@@ -38,6 +43,29 @@ def leave(owner: str) -> None:
             redis.zrem(_key(), owner)
     except (RedisError, OSError, ValueError):
         log.info("its part is free a little later")
+
+
+def look(site_id: int) -> None:
+    """Somebody has the site's page open."""
+    try:
+        with _redis() as redis:
+            redis.set(_watched(site_id), 1, ex=WATCHED_S)
+    except (RedisError, OSError, ValueError):
+        log.info("its pictures are made less often")
+
+
+def watched(site_ids: Sequence[int]) -> set[int]:
+    """Of these sites those that somebody looks at; all where Redis is away."""
+    try:
+        with _redis() as redis:
+            found = redis.mget([_watched(site_id) for site_id in site_ids]) if site_ids else []
+    except (RedisError, OSError, ValueError):
+        return set(site_ids)
+    return {site_id for site_id, one in zip(site_ids, found, strict=True) if one is not None}
+
+
+def _watched(site_id: int) -> str:
+    return f"{_key()}.watched.{site_id}"
 
 
 def _redis() -> Redis:

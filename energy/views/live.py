@@ -13,6 +13,7 @@ from energy import answers, board, day_figures, queries
 from energy.grid import BadTree
 from energy.models import Steering
 from energy.queries import SiteTree
+from energy.services import presence
 from stations import visible
 from stations.models import Evse
 from tenants import queries as tenants
@@ -48,6 +49,7 @@ def _steering(tree: SiteTree) -> Steering | None:
 
 
 def _now(request: PageRequest, tree: SiteTree) -> dict[str, Any]:
+    presence.look(tree.connection.site_id)
     found = board.of(tree, _steering(tree), timezone.now())
     numbers = [number for spot in found.spots if isinstance(number := spot.told.get("session"), int)]
     mine = visible.sessions(request.tenant.pk, request.actor).filter(pk__in=numbers)

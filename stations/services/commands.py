@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -135,6 +136,17 @@ def unsealed(arguments: Any) -> Any:
     return [unsealed(part) for part in arguments] if isinstance(arguments, list) else arguments
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command that is asked for, to a station that was looked up. Arguments go out as given."""
+
+    station: Station
+    kind: str
+    arguments: dict[str, Any]
+    urgent: bool = False
+    expires_in_seconds: int = 60
+
+
 def request_command(
     *,
     tenant_id: int,
@@ -150,10 +162,54 @@ def request_command(
     Arguments go out as given: whether they make sense is for the station to say. NotFound for a station that the
     actor may not see, Invalid for an unknown kind.
     """
+    station = Station.objects.filter(tenant_id=tenant_id, pk=station_id, archived_at=None).first()
+    if station is None:
+        raise NotFound("There is no such station.")
+    asked = Asked(station, kind, arguments, urgent, expires_in_seconds)
+    return request_many(tenant_id=tenant_id, asked=[asked], actor=actor)[0]
+
+
+def request_many(*, tenant_id: int, asked: Sequence[Asked], actor: Actor) -> list[Command]:
+    """Queue commands to stations of one tenant, in this order, by as many statements as for one. As `request_command`;
+    if one may not go none does."""
+    if not asked:
+        return []
+    for one in asked:
+        _admit(one, actor)
+    now = timezone.now()
+    made = Command.objects.bulk_create(
+        Command(
+            tenant_id=tenant_id,
+            station=one.station,
+            kind=one.kind,
+            arguments=sealed(one.arguments),
+            urgent=one.urgent or one.kind == CommandKind.STOP,
+            origin_kind=actor.kind,
+            origin_id=actor.id,
+            origin_label=actor.label[:120],
+            expires_at=now + timedelta(seconds=one.expires_in_seconds),
+        )
+        for one in asked
+    )
+    for one, command in zip(asked, made, strict=True):
+        if actor.kind != "task" or (one.kind not in UNAUDITED and actor.id != LOAD_MANAGEMENT.id):
+            audit.record(
+                tenant_id=tenant_id, actor=actor, action=f"command.{one.kind}", subject=one.station,
+                site_id=one.station.site_id,
+                detail={"command": command.pk, "arguments": brief(masked(one.arguments))},
+            )  # fmt: skip
+    with connections[current_alias()].cursor() as cursor:
+        woken = list(dict.fromkeys(f"{tenant_id}:{one.station.pk}" for one in asked))
+        cursor.execute("SELECT pg_notify(%s, station) FROM unnest(%s::text[]) station", [CHANNEL, woken])
+    _tell(made)
+    return made
+
+
+def _admit(one: Asked, actor: Actor) -> None:
+    station, kind = one.station, one.kind
     if kind not in CommandKind.values:
         raise Invalid(fields={"kind": f"Choose one of {', '.join(CommandKind.values)}."})
-    station = Station.objects.filter(tenant_id=tenant_id, pk=station_id, archived_at=None).first()
-    if station is None or (actor.site_ids is not None and station.site_id not in actor.site_ids):
+    if actor.site_ids is not None and station.site_id not in actor.site_ids:
         raise NotFound("There is no such station.")
     actor.require(NEEDS.get(CommandKind(kind), Permission.STATION_COMMAND), site_id=station.site_id)
     if kind == CommandKind.CUSTOMER_INFORMATION:  # to see a customer's data is not yet to steer a station
@@ -163,26 +219,6 @@ def request_command(
         raise Invalid(
             f"{CommandKind(kind).label} needs OCPP {' or '.join(spoken)}; {station} speaks {station.ocpp_version}."
         )
-    command = Command.objects.create(
-        tenant_id=tenant_id,
-        station=station,
-        kind=kind,
-        arguments=sealed(arguments),
-        urgent=urgent or kind == CommandKind.STOP,
-        origin_kind=actor.kind,
-        origin_id=actor.id,
-        origin_label=actor.label[:120],
-        expires_at=timezone.now() + timedelta(seconds=expires_in_seconds),
-    )
-    if actor.kind != "task" or (kind not in UNAUDITED and actor.id != LOAD_MANAGEMENT.id):
-        audit.record(
-            tenant_id=tenant_id, actor=actor, action=f"command.{kind}", subject=station, site_id=station.site_id,
-            detail={"command": command.pk, "arguments": brief(masked(arguments))},
-        )  # fmt: skip
-    with connections[current_alias()].cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"{tenant_id}:{station_id}"])
-    _tell(command, station)
-    return command
 
 
 def cancel(*, command: Command, actor: Actor) -> Command:
@@ -233,7 +269,7 @@ def claim_next(*, tenant_id: int, station_id: int, epoch: int) -> Command | None
         command.state, command.sent_at, command.epoch = CommandState.SENT, now, epoch
         command.save(update_fields=["state", "sent_at", "epoch"])
         command.station = station
-        _tell(command, station)
+        _tell([command])
     return command
 
 
@@ -278,14 +314,20 @@ def _settled(command: Command) -> None:
             "answer": command.answer,
         },
     )  # fmt: skip
-    _tell(command, command.station)
+    _tell([command])
 
 
-def _tell(command: Command, station: Station) -> None:
-    live.publish(
-        command.tenant_id, kind="command", station_id=station.pk, site_id=station.site_id,
-        data={"id": command.pk, "kind": command.kind, "state": command.state, "answer": command.answer},
-    )  # fmt: skip
+def _tell(changed: Sequence[Command]) -> None:
+    """Of one tenant, with their stations."""
+    events = [
+        live.event(
+            kind="command", station_id=one.station_id, site_id=one.station.site_id,
+            data={"id": one.pk, "kind": one.kind, "state": one.state, "answer": one.answer},
+        )
+        for one in changed
+    ]  # fmt: skip
+    if changed:
+        live.publish_many(changed[0].tenant_id, events)
 
 
 def waiting(*, gateway: str) -> list[int]:

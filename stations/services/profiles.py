@@ -27,7 +27,7 @@ from stations.neutral_power import CompositeAnswered, ProfilesTold
 from stations.schedules import AMPS, WATTS, Period, Profile
 from stations.services import commands, rules
 from tenants import rows as statements
-from tenants.errors import Conflict, Invalid, NotFound
+from tenants.errors import Conflict, DomainError, Invalid, NotFound
 from tenants.permissions import Actor, Permission, system
 
 # Stack levels: what an operator says now goes before what recurs, and that before plans of cars. Load management goes
@@ -115,6 +115,65 @@ def install(
     what the specification or the station does not take, Conflict where load management has the place.
     """
     of = known_of or known(tenant_id, [station_of(tenant_id, station_id, actor)])[station_id]
+    wanted = [Installing(of, profile, expires_in_seconds, clock_ahead)]
+    (made,) = install_many(tenant_id=tenant_id, wanted=wanted, actor=actor, intent=intent)
+    if isinstance(made, DomainError):
+        raise made
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Installing:
+    """A profile on its way to a station; see `install`."""
+
+    of: Known
+    profile: Profile
+    expires_in_seconds: int = 60
+    clock_ahead: timedelta = timedelta(0)
+
+
+def install_many(
+    *, tenant_id: int, wanted: Sequence[Installing], actor: Actor, intent: str
+) -> list[ChargingProfile | DomainError]:
+    """Send many, no two of them for the same place, by as many statements as for one. Of each its row, or why it did
+    not go."""
+    ready: list[_Ready | DomainError] = []
+    for asked in wanted:
+        try:
+            ready.append(_checked(asked, actor, intent))
+        except DomainError as error:
+            ready.append(error)
+    going = [one for one in ready if not isinstance(one, DomainError)]
+    for one in going:
+        if one.before is not None and one.before.state == ProfileState.SENT:
+            _overtake(one.before)
+            one.of.rows.remove(one.before)
+    made = commands.request_many(tenant_id=tenant_id, asked=[one.asked for one in going], actor=actor)
+    rows = []
+    for one, command in zip(going, made, strict=True):
+        row = _row(tenant_id, one.of.station.pk, one.profile, command)
+        row.session, row.intent, row.label = one.session, intent, actor.label[:120]
+        rows.append(row)
+    ChargingProfile.objects.bulk_create(rows)
+    for one, row in zip(going, rows, strict=True):
+        one.of.rows.append(row)
+    entered = iter(rows)
+    return [one if isinstance(one, DomainError) else next(entered) for one in ready]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A profile that may go. `before`: the row whose place it takes."""
+
+    of: Known
+    profile: Profile
+    before: ChargingProfile | None
+    session: Session | None
+    asked: commands.Asked
+
+
+def _checked(one: Installing, actor: Actor, intent: str) -> _Ready:
+    of, profile = one.of, one.profile
     actor.require(Permission.STATION_COMMAND, site_id=of.station.site_id)
     session = of.sessions.get(profile.evse) if profile.purpose == schedules.TRANSACTION else None
     if profile.purpose == schedules.TRANSACTION:
@@ -126,23 +185,12 @@ def install(
         profile = replace(profile, number=before.number)
     elsewhere = sum(row.state == ProfileState.ACCEPTED for row in of.rows) - (before is not None)
     rules.check(profile, of.station, of.takes, held=elsewhere)
-    if before is not None and before.state == ProfileState.SENT:
-        _overtake(before)
-        of.rows.remove(before)
-    command = commands.request_command(
-        tenant_id=tenant_id,
-        station_id=station_id,
-        kind=CommandKind.SET_PROFILE,
-        arguments={"evse": profile.evse, "profile": schedules.as_json(_shifted(profile, clock_ahead))},
-        actor=actor,
-        urgent=_is_decrease(profile, before),
-        expires_in_seconds=expires_in_seconds,
-    )
-    row = _row(tenant_id, station_id, profile, command)
-    row.session, row.intent, row.label = session, intent, actor.label[:120]
-    row.save(force_insert=True)
-    of.rows.append(row)
-    return row
+    asked = commands.Asked(
+        of.station, CommandKind.SET_PROFILE,
+        {"evse": profile.evse, "profile": schedules.as_json(_shifted(profile, one.clock_ahead))},
+        _is_decrease(profile, before), one.expires_in_seconds,
+    )  # fmt: skip
+    return _Ready(of, profile, before, session, asked)
 
 
 def _taken(of: Known, profile: Profile) -> str:
