@@ -113,10 +113,12 @@ class Bench:
                 self.load = HIGH_A
                 begun = time.perf_counter()
                 await self._tell(sites)
+            told_s = time.perf_counter() - begun
             done, late = await asyncio.wait(moments, timeout=20)
             took += [moment.result() - begun for moment in done] + [20.0] * len(late)
             self.report.say(
-                f"round {number + 1}: worst {1000 * max(took[-len(sites) :]):.0f} ms, {len(late)} not lowered"
+                f"round {number + 1}: all told after {1000 * told_s:.0f} ms, worst {1000 * max(took[-len(sites) :]):.0f} ms,"
+                f" {len(late)} not lowered"
             )
             self.load = LOW_A
             await asyncio.sleep(random.uniform(0.0, 1.0))

@@ -33,13 +33,13 @@ from stations.ocpp import frames, metrics, recording, schemas, tolerance
 from stations.ocpp.access import Throttle
 from stations.ocpp.errands import Errands
 from stations.ocpp.link import Link
+from stations.ocpp.outbox import Outbox, Sending
 from stations.ocpp.version import Answered, Say
 from stations.ocpp.writer import Writer
 from stations.services import commands, connections, events, notes
 from stations.services.connections import CloseRequest
 from stations.services.stations import TAKEN_CHANNEL
 from tenants.context import tenant_scope
-from tenants.errors import Invalid
 
 log = logging.getLogger("voltyard.gateway")
 
@@ -47,6 +47,7 @@ ALIVE_SECONDS = 5.0
 SEEN_SECONDS = 15.0
 SEEN_ALL = 4  # every fourth time
 POLL_SECONDS = 2.0  # commands whose NOTIFY was lost
+CALM_SECONDS = 1.0  # that an answer waits at most until it is noted, while commands wait to go out
 
 
 # What reading an answer raises that breaks its schema.
@@ -66,17 +67,6 @@ class Outcome:
     refusal: tuple[str, str] | None = None  # 2.1: what the station is told of its answer
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
-    """A command on its way: the row it goes out by, its arguments with their secrets, and what is sent."""
-
-    command: Command
-    message_id: str
-    say: Say
-    arguments: dict[str, Any]
-    payload: dict[str, Any]
-
-
 class Gateway:
     def __init__(self) -> None:
         self.name = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -90,6 +80,8 @@ class Gateway:
         self.frame_burst: int = settings.OCPP_FRAME_BURST
         self.max_depth: int = settings.OCPP_MAX_DEPTH
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="commands")
+        self._claims = ThreadPoolExecutor(1, thread_name_prefix="claims")  # never behind answers
+        self._outbox = Outbox(partial(self._in_thread, threads=self._claims))
         self._pulse = ThreadPoolExecutor(1, thread_name_prefix="pulse")  # never behind a mass of commands
         self._round = 0
         self._lost: set[tuple[int, int]] = set()
@@ -151,7 +143,7 @@ class Gateway:
         while not link.closing:
             link.wake_again = False
             try:
-                ready = await self._in_thread(lambda: self._claim(link))
+                ready = await self._outbox.next(link)
             except Exception:
                 log.exception("commands not read", extra={"station": link.station_id})
                 return
@@ -163,38 +155,6 @@ class Gateway:
                 await self._deliver(link, ready)
             finally:
                 link.concluded.set()
-
-    def _claim(self, link: Link) -> Sending | None:
-        """The next command that can be encoded."""
-        while not link.closing:
-            with tenant_scope(link.tenant_id):
-                command = commands.claim_next(
-                    tenant_id=link.tenant_id, station_id=link.station_id, epoch=link.epoch
-                )
-                if command is None:
-                    return None
-                message_id = secrets.token_hex(16)
-                try:
-                    arguments = commands.unsealed(command.arguments)
-                    say = link.version.say(command.kind, arguments)
-                    if say is None:
-                        raise Invalid(f"OCPP {link.version.name} has no such command.")
-                    payload = say.encode(arguments, command.pk)
-                    wrong = schemas.check(link.version.name, say.action, payload)
-                    if wrong is not None:
-                        raise Invalid(wrong[1])
-                except Exception as error:
-                    # Arguments are anybody's JSON: some that cannot be sent must not block the next command.
-                    detail = f"The arguments cannot be sent ({type(error).__name__})."
-                    if isinstance(error, Invalid):
-                        detail = str(error)
-                    self._settle(link, command, Outcome(CommandState.FAILED, "invalid", detail))
-                    continue
-                commands.mark_encoded(
-                    command=command, action=say.action, message_id=message_id, request=payload
-                )
-                return Sending(command, message_id, say, arguments, payload)
-        return None
 
     async def _deliver(self, link: Link, sending: Sending) -> None:
         try:
@@ -211,6 +171,7 @@ class Gateway:
                     await link.refuse_answer(answer, *outcome.refusal)
         metrics.COMMANDS.labels(outcome.state).inc()
         try:
+            await self._outbox.calm(CALM_SECONDS)
             await self._in_thread(lambda: self._conclude(link, sending, outcome))
         except Exception:
             log.exception(
@@ -412,6 +373,7 @@ class Gateway:
         await self.writer.close()
         self.errands.close()
         self._threads.shutdown(wait=False)
+        self._claims.shutdown(wait=False)
         self._pulse.shutdown(wait=False)
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import connections
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from stations import live
 from stations.models import ONLY_IN, Command, CommandKind, CommandState, Station
 from stations.services import outcomes, words
-from tenants import secrets
+from tenants import rows, secrets
 from tenants.context import current_alias, tenant_scope
 from tenants.errors import Conflict, Invalid, NotFound
 from tenants.permissions import Actor, Permission, system
@@ -247,36 +247,61 @@ def hold(*, command: Command) -> bool:
     return free.first() is not None
 
 
-def claim_next(*, tenant_id: int, station_id: int, epoch: int) -> Command | None:
-    """The next command of a station, marked as sent; None when nothing waits or the socket is not the newest."""
-    now = timezone.now()
-    station = (
-        Station.objects.select_for_update(no_key=True)
-        .filter(tenant_id=tenant_id, pk=station_id, epoch=epoch)
-        .first()
-    )
-    if station is None:
-        return None
-    waiting = Command.objects.filter(tenant_id=tenant_id, station_id=station_id, state=CommandState.QUEUED)
-    command = (
-        # One that is being taken back is left: its end may wait for the station, which is held here.
-        waiting.select_for_update(of=("self",), skip_locked=True)
-        .filter(expires_at__gt=now)
-        .order_by(F("urgent").desc(), "id")
-        .first()
-    )
-    if command is not None:
-        command.state, command.sent_at, command.epoch = CommandState.SENT, now, epoch
-        command.save(update_fields=["state", "sent_at", "epoch"])
-        command.station = station
-        _tell([command])
-    return command
+# One that is being taken back is left: its end may wait for the station, which is held here. Nor is a station waited
+# for that somebody holds: all others would wait with it.
+_CLAIM = """
+WITH newest AS (
+    SELECT s.id, w.epoch FROM json_to_recordset(%(rows)s::json) AS w(station bigint, epoch int)
+    JOIN stations_station s ON s.id = w.station AND s.epoch = w.epoch
+    WHERE s.tenant_id = %(tenant)s
+), held AS MATERIALIZED (
+    SELECT s.id, s.epoch FROM json_to_recordset(%(rows)s::json) AS w(station bigint, epoch int)
+    JOIN stations_station s ON s.id = w.station AND s.epoch = w.epoch
+    WHERE s.tenant_id = %(tenant)s FOR NO KEY UPDATE OF s SKIP LOCKED
+), chosen AS MATERIALIZED (
+    SELECT c.id, h.epoch FROM held h CROSS JOIN LATERAL (
+        SELECT q.id FROM stations_command q
+        WHERE q.tenant_id = %(tenant)s AND q.station_id = h.id AND q.state = 'queued' AND q.expires_at > %(now)s
+        ORDER BY q.urgent DESC, q.id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) c
+), sent AS (
+    UPDATE stations_command c SET state = 'sent', sent_at = %(now)s, epoch = chosen.epoch
+    FROM chosen WHERE c.tenant_id = %(tenant)s AND c.id = chosen.id RETURNING c.id
+)
+SELECT id, 0 FROM sent
+UNION ALL SELECT 0, n.id FROM newest n WHERE NOT EXISTS (SELECT 1 FROM held h WHERE h.id = n.id)
+"""
 
 
-def mark_encoded(*, command: Command, action: str, message_id: str, request: dict[str, Any]) -> None:
-    """What the version made of it, before it goes out."""
-    command.action, command.message_id, command.request = action, message_id, masked(request)
-    command.save(update_fields=["action", "message_id", "request"])
+def claim(*, tenant_id: int, epochs: Mapping[int, int]) -> tuple[list[Command], set[int]]:
+    """The next command of each of these stations, marked as sent; none of a station whose socket (its epoch) is not the
+    newest. Beside them the stations that somebody else holds in this moment: ask for them again."""
+    asked = [{"station": station_id, "epoch": epoch} for station_id, epoch in epochs.items()]
+    if not asked:
+        return [], set()
+    told = rows.run(_CLAIM, tenant_id, asked, now=timezone.now())
+    ids = [command_id for command_id, _busy in told if command_id]
+    found = Command.objects.filter(tenant_id=tenant_id, pk__in=ids).select_related("station")
+    claimed = list(found) if ids else []
+    _tell(claimed)
+    return claimed, {busy for _command_id, busy in told if busy}
+
+
+_ENCODED = """
+UPDATE stations_command c SET action = t.action, message_id = t.message, request = t.request
+FROM json_to_recordset(%(rows)s::json) AS t(id bigint, action text, message text, request jsonb)
+WHERE c.tenant_id = %(tenant)s AND c.id = t.id
+"""
+
+
+def mark_encoded(*, tenant_id: int, encoded: Sequence[tuple[Command, str, str, dict[str, Any]]]) -> None:
+    """What the versions made of commands, before they go out: action, message id and request of each."""
+    for command, action, message_id, request in encoded:
+        command.action, command.message_id, command.request = action, message_id, masked(request)
+    if encoded:
+        rows.run(_ENCODED, tenant_id, [
+            {"id": one.pk, "action": one.action, "message": one.message_id, "request": one.request}
+            for one, *_told in encoded
+        ])  # fmt: skip
 
 
 def settle(

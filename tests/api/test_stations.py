@@ -208,10 +208,8 @@ def test_the_cards_of_a_list_that_was_sent_are_for_who_may_see_cards(
             arguments={"version": 1, "full": True, "entries": [{"uid": card} for card in cards]},
         )  # fmt: skip
         listed = [{"idTag": card} for card in cards]
-        commands.mark_encoded(
-            command=command, action="SendLocalList", message_id="1",
-            request={"listVersion": 1, "updateType": "Full", "localAuthorizationList": listed},
-        )  # fmt: skip
+        request = {"listVersion": 1, "updateType": "Full", "localAuthorizationList": listed}
+        commands.mark_encoded(tenant_id=tenant.pk, encoded=[(command, "SendLocalList", "1", request)])
     blind, seeing = api_client(["station.view"]), api_client(["station.view", "token.view"])
     for path in (f"/commands/{command.pk}", "/commands", f"/stations/{station.pk}/commands"):
         assert "SECRETCARD" not in json.dumps(blind.read(path))

@@ -142,10 +142,8 @@ def test_a_limit_does_not_take_back_the_one_that_is_being_sent(speaker: Speaker)
     def send() -> None:
         with tenant_scope(speaker.tenant_id):
             epoch = Station.objects.get(pk=speaker.station.pk).epoch
-            sent = commands.claim_next(
-                tenant_id=speaker.tenant_id, station_id=speaker.station.pk, epoch=epoch
-            )
-            assert sent is not None and sent.pk == waiting.command_id
+            sent, _busy = commands.claim(tenant_id=speaker.tenant_id, epochs={speaker.station.pk: epoch})
+            assert [one.pk for one in sent] == [waiting.command_id]
             holding.set()
             time.sleep(0.5)  # in which the other sees the row as it was: waiting
 

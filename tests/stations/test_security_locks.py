@@ -85,8 +85,8 @@ def test_a_command_is_taken_back_while_the_gateway_looks_for_the_next(
         parties.append(other)
         other.reached.wait(0.05)
         other.halts()
-        claimed = commands.claim_next(tenant_id=station.tenant_id, station_id=station.pk, epoch=held.epoch)
-        assert claimed is None
+        claimed = commands.claim(tenant_id=station.tenant_id, epochs={station.pk: held.epoch})
+        assert claimed == ([], set())
 
     parties: list[Party] = []
     parties.append(Party(station.tenant_id, claim))
