@@ -272,12 +272,13 @@ SAMPLES: dict[str, Callable[[World], Any]] = {
 }
 
 # Of REST writes, by method and route below /api/v1/. Nothing listed: {}.
-BODIES: dict[tuple[str, str], Callable[[World], dict[str, Any]]] = {
+BODIES: dict[tuple[str, str], Callable[[World], Any]] = {
     ("POST", "sites"): lambda world: {"name": "New site"},
     ("PATCH", "sites/<int:site_id>"): lambda world: {"city": "Kiel"},
     ("POST", "sites/<int:site_id>/meters"): lambda world: {"name": "New meter", "kind": "solar"},
     ("PATCH", "sites/<int:site_id>/meters/<int:meter_id>"): lambda world: {"maximum_a": 40},
     ("POST", "sites/<int:site_id>/meters/<int:meter_id>/readings"): lambda world: {"amps": [8.1, 7.9, 8]},
+    ("POST", "meter-readings"): lambda world: [{"meter_id": world.meter.pk, "amps": [8.1, 7.9, 8]}],
     ("PUT", "sites/<int:site_id>/tariff"): lambda world: {"tariff_id": world.tariff.pk},
     ("POST", "members"): lambda world: {
         "email": f"new-{secrets.token_hex(4)}@example.com",

@@ -16,7 +16,7 @@ class Rest:
         self._streams = await asyncio.open_connection(self.host, self.port)
         return self
 
-    async def post(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    async def post(self, path: str, body: Any) -> tuple[int, dict[str, Any]]:
         """(status, what the answer holds)."""
         assert self._streams is not None
         reader, writer = self._streams

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import django_filters
@@ -198,36 +198,90 @@ class MeterReadings(_BelowSite):
     def post(self, request: Request, site_id: int, meter_id: int) -> Response:
         meter, body = self.meter(), request.data
         listed = body if isinstance(body, list) else [body]
-        if not 0 < len(listed) <= MOST_READINGS:
-            raise Invalid(f"Send one reading, or a list of 1 to {MOST_READINGS}.")
-        if meter.source != MeterSource.REST:
-            raise Invalid(
-                f"{meter.name} is read by {meter.get_source_display()}: it takes no readings by REST."
-            )
-        wrong = {place: why for place, one in enumerate(listed) if (why := _unreadable(one))}
-        told = [
-            Told(meter.pk, one.get("amps"), one.get("watts"), one.get("at"))
-            for place, one in enumerate(listed)
-            if place not in wrong
-        ]
-        places = [place for place in range(len(listed)) if place not in wrong]
-        taken = meters.take(tenant_id=self.tenant_id, samples=told)
-        wrong |= {places[refused.place]: refused.why for refused in taken.refused}
-        if len(wrong) == len(listed):
-            named = {
-                (f"{place}" if isinstance(body, list) else "reading"): why for place, why in wrong.items()
-            }
-            raise Invalid(fields=dict(list(named.items())[:20]))
-        refused = [{"place": place, "why": wrong[place]} for place in sorted(wrong)]
-        return self.answer({"kept": taken.kept, "known": taken.known, "refused": refused})
+        if why := _not_by_rest(meter):
+            raise Invalid(why)
+        wrong = {place: why for place, one in enumerate(listed) if (why := _unreadable(one, FIELDS))}
+        return self.answer(_take(self.tenant_id, listed, wrong, lambda _one: meter.pk, many=listed is body))
 
 
-def _unreadable(one: Any) -> str:
+class MeterReadingIn(ReadingIn):
+    meter_id = serializers.IntegerField()
+
+
+class AllMeterReadings(TenantView):
+    """Readings of many meters, of one or many sites, from a system that reads them for you: a list of up to 1,000.
+
+    What cannot be taken is refused one by one, as for one meter; so are meters of sites that this key does not see.
+    """
+
+    verbs = {
+        "POST": Verb(
+            Permission.METER_SEND,
+            takes=MeterReadingIn(many=True),
+            gives=TakenOut,
+            says="Send readings of many meters",
+        )
+    }
+
+    def post(self, request: Request) -> Response:
+        listed = request.data if isinstance(request.data, list) else []
+        asked = {number for one in listed[:MOST_READINGS] if (number := _meter_id(one)) is not None}
+        known = SiteMeter.objects.filter(
+            tenant_id=self.tenant_id, connection__site__in=queries.sites(self.tenant_id, self.actor)
+        ).in_bulk(asked)
+        wrong = {}
+        for place, one in enumerate(listed):
+            why = _unreadable(one, ("meter_id", *FIELDS))
+            number = _meter_id(one)
+            meter = None if number is None else known.get(number)
+            if not why and number is None:
+                why = "Name the meter by its meter_id."
+            elif not why:
+                why = _not_by_rest(meter) if meter else "There is no such meter."
+            if why:
+                wrong[place] = why
+        return self.answer(_take(self.tenant_id, listed, wrong, lambda one: int(one["meter_id"]), many=True))
+
+
+def _take(
+    tenant_id: int, listed: list[Any], wrong: dict[int, str], meter_of: Callable[[Any], int], *, many: bool
+) -> dict[str, Any]:
+    """As TakenOut. `wrong`: by place, what cannot be read; Invalid where nothing can be taken."""
+    if not 0 < len(listed) <= MOST_READINGS:
+        raise Invalid(f"Send a list of 1 to {MOST_READINGS} readings.")
+    places = [place for place in range(len(listed)) if place not in wrong]
+    told = [
+        Told(meter_of(one), one.get("amps"), one.get("watts"), one.get("at"))
+        for one in (listed[place] for place in places)
+    ]
+    taken = meters.take(tenant_id=tenant_id, samples=told)
+    wrong = wrong | {places[refused.place]: refused.why for refused in taken.refused}
+    if len(wrong) == len(listed):
+        raise Invalid(
+            fields={(f"{place}" if many else "reading"): wrong[place] for place in sorted(wrong)[:20]}
+        )
+    refused = [{"place": place, "why": wrong[place]} for place in sorted(wrong)]
+    return {"kept": taken.kept, "known": taken.known, "refused": refused}
+
+
+def _meter_id(one: Any) -> int | None:
+    number = one.get("meter_id") if isinstance(one, dict) else None
+    usable = isinstance(number, int) and not isinstance(number, bool) and 0 < number < 2**63
+    return number if usable else None
+
+
+def _not_by_rest(meter: SiteMeter) -> str:
+    if meter.source == MeterSource.REST:
+        return ""
+    return f"{meter.name} is read by {meter.get_source_display()}: it takes no readings by REST."
+
+
+def _unreadable(one: Any, fields: tuple[str, ...]) -> str:
     """What is wrong with its shape; empty: nothing. What is in it the service says."""
     if not isinstance(one, dict):
         return "A reading is an object with amps or watts."
-    if unknown := sorted(set(one) - set(FIELDS)):
-        return f"There is no field {unknown[0][:40]}. Known ones: {', '.join(FIELDS)}."
+    if unknown := sorted(set(one) - set(fields)):
+        return f"There is no field {unknown[0][:40]}. Known ones: {', '.join(fields)}."
     return ""
 
 

@@ -103,8 +103,7 @@ def take(*, tenant_id: int, samples: Sequence[Told]) -> Taken:
     counts: dict[int, int] = dict(rows.run(_TAKE, tenant_id, listed))
     taken.kept = sum(counts.values())
     taken.known = len(usable) - taken.kept
-    for site_id in sorted({known[meter_id][2] for meter_id in counts}):
-        signal.wake(tenant_id=tenant_id, site_id=site_id)
+    signal.wake(tenant_id=tenant_id, site_ids={known[meter_id][2] for meter_id in counts})
     return taken
 
 
@@ -228,7 +227,7 @@ def _changed(meter: SiteMeter, actor: Actor, action: str, detail: dict[str, Any]
         tenant_id=meter.tenant_id, actor=actor, action=action, subject=meter, site_id=connection.site_id,
         detail=detail,
     )  # fmt: skip
-    signal.wake(tenant_id=meter.tenant_id, site_id=connection.site_id)
+    signal.wake(tenant_id=meter.tenant_id, site_ids=[connection.site_id])
 
 
 def node_of(*, tenant_id: int, site_id: int, node_id: int | None) -> GridNode | None:

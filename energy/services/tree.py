@@ -189,7 +189,7 @@ def bump(connection: GridConnection) -> None:
     """Keep the connection as another revision, and wake who steers it."""
     connection.revision += 1
     connection.save()
-    wake(tenant_id=connection.tenant_id, site_id=connection.site_id)
+    wake(tenant_id=connection.tenant_id, site_ids=[connection.site_id])
     live.publish(
         connection.tenant_id, kind="site", station_id=0, site_id=connection.site_id, data={"id": connection.site_id}
     )  # fmt: skip

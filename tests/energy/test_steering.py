@@ -101,7 +101,7 @@ async def test_a_load_of_the_building_lowers_the_cars_at_once(
         MeterSample.objects.create(
             tenant=tenant, meter=made.meter, at=now, received_at=now, amps=[load + noise, load, load]
         )
-        wake(tenant_id=tenant.pk, site_id=site.pk)
+        wake(tenant_id=tenant.pk, site_ids=[site.pk])
 
     async def feed() -> None:
         while True:
