@@ -164,17 +164,18 @@ def _lines(nodes: Mapping[int, GridNode], node_id: int, count: int) -> tuple[int
 Version = tuple[int, tuple[tuple[Any, ...], ...]]
 
 
-def version_of(tenant_id: int, connection_id: int) -> Version | None:
-    """Changes with the tree, its meters and its policy, and with what of it is at the site: stations move, and tell of
-    connectors. None: it is gone. Two statements."""
-    found = GridConnection.objects.filter(tenant_id=tenant_id, pk=connection_id)
-    revision = found.values_list("revision", flat=True).first()
-    if revision is None:
-        return None
-    plugs = _there(tenant_id).filter(connection_id=connection_id).values_list(
-        "evse_id", "evse__connectors__power_type", "evse__connectors__max_amps", "evse__connectors__max_power_w"
+def versions_of(tenant_id: int, connection_ids: Sequence[int]) -> dict[int, Version]:
+    """By grid connection, those that are there: changes with the tree, its meters and its policy, and with what of it
+    is at the site: stations move, and tell of connectors. Two statements."""
+    found = GridConnection.objects.filter(tenant_id=tenant_id, pk__in=connection_ids)
+    plugs = _there(tenant_id).filter(connection_id__in=connection_ids).values_list(
+        "connection_id", "evse_id", "evse__connectors__power_type", "evse__connectors__max_amps",
+        "evse__connectors__max_power_w",
     )  # fmt: skip
-    return revision, tuple(plugs.order_by("evse_id", "evse__connectors__id"))
+    told: dict[int, list[tuple[Any, ...]]] = {}
+    for connection_id, *plug in plugs.order_by("connection_id", "evse_id", "evse__connectors__id"):
+        told.setdefault(connection_id, []).append(tuple(plug))
+    return {pk: (revision, tuple(told.get(pk, ()))) for pk, revision in found.values_list("pk", "revision")}
 
 
 def _there(tenant_id: int) -> QuerySet[Outlet]:

@@ -24,12 +24,13 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from energy.feeds.runner import Feeds
+from energy.ledger import NEVER
 from energy.models import SiteMinute
 from energy.queries import SiteTree
 from energy.services import orders, ownership, pictures, presence, programmes
 from energy.services.checks import Checks
-from energy.services.loops import LOOK_S, Loop, glance
-from energy.services.ownership import LostSite, Steered
+from energy.services.loops import LOOK_S, Loop, glance, look
+from energy.services.ownership import Steered
 from energy.services.programmes import Slow
 from energy.services.signal import CHANNEL
 from stations import live
@@ -44,7 +45,7 @@ MOST_MOVED = 20  # sites at once, to a process that came later
 MOVED_S = 2.0  # by which the wall clock may drift from the steady one between two steps
 THREADS = 4
 SHOW_S, UNWATCHED_S = 1.0, 5.0  # pictures are not made more often: while somebody looks, and else
-TOGETHER = 100  # sites that are glanced at in one step
+TOGETHER = 50  # sites in one step
 MOST_LATE_S = 3 * LOOK_S  # then a look goes before all glances
 DEFAULTS_S = 30.0
 LOOK, GLANCE = "look", "glance"
@@ -69,6 +70,7 @@ class Running:
     checks: Checks = field(default_factory=Checks)
     slow: Slow = field(default_factory=Slow)
     watched: bool = True  # somebody has its page open
+    alone: bool = False  # its last step failed: the next one is of no other site
 
     def answers(self, now: float) -> str:
         """What its next step does: what somebody asked for, or what is due."""
@@ -214,31 +216,26 @@ class Runner:
                     self.turn.notify()
 
     def _next(self) -> list[Running]:
-        """Whose turn it is, held: the site that has waited longest, or, where a glance is enough, all of its tenant
-        that wait for one. None after a while without any."""
+        """Whose turn it is, held: the site that has waited longest, and all of its tenant that wait for the same. None
+        after a while without any."""
         with self.turn:
             now = time.time()
-            # Due so much later was reckoned by a clock that has been set back since.
-            ready = [
-                one
-                for one in self.sites.values()
-                if not one.busy and (one.wants or not now < one.due <= now + 2 * LOOK_S)
-            ]
             # What is told while a tenant's sites are glanced at is answered together by the next glance.
             glancing = {
                 one.steered.tenant_id for one in self.sites.values() if one.busy and one.taken == GLANCE
             }
-            looks = [one for one in ready if one.answers(now) == LOOK]
-            quick = [
-                one for one in ready if one.answers(now) == GLANCE and one.steered.tenant_id not in glancing
-            ]
+            looks: list[Running] = []
+            glances: list[Running] = []
+            for one in self.sites.values():
+                # Due so much later was reckoned by a clock that has been set back since.
+                if one.busy or not (one.wants or not now < one.due <= now + 2 * LOOK_S):
+                    continue
+                if one.answers(now) == LOOK:
+                    looks.append(one)
+                elif one.steered.tenant_id not in glancing:
+                    glances.append(one)
             late = [one for one in looks if now > one.loop.looked_at + MOST_LATE_S]
-            mine: list[Running] = []
-            if quick and not late:
-                first = min(quick, key=_waited)
-                mine = [one for one in quick if one.steered.tenant_id == first.steered.tenant_id][:TOGETHER]
-            elif looks:
-                mine = [min(late or looks, key=_waited)]
+            mine = _together(late or glances or looks)
             for one in mine:
                 one.busy, one.taken, one.wants = True, one.answers(now), ""
             if not mine:
@@ -249,12 +246,14 @@ class Runner:
     def step(self, *mine: Running, wants: str = LOOK) -> None:
         """Look, decide, send: at sites of one tenant."""
         tenant_id = mine[0].steered.tenant_id
+        for one in mine:
+            one.alone = False
         steady = [one for one in mine if not self._note_clock(one) or wants == LOOK]
         loops = [one.loop for one in steady]
         with tenant_scope(tenant_id):
             if wants == LOOK:
+                look(loops)
                 for one in steady:
-                    one.loop.look()
                     one.checks.hear(one.loop)
             elif loops:
                 glance(loops)
@@ -267,7 +266,8 @@ class Runner:
         for one in steady:
             if one.slow.is_due(one.loop):
                 one.slow.begin(one.loop, self.solving, partial(self.want, one.loop.site_id, GLANCE))
-            one.due = one.loop.due()
+            if not one.alone:
+                one.due = one.loop.due()
 
     def _note_clock(self, running: Running) -> bool:
         """Whether the clock was set: that of a machine is now and then, and jumps when it slept. Then a glance is not
@@ -332,18 +332,20 @@ class Runner:
             pictures.show(loops=[running.loop for running in shown], owner=self.owner)
             for running in shown:
                 running.shown_at = running.loop.clock()
+        if owing:
+            self._send_defaults(owing)
+
+    def _send_defaults(self, owing: Sequence[tuple[Running, SiteTree]]) -> None:
+        wanted = []
         for running, tree in owing:
             loop = running.loop
             running.defaults_at, loop.owes_defaults = loop.clock(), False
-            try:
-                with tenant_scope(loop.tenant_id):
-                    orders.send_defaults(
-                        tree=tree,
-                        token=loop.token,
-                        amps=loop.wanted_defaults(),
-                        delay_s=loop.policy.delay_s,
-                    )
-            except LostSite:
+            wanted.append(orders.Defaults(tree, loop.token, loop.wanted_defaults(), loop.policy.delay_s))
+        tenant_id = owing[0][0].steered.tenant_id
+        with tenant_scope(tenant_id):
+            held = orders.send_defaults(tenant_id=tenant_id, sites=wanted)
+        for running, _tree in owing:
+            if running.loop.connection_id not in held:
                 self._drop(running)
 
     # --- who tells ---
@@ -415,12 +417,21 @@ def _asks(event: live.Event) -> str:
     return LOOK if event["kind"] in ("station", "connector", "session") else ""
 
 
-def _waited(one: Running) -> float:
-    return one.due
+def _together(waiting: Sequence[Running]) -> list[Running]:
+    """Who has waited longest, and those of its tenant that may share the statements."""
+    if not waiting:
+        return []
+    first = min(waiting, key=lambda one: one.due)
+    if first.alone:
+        return [first]
+    same = [one for one in waiting if one.steered.tenant_id == first.steered.tenant_id and not one.alone]
+    return same[:TOGETHER]
 
 
 def _again(one: Running) -> None:
-    one.due, one.wants = time.time() + 1.0, LOOK
+    """After a failure: by itself, so that what is wrong with one site harms no other."""
+    one.due, one.wants, one.alone = time.time() + 1.0, "", True
+    one.loop.looked_at = -NEVER
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -34,7 +35,7 @@ UNLIMITED = Hardware(1e6, 1e9, 3)  # of a station that told of no connector yet
 HORIZON = timedelta(hours=24)
 DRIFT_AMPS = 0.6  # stations round
 SHORTEST_DRIFT = timedelta(minutes=2)  # less is their clocks
-MOST_HELD = 60  # no station holds more; a hostile one must not make pages slow
+MOST_HELD, MOST_CONSTRAINTS = 60, 50  # no station has more; a hostile one must not make pages slow
 
 
 def as_profile(row: ChargingProfile) -> Profile:
@@ -176,23 +177,59 @@ def same_slot(one: Profile, other: Profile) -> bool:
 
 
 def of_station(station: Station, now: datetime | None = None) -> Limits:
-    at = now or timezone.now()
-    tenant_id = station.tenant_id
-    profiles = list(held(tenant_id, [station.pk], at)[:MOST_HELD])
-    constraints = list(open_constraints(tenant_id, at, station=station)[:50])
-    plugs: dict[int, list[Connector]] = {}
-    found = Connector.objects.filter(tenant_id=tenant_id, evse__station=station)
-    for connector in found.annotate(evse_number=F("evse__number")):
-        plugs.setdefault(connector.evse_number, []).append(connector)
-    sessions = {
-        session.evse.number: session
-        for session in Session.objects.filter(
-            tenant_id=tenant_id, station=station, state=SessionState.ACTIVE
-        ).select_related("evse")
-    }
-    first = SessionPower.objects.filter(
-        tenant_id=tenant_id, session__in=list(sessions.values()), priority=True
-    ).values_list("evse_number", flat=True)
+    return of_stations([station], now)[station.pk]
+
+
+def of_stations(stations: Sequence[Station], now: datetime | None = None) -> dict[int, Limits]:
+    """The same of stations of one tenant, by as many statements as of one."""
+    if not stations:
+        return {}
+    at, tenant_id, ids = now or timezone.now(), stations[0].tenant_id, [station.pk for station in stations]
+    profiles: dict[int, list[ChargingProfile]] = defaultdict(list)
+    for row in held(tenant_id, ids, at):
+        if len(profiles[row.station_id]) < MOST_HELD:
+            profiles[row.station_id].append(row)
+    constraints: dict[int, list[PowerConstraint]] = defaultdict(list)
+    for told in open_constraints(tenant_id, at, station_id__in=ids):
+        if len(constraints[told.station_id or 0]) < MOST_CONSTRAINTS:
+            constraints[told.station_id or 0].append(told)
+    plugs: dict[int, dict[int, list[Connector]]] = defaultdict(dict)
+    found = Connector.objects.filter(tenant_id=tenant_id, evse__station__in=ids)
+    for connector in found.annotate(station_id=F("evse__station"), evse_number=F("evse__number")):
+        plugs[connector.station_id].setdefault(connector.evse_number, []).append(connector)
+    sessions: dict[int, dict[int, Session]] = defaultdict(dict)
+    running = Session.objects.filter(tenant_id=tenant_id, station__in=ids, state=SessionState.ACTIVE)
+    for session in running.select_related("evse"):
+        sessions[session.station_id][session.evse.number] = session
+    first: dict[int, set[int]] = defaultdict(set)
+    of_sessions = [session for own in sessions.values() for session in own.values()]
+    going_first = SessionPower.objects.filter(tenant_id=tenant_id, session__in=of_sessions, priority=True)
+    for station_id, number in (
+        going_first.values_list("session__station", "evse_number") if of_sessions else ()
+    ):
+        first[station_id].add(number)
+    told_of: dict[int, dict[int, CompositeTold]] = defaultdict(dict)
+    for composite in CompositeTold.objects.filter(tenant_id=tenant_id, station__in=ids):
+        told_of[composite.station_id][composite.evse_number] = composite
+    return {
+        station.pk: _limits(
+            station, at, profiles[station.pk], constraints[station.pk], plugs[station.pk], sessions[station.pk],
+            first[station.pk], told_of[station.pk],
+        )
+        for station in stations
+    }  # fmt: skip
+
+
+def _limits(
+    station: Station,
+    at: datetime,
+    profiles: list[ChargingProfile],
+    constraints: list[PowerConstraint],
+    plugs: dict[int, list[Connector]],
+    sessions: dict[int, Session],
+    first: set[int],
+    told: dict[int, CompositeTold],
+) -> Limits:
     evses = {number: hardware(plugs[number]) for number in sorted(plugs)}
     kept = [row for row in constraints if row.told_by == "station" and not row.local_generation]
     return Limits(
@@ -209,16 +246,14 @@ def of_station(station: Station, now: datetime | None = None) -> Limits:
             transactions={
                 number: (session.transaction_id, session.started_at) for number, session in sessions.items()
             },
-            priority=set(first) if sessions else (),
+            priority=first,
         ),
         rows={row.number: row for row in profiles} | {_constraint_number(row): row for row in kept},
         profiles=profiles,
         constraints=constraints,
         sessions=sessions,
         is_dc={number: all(plug.power_type == PowerType.DC for plug in own) for number, own in plugs.items()},
-        told={
-            row.evse_number: row for row in CompositeTold.objects.filter(tenant_id=tenant_id, station=station)
-        },
+        told=told,
     )
 
 

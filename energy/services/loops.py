@@ -24,7 +24,7 @@ from energy.queries import SiteTree, Version, Wired
 from energy.readings import MAX_AHEAD
 from energy.services import habits, observing, orders
 from energy.services.habits import Habit
-from energy.services.observing import Measured, SampleSeen, SessionSeen, StationSeen
+from energy.services.observing import Fallback, Measured, NeedSeen, SampleSeen, SessionSeen, StationSeen
 from stations.models import CommandState, ProfileState
 
 log = logging.getLogger("voltyard.energy")
@@ -37,7 +37,7 @@ LEAST_LEARNED_WH, LEAST_LEARNED_S = 1000.0, 1800.0  # a car that stays beyond wh
 PRIORITY = 1.0  # of a car that its station or an operator lets go first
 
 
-@dataclass
+@dataclass(eq=False)
 class Loop:
     """Of one site that this process owns. Not shared between threads: who runs it has `Running.busy`."""
 
@@ -78,31 +78,22 @@ class Loop:
     short_since: dict[int, float] = field(default_factory=dict)  # by row of the grid: over what it may carry
     moved_s: float | None = None  # by which the clock was set since the last look
 
-    # --- looking: inside the tenant's scope ---
+    # --- what was seen ---
 
-    def look(self) -> None:
-        """Everything. Builds anew where the tree has changed."""
-        now, at = self.clock(), self._moment()
-        version = queries.version_of(self.tenant_id, self.connection_id)
+    def build_anew(self, version: Version | None) -> None:
+        """Where the tree has changed."""
         if self.tree is None or version != self.version:
             self._build(queries.tree_of(self.tenant_id, self.site_id))
-            self._condemn(now)
+            self._condemn(self.clock())
             self.version = version
-        if self.control is None or self.tree is None:
-            return
-        stations, first = observing.stations(self.tree), not self.heard
-        self._fall_back(now, at, first=first)
-        self._take_stations(stations, now)
-        if first:
-            self._remember_lines(now)
-        settle([self])
-        sessions = observing.sessions(self.tree, readings=READ)
-        self._take_strangers(observing.charging(self.tree) - sessions.keys())
-        self._take_sessions(sessions, now)
-        self._take_held(observing.held(self.tree), now)
-        read_meters([self])
-        self.site_a, self.site_w = observing.constraint(self.tree, at)
-        self.looked_at, self.moved_s = now, None
+
+    def changed(self, keys: Mapping[int, int]) -> list[int]:
+        """Stations whose fallback is to be calculated anew: of changed profiles, and all now and then."""
+        assert self.tree is not None
+        old = not self.heard or self.clock() - self.fallbacks_at > FALLBACK_S
+        return [
+            station for station in self.tree.stations if old or keys[station] != self.profiles.get(station)
+        ]
 
     def clock_moved(self, by_s: float) -> None:
         """The clock of this machine was set. When a profile ends by its station's clock nobody knows any more: the next
@@ -183,26 +174,28 @@ class Loop:
         rest = 0.0 if is_sun else max(0.0, *amps)
         return np.array([*amps, *[rest] * lines][:lines], dtype=float)
 
-    def _fall_back(self, now: float, at: datetime, *, first: bool) -> None:
-        """What stations do without us: of those whose profiles have changed, and of all now and then."""
+    def take_fallbacks(self, keys: Mapping[int, int], found: Mapping[int, Fallback]) -> None:
+        """What stations do without us, of those that are in `changed`."""
         assert self.tree is not None and self.control is not None
-        key = observing.profile_key(self.tree)
-        old = first or now - self.fallbacks_at > FALLBACK_S
-        changed = [station for station in key if old or key[station] != self.profiles.get(station)]
-        found = observing.fallbacks(self.tree, changed, at) if changed else {}
-        self.profiles, self.owes_defaults = key, self.owes_defaults or bool(changed)
-        if old:
-            self.fallbacks_at = now
-        for evse_id, fallback in found.items():
-            leaf = self.leaf_of[evse_id]
+        changed = self.changed(keys)
+        if len(changed) == len(self.tree.stations):
+            self.fallbacks_at = self.clock()
+        self.profiles = {station: keys[station] for station in self.tree.stations}
+        self.owes_defaults = self.owes_defaults or bool(changed)
+        for evse_id, leaf in self.leaf_of.items():
+            fallback = found.get(evse_id)
+            if fallback is None:
+                continue
             most = float(self.control.grid.max_a[leaf])
             self.control.ledger.took_default(leaf, min(fallback.amps, most), fallback.delay_s)
             self.delays[leaf] = fallback.delay_s
             self.caps[leaf] = fallback.cap_a
 
-    def _take_stations(self, seen: dict[int, StationSeen], now: float) -> None:
+    def take_stations(self, all_seen: Mapping[int, StationSeen]) -> None:
         assert self.tree is not None and self.control is not None
-        if not self.heard:
+        now, first = self.clock(), not self.heard
+        seen = {station: all_seen[station] for station in self.tree.stations if station in all_seen}
+        if first:
             self._remember(seen, now)
         for place, station_id in enumerate(self.tree.stations):
             new, old = seen.get(station_id), self.heard.get(station_id)
@@ -219,11 +212,13 @@ class Loop:
                 self.control.away(place, now)
                 self.control.back(place, now, rebooted=rebooted)
         self.heard = seen
+        if first:
+            self._remember_lines(now)
 
     def _remember(self, seen: dict[int, StationSeen], now: float) -> None:
         """After a start: what orders of the last minutes, ours or an earlier owner's, may still do."""
         assert self.tree is not None and self.control is not None
-        running = observing.sessions(self.tree)
+        running = observing.sessions([self.tree])
         for evse_id, session in running.items():
             leaf = self.leaf_of[evse_id]
             self._plug(leaf, session, now)
@@ -246,7 +241,7 @@ class Loop:
             else:
                 ledger.lost(leaf, now)
 
-    def _take_strangers(self, evses: set[int]) -> None:
+    def take_strangers(self, evses: set[int]) -> None:
         """Cars without a session that is known: it was refused, or is held to be over. No delay holds them back."""
         assert self.control is not None
         for evse_id, leaf in self.leaf_of.items():
@@ -256,7 +251,7 @@ class Loop:
         """After a start: cars whose lines were known need not give way until they are known again."""
         assert self.tree is not None and self.control is not None
         control = self.control
-        for evse_id, session in observing.sessions(self.tree, readings=REMEMBERED).items():
+        for evse_id, session in observing.sessions([self.tree], readings=REMEMBERED).items():
             leaf = self.leaf_of[evse_id]
             offered = float(control.ledger.granted(now, leaf))
             for one in session.measured:
@@ -284,8 +279,9 @@ class Loop:
             else:
                 self.control.unsent(number, now)
 
-    def _take_sessions(self, seen: dict[int, SessionSeen], now: float) -> None:
+    def take_sessions(self, seen: Mapping[int, SessionSeen]) -> None:
         assert self.control is not None
+        now = self.clock()
         for evse_id, leaf in self.leaf_of.items():
             new, old = seen.get(evse_id), self.sessions.get(leaf)
             if old is not None and (new is None or new.id != old.id):
@@ -302,7 +298,6 @@ class Loop:
             if new.read_at is not None and (old is None or new.read_at != old.read_at):
                 self._read(leaf, new, old, now)
             self.sessions[leaf] = new
-        self._take_needs()
 
     def _read(self, leaf: int, new: SessionSeen, old: SessionSeen | None, now: float) -> None:
         assert self.control is not None and new.read_at is not None
@@ -321,19 +316,19 @@ class Loop:
         assert self.control is not None
         self.control.plug(leaf, min(now, session.began.timestamp()))
 
-    def _take_held(self, evses: set[int], now: float) -> None:
+    def take_held(self, evses: set[int]) -> None:
         """What others took away is no longer held, whatever the station once acknowledged."""
         assert self.control is not None
+        now = self.clock()
         for evse_id, leaf in self.leaf_of.items():
             believed = leaf in self.sessions and self.control.ledger.held_until[leaf] > now
             if believed and evse_id not in evses and self.held_once[leaf]:
                 self.control.taken_away(leaf, now)
             self.held_once[leaf] = evse_id in evses
 
-    def _take_needs(self) -> None:
+    def take_needs(self, told: Mapping[int, NeedSeen]) -> None:
         """What was told; else what is learned. It plans but ends no charge: only a car knows that it takes no more."""
         assert self.tree is not None and self.control is not None
-        told = observing.needs(self.tree, list(self.sessions.values()), self._moment())
         new = [session.id for session in self.sessions.values() if session.id not in self.habits]
         if new:
             self.habits |= dict.fromkeys(new) | habits.of_sessions(self.tree, new)
@@ -447,6 +442,47 @@ class Loop:
 # --- many sites of one tenant, within its scope ---
 
 
+def look(loops: Sequence[Loop]) -> None:
+    """Everything. Builds anew where the tree has changed."""
+    tenant_id = loops[0].tenant_id
+    versions = queries.versions_of(tenant_id, [loop.connection_id for loop in loops])
+    for loop in loops:
+        loop.build_anew(versions.get(loop.connection_id))
+    steered = {loop: loop.tree for loop in loops if loop.control is not None and loop.tree is not None}
+    if steered:
+        _take_all(steered)
+
+
+def _take_all(steered: Mapping[Loop, SiteTree]) -> None:
+    loops, trees = list(steered), list(steered.values())
+    at = _moment(loops)
+    stations, keys = observing.stations(trees), observing.profile_keys(trees)
+    changed = {station for loop in loops for station in loop.changed(keys)}
+    fallbacks = observing.fallbacks(trees, changed, at) if changed else {}
+    for loop in loops:
+        loop.take_fallbacks(keys, fallbacks)
+        loop.take_stations(stations)
+    settle(loops)
+    sessions = observing.sessions(trees, readings=READ)
+    strangers, held = observing.charging(trees) - sessions.keys(), observing.held(trees)
+    for loop in loops:
+        loop.take_strangers(strangers)
+        loop.take_sessions(sessions)
+    needs = observing.needs([(tree, list(loop.sessions.values())) for loop, tree in steered.items()], at)
+    for loop in loops:
+        loop.take_needs(needs)
+        loop.take_held(held)
+    read_meters(loops)
+    constraints = observing.constraints(trees, at)
+    for loop in loops:
+        loop.site_a, loop.site_w = constraints[loop.site_id]
+        loop.looked_at, loop.moved_s = loop.clock(), None
+
+
+def _moment(loops: Sequence[Loop]) -> datetime:
+    return datetime.fromtimestamp(min(loop.clock() for loop in loops), UTC)
+
+
 def glance(loops: Sequence[Loop]) -> None:
     """What must be quick: the meters, and how orders ended."""
     settle(loops)
@@ -465,8 +501,7 @@ def read_meters(loops: Sequence[Loop]) -> None:
     of_meter = {meter_id: loop for loop in loops for meter_id in loop.samples}
     told: dict[int, list[SampleSeen]] = defaultdict(list)
     after = {meter_id: row for loop in loops for meter_id, row in loop.samples.items()}
-    now = datetime.fromtimestamp(min(loop.clock() for loop in loops), UTC)
-    for one in observing.samples(loops[0].tenant_id, after, now):
+    for one in observing.samples(loops[0].tenant_id, after, _moment(loops)):
         told[of_meter[one.meter_id].site_id].append(one)
     for loop in loops:
         loop.take_samples(told[loop.site_id])

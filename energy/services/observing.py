@@ -1,8 +1,10 @@
-"""What the database knows of a site's stations, sessions, orders and meters, as the loop takes it. Reads alone."""
+"""What the database knows of stations, sessions, orders and meters, as the loops take it. Reads alone, of many sites of
+one tenant at once: by as many statements as of one."""
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -107,8 +109,24 @@ class SampleSeen(NamedTuple):
     watts: float | None
 
 
-def stations(tree: SiteTree) -> dict[int, StationSeen]:
-    found = Station.objects.filter(tenant_id=tree.connection.tenant_id, pk__in=tree.stations)
+Trees = Sequence[SiteTree]  # of one tenant, at least one
+
+
+def _tenant(trees: Trees) -> int:
+    return trees[0].connection.tenant_id
+
+
+def _stations(trees: Trees) -> list[int]:
+    return [station_id for tree in trees for station_id in tree.stations]
+
+
+def _wired(trees: Trees) -> dict[int, tuple[SiteTree, Wired]]:
+    """By EVSE."""
+    return {one.evse_id: (tree, one) for tree in trees for one in tree.wired}
+
+
+def stations(trees: Trees) -> dict[int, StationSeen]:
+    found = Station.objects.filter(tenant_id=_tenant(trees), pk__in=_stations(trees))
     columns = ("pk", "online", "epoch", "booted_at", "clock_offset_s", "last_seen_at")
     return {
         pk: StationSeen(online, epoch, booted, offset or 0.0, seen is not None)
@@ -119,12 +137,10 @@ def stations(tree: SiteTree) -> dict[int, StationSeen]:
 UNDER_WAY = (ConnectorStatus.CHARGING, ConnectorStatus.SUSPENDED_EV, ConnectorStatus.SUSPENDED_EVSE)
 
 
-def charging(tree: SiteTree) -> set[int]:
+def charging(trees: Trees) -> set[int]:
     """EVSEs that say that a car charges there, whether a session of it is known or not."""
     found = Connector.objects.filter(
-        tenant_id=tree.connection.tenant_id,
-        evse_id__in=[one.evse_id for one in tree.wired],
-        status__in=UNDER_WAY,
+        tenant_id=_tenant(trees), evse_id__in=list(_wired(trees)), status__in=UNDER_WAY
     )
     return set(found.values_list("evse_id", flat=True))
 
@@ -141,11 +157,10 @@ ORDER BY w.session, r.sampled_at
 """
 
 
-def sessions(tree: SiteTree, *, readings: int = 1) -> dict[int, SessionSeen]:
+def sessions(trees: Trees, *, readings: int = 1) -> dict[int, SessionSeen]:
     """By EVSE, with so many of their newest readings. A car's current is that of the most loaded line; where only power
     was told, it is taken for one line's: nobody knows how many it charges on."""
-    tenant_id = tree.connection.tenant_id
-    by_evse = {one.evse_id: one for one in tree.wired}
+    tenant_id, by_evse = _tenant(trees), _wired(trees)
     found = list(
         Session.objects.filter(tenant_id=tenant_id, evse_id__in=list(by_evse), state=SessionState.ACTIVE)
         .order_by("id")
@@ -156,7 +171,7 @@ def sessions(tree: SiteTree, *, readings: int = 1) -> dict[int, SessionSeen]:
     )  # fmt: skip
     asked = [
         {
-            "session": pk, "station": by_evse[evse].station_id, "evse": by_evse[evse].number,
+            "session": pk, "station": by_evse[evse][1].station_id, "evse": by_evse[evse][1].number,
             "since": read_at - timedelta(minutes=2), "most": readings,
         }
         for pk, evse, _start, _received, _wh, read_at, _power, _state, _fleet in found
@@ -179,10 +194,11 @@ def sessions(tree: SiteTree, *, readings: int = 1) -> dict[int, SessionSeen]:
     ) in found:  # the newest of an EVSE counts
         amps, watts, values = told[pk][-1][:3] if pk in told else (None, None, ())
         watts = power if watts is None else watts
-        draw, lines = drawn(tree, by_evse[evse], amps, watts, values)
+        tree, one = by_evse[evse]
+        draw, lines = drawn(tree, one, amps, watts, values)
         result[evse] = SessionSeen(
             pk, evse, min(start, received), float(energy or 0), read_at, draw, lines, state, fleet,
-            tuple(_measured(tree, by_evse[evse], told.get(pk, ()))),
+            tuple(_measured(tree, one, told.get(pk, ()))),
         )  # fmt: skip
     return result
 
@@ -257,31 +273,37 @@ def _phases(values: Sequence[dict[str, Any]]) -> dict[int, float]:
     return found
 
 
-def needs(tree: SiteTree, sessions: Sequence[SessionSeen], now: datetime) -> dict[int, NeedSeen]:
+def needs(cars: Sequence[tuple[SiteTree, Sequence[SessionSeen]]], now: datetime) -> dict[int, NeedSeen]:
     """By session: what people said, else what the car told, else by when its fleet is to be ready."""
-    tenant_id = tree.connection.tenant_id
+    tenant_id, all_cars = _tenant([tree for tree, _own in cars]), [one for _tree, own in cars for one in own]
     columns = ("wish_wh", "wish_departure_at", "energy_wh", "departure_at", "priority")
     told = {
         row[0]: row[1:]
         for row in SessionPower.objects.filter(
-            tenant_id=tenant_id, session_id__in=[one.id for one in sessions]
+            tenant_id=tenant_id, session_id__in=[one.id for one in all_cars]
         ).values_list("session_id", *columns)
     }
     fleets = Fleet.objects.filter(tenant_id=tenant_id).in_bulk(
-        {one.fleet_id for one in sessions if one.fleet_id}
+        {one.fleet_id for one in all_cars if one.fleet_id}
     )
-    zone = ZoneInfo(tree.connection.site.time_zone)
-    found = {}
-    for one in sessions:
-        wish_wh, wish_at, car_wh, car_at, priority = told.get(one.id, (None,) * len(columns))
-        fleet = fleets.get(one.fleet_id or 0)
-        wh = wish_wh if wish_wh is not None else car_wh
-        departure = wish_at or car_at
-        if fleet is not None:
-            wh = fleet.ready_wh if wh is None else wh
-            departure = departure or ready_at(fleet, max(one.began, now - READY_PASSED), zone)
-        found[one.id] = NeedSeen(wh, departure, bool(priority), ends=wish_wh is None and car_wh is not None)
-    return found
+    return {
+        one.id: _need(tree, one, told.get(one.id, (None,) * len(columns)), fleets.get(one.fleet_id or 0), now)
+        for tree, own in cars
+        for one in own
+    }
+
+
+def _need(
+    tree: SiteTree, one: SessionSeen, told: Sequence[Any], fleet: Fleet | None, now: datetime
+) -> NeedSeen:
+    wish_wh, wish_at, car_wh, car_at, priority = told
+    wh = wish_wh if wish_wh is not None else car_wh
+    departure = wish_at or car_at
+    if fleet is not None:
+        zone = ZoneInfo(tree.connection.site.time_zone)
+        wh = fleet.ready_wh if wh is None else wh
+        departure = departure or ready_at(fleet, max(one.began, now - READY_PASSED), zone)
+    return NeedSeen(wh, departure, bool(priority), ends=wish_wh is None and car_wh is not None)
 
 
 def ready_at(fleet: Fleet, since: datetime, zone: ZoneInfo) -> datetime | None:
@@ -327,17 +349,16 @@ def samples(tenant_id: int, after: Mapping[int, int], now: datetime) -> list[Sam
     return [SampleSeen(*row) for row in found]
 
 
-def constraint(tree: SiteTree, now: datetime) -> tuple[float | None, float | None]:
-    """(A per line, W in total) that others allow all charging of the site now (PowerConstraint of the site)."""
-    amps: list[float] = []
-    watts: list[float] = []
-    for row in limits.open_constraints(
-        tree.connection.tenant_id, now, site_id=tree.connection.site_id, station=None
-    ):
+def constraints(trees: Trees, now: datetime) -> dict[int, tuple[float | None, float | None]]:
+    """By site: (A per line, W in total) that others allow all its charging now (PowerConstraint of the site)."""
+    amps: dict[int, list[float]] = defaultdict(list)
+    watts: dict[int, list[float]] = defaultdict(list)
+    sites = [tree.connection.site_id for tree in trees]
+    for row in limits.open_constraints(_tenant(trees), now, site_id__in=sites, station=None):
         value = limit_at(row, now)
         if value is not None:
-            (amps if row.unit == schedules.AMPS else watts).append(value)
-    return min(amps, default=None), min(watts, default=None)
+            (amps if row.unit == schedules.AMPS else watts)[row.site_id].append(value)
+    return {site: (min(amps[site], default=None), min(watts[site], default=None)) for site in sites}
 
 
 def limit_at(row: PowerConstraint, now: datetime) -> float | None:
@@ -353,15 +374,14 @@ def _ours(row: ChargingProfile) -> bool:
     return row.intent == "energy" and row.purpose == Purpose.TRANSACTION
 
 
-def profile_key(tree: SiteTree) -> dict[int, int]:
+def profile_keys(trees: Trees) -> dict[int, int]:
     """By station: changes whenever what it holds besides our sessions' profiles does."""
+    tenant_id, ids = _tenant(trees), _stations(trees)
     found = ChargingProfile.objects.filter(
-        tenant_id=tree.connection.tenant_id, station_id__in=tree.stations, state=ProfileState.ACCEPTED
+        tenant_id=tenant_id, station_id__in=ids, state=ProfileState.ACCEPTED
     ).exclude(intent="energy", purpose=Purpose.TRANSACTION)
-    told = PowerConstraint.objects.filter(
-        tenant_id=tree.connection.tenant_id, station_id__in=tree.stations, cleared_at=None
-    )
-    key: dict[int, list[int]] = {station_id: [] for station_id in tree.stations}
+    told = PowerConstraint.objects.filter(tenant_id=tenant_id, station_id__in=ids, cleared_at=None)
+    key: dict[int, list[int]] = {station_id: [] for station_id in ids}
     for station_id, pk in found.order_by("id").values_list("station_id", "pk"):
         key[station_id].append(pk)
     for station_id, pk in told.order_by("id").values_list("station_id", "pk"):
@@ -370,21 +390,21 @@ def profile_key(tree: SiteTree) -> dict[int, int]:
     return {station_id: hash(tuple(pks)) for station_id, pks in key.items()}
 
 
-def fallbacks(tree: SiteTree, station_ids: Sequence[int], now: datetime) -> dict[int, Fallback]:
+def fallbacks(trees: Trees, station_ids: Iterable[int], now: datetime) -> dict[int, Fallback]:
     """By EVSE: what these stations do without us, by all profiles that they hold."""
     found: dict[int, Fallback] = {}
-    rows = Station.objects.select_related("site").filter(
-        tenant_id=tree.connection.tenant_id, pk__in=list(station_ids)
-    )
-    for station in rows:
-        known = limits.of_station(station, now)
+    rows = Station.objects.select_related("site").filter(tenant_id=_tenant(trees), pk__in=list(station_ids))
+    wired: dict[int, list[Wired]] = defaultdict(list)
+    for tree in trees:
+        for one in tree.wired:
+            wired[one.station_id].append(one)
+    for known in limits.of_stations(list(rows), now).values():
         ours = [row.number for row in known.profiles if _ours(row)]
         defaults = [row.number for row in known.profiles if row.intent == "energy"]
         left, others = known.without(*ours).calculation, known.without(*defaults).calculation
         idle = replace(left, transactions={})
-        for one in tree.wired:
-            if one.station_id == station.pk:
-                found[one.evse_id] = _fallback(left, idle, others, one, now)
+        for one in wired[known.station.pk]:
+            found[one.evse_id] = _fallback(left, idle, others, one, now)
     return found
 
 
@@ -411,11 +431,11 @@ def _in_watts(part: schedules.Slice) -> bool:
     return part.binding is not None and part.binding.unit == schedules.WATTS
 
 
-def held(tree: SiteTree) -> set[int]:
+def held(trees: Trees) -> set[int]:
     """EVSEs whose session has a profile of ours in its station. Others may replace it, clear it, or report it gone."""
-    numbers = {(one.station_id, one.number): one.evse_id for one in tree.wired}
+    numbers = {(one.station_id, one.number): evse_id for evse_id, (_tree, one) in _wired(trees).items()}
     found = ChargingProfile.objects.filter(
-        tenant_id=tree.connection.tenant_id, station_id__in=tree.stations, intent="energy",
+        tenant_id=_tenant(trees), station_id__in=_stations(trees), intent="energy",
         purpose=Purpose.TRANSACTION, state=ProfileState.ACCEPTED, session__state=SessionState.ACTIVE,
     )  # fmt: skip
     places = found.values_list("station_id", "evse_number")

@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from energy.queries import SiteTree, Wired
 from energy.services import ownership
-from energy.services.ownership import LostSite
 from stations import schedules
 from stations.models import ChargingProfile, ProfileState, Purpose, Station
 from stations.schedules import AMPS, Period, Profile
@@ -159,43 +158,51 @@ def _down(value: float) -> float:
 # --- what stations fall to ---
 
 
-def send_defaults(
-    *, tree: SiteTree, token: int, amps: dict[int, float], delay_s: float
-) -> list[ChargingProfile]:
-    """Have each of these EVSEs hold its default profile: A by EVSE, after `delay_s` of 0 A in each session.
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """The default profiles that EVSEs of a site are to hold: A by EVSE, after `delay_s` of 0 A in each session."""
+
+    tree: SiteTree
+    token: int
+    amps: dict[int, float]
+    delay_s: float
+
+
+def send_defaults(*, tenant_id: int, sites: Sequence[Defaults]) -> set[int]:
+    """Have EVSEs hold their default profiles. The grid connections of those sites that are still ours.
 
     What a station holds already, or refused a while ago, is not sent. One that refuses a profile that counts from the
     start of the session gets a plain one.
     """
-    tenant_id = tree.connection.tenant_id
-    if not ownership.hold(tenant_id=tenant_id, tokens=[(tree.connection.pk, token)]):
-        raise LostSite(f"site of connection {tree.connection.pk}: token {token} is no longer the newest")
-    wired = [one for one in tree.wired if one.evse_id in amps]
-    known = _known(tenant_id, {one.station_id for one in wired})
+    held = ownership.hold(tenant_id=tenant_id, tokens=[(one.tree.connection.pk, one.token) for one in sites])
+    wanted = [
+        (site, one)
+        for site in sites
+        if site.tree.connection.pk in held
+        for one in site.tree.wired
+        if one.evse_id in site.amps
+    ]
+    known = _known(tenant_id, {one.station_id for _site, one in wanted})
     now = timezone.now()
     past, refused = _past_defaults(tenant_id, list(known), now)
     going: list[tuple[Wired, profiles.Installing]] = []
-    for one in wired:
+    for site, one in wanted:
         of, place = known.get(one.station_id), (one.station_id, one.number)
         if of is None or not of.station.online:
             continue
-        profile = _default(one, of, amps[one.evse_id], delay_s, relative=place not in refused)
+        profile = _default(one, of, site.amps[one.evse_id], site.delay_s, relative=place not in refused)
         last = past.get(place)
         if last is not None and _is_there(last, profile, now, of.station.booted_at):
             continue
         try:
-            if not profiles.make_way(tenant_id=tenant_id, of=of, profile=profile, actor=LOAD_MANAGEMENT):
-                continue
-            going.append((one, profiles.Installing(of, profile)))
+            if profiles.make_way(tenant_id=tenant_id, of=of, profile=profile, actor=LOAD_MANAGEMENT):
+                going.append((one, profiles.Installing(of, profile)))
         except DomainError as error:
             _note("a default was not sent", one, error)
-    made = []
     for one, row in _install(tenant_id, going):
         if isinstance(row, DomainError):
             _note("a default was not sent", one, row)
-        else:
-            made.append(row)
-    return made
+    return held
 
 
 def _past_defaults(

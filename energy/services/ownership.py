@@ -18,10 +18,6 @@ LEASE_SECONDS = 10
 LEASE_END = Now() + timedelta(seconds=LEASE_SECONDS)
 
 
-class LostSite(RuntimeError):
-    """Another process steers this site now."""
-
-
 @dataclass(frozen=True, slots=True)
 class Steered:
     """A site that is to be steered. `owner` empty: nobody does. `is_free`: by the database's clock, as all leases are:

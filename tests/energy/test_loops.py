@@ -17,6 +17,7 @@ from energy.models import GridConnection, GridNode, LimitWindow, MeterSample, Ou
 from energy.queries import tree_of
 from energy.runner import Runner, Running
 from energy.services import leftovers, orders, ownership, presence
+from energy.services.loops import look
 from energy.services.ownership import Steered
 from stations import limits, schedules
 from stations.models import (
@@ -217,7 +218,7 @@ def test_who_lost_the_site_sends_nothing(place: Place) -> None:
     place.charge(place.stations[0])
     _runner, running = place.runner()
     with tenant_scope(place.tenant.pk):
-        running.loop.look()
+        look([running.loop])
         wanted = running.loop.tick()
         assert wanted
         ownership.release(

@@ -90,7 +90,7 @@ def test_a_session_in_which_a_vehicle_stays_past_its_time(place: Place) -> None:
     def told(moment: datetime) -> timedelta:
         assert running.loop.tree is not None
         with tenant_scope(place.tenant.pk):
-            need = observing.needs(running.loop.tree, [seen], moment)[1]
+            need = observing.needs([(running.loop.tree, [seen])], moment)[1]
         assert need.departure is not None
         return need.departure - now
 
