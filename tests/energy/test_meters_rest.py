@@ -7,6 +7,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -173,3 +174,58 @@ def test_through_the_live_stack(tree: Rows, gateway: ApiClient, address: str, ro
     with tenant_scope(tree.connection.tenant_id):
         assert SiteMeter.objects.get(pk=tree.meter.pk if tree.meter else 0).last_a == [30, 1, 1]
     assert sorted(took)[15] < 0.25
+
+
+def test_many_meters_in_one_call(
+    tenant: Tenant,
+    tree: Rows,
+    gateway: ApiClient,
+    other_tenant: Tenant,
+    api_client: Callable[..., ApiClient],
+) -> None:
+    with tenant_scope(tenant.pk):
+        site = Site.objects.create(tenant=tenant, name="Second")
+        theirs = Site.objects.create(tenant=tenant, name="Third")
+    second, third = create_tree(tenant, site, []), create_tree(tenant, theirs, [])
+    with tenant_scope(other_tenant.pk):
+        elsewhere = create_tree(other_tenant, Site.objects.create(tenant=other_tenant, name="Other"), [])
+    assert tree.meter and second.meter and third.meter and elsewhere.meter
+    with tenant_scope(tenant.pk):
+        SiteMeter.objects.filter(pk=third.meter.pk).update(source="mqtt")
+    told = gateway.write(
+        "POST",
+        "/meter-readings",
+        [
+            {"meter_id": tree.meter.pk, "amps": [1, 2, 3]},
+            {"meter_id": second.meter.pk, "watts": 6900},
+            {"meter_id": third.meter.pk, "amps": [1]},
+            {"meter_id": elsewhere.meter.pk, "amps": [1]},
+            {"amps": [1]},
+            {"meter_id": True, "amps": [1]},
+            {"meter_id": second.meter.pk, "amps": [1e9]},
+            7,
+        ],
+    )
+    assert told["kept"] == 2 and [one["place"] for one in told["refused"]] == [2, 3, 4, 5, 6, 7]
+    whys = [one["why"] for one in told["refused"]]
+    assert (
+        "MQTT" in whys[0]
+        and whys[1] == "There is no such meter."
+        and "meter_id" in whys[2]
+        and whys[3] == whys[2]
+    )
+    with tenant_scope(tenant.pk):
+        assert SiteMeter.objects.get(pk=second.meter.pk).last_w == 6900
+    bodies: list[Any] = [
+        [],
+        {},
+        [{"meter_id": elsewhere.meter.pk, "amps": [1]}],
+        [{"meter_id": 2**70, "amps": [1]}],
+    ]
+    for body in bodies:
+        assert gateway.call("POST", "/meter-readings", body).status_code == 422
+    assert gateway.call("GET", "/meter-readings").status_code == 405
+    blind = api_client(["site.view"])
+    assert (
+        blind.call("POST", "/meter-readings", [{"meter_id": tree.meter.pk, "amps": [1]}]).status_code == 403
+    )
