@@ -14,6 +14,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,9 @@ def main() -> None:
     parser.add_argument("--stated", action="store_true", help="departures as the drivers said")
     parser.add_argument("--tapering", action="store_true", help="batteries that take less towards the end")
     parser.add_argument("--only", nargs="+", help="of the algorithms")
+    parser.add_argument(
+        "--json", action="store_true", help="a line of JSON for each, for `python -m bench.energy`"
+    )
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     deciders: dict[str, Callable[[Grid], Any]] = {
@@ -211,17 +215,14 @@ def main() -> None:
         "ours": lambda grid: Ours(grid, Departures() if options.stated else None),
         "ours, peak": lambda grid: Ours(grid, Departures() if options.stated else None, peak_kw=10.0),
     }
-    print(
-        f"{'kW':>4} {'who decides':12} {'energy':>7} {'of bound':>9} {'peak kW':>8} {'Jain':>6} {'5th pct':>8} {'s':>5}"
-    )
+    told = _as_json if options.json else _as_text
+    told(None)
     for kw in options.kw:
         cars = sessions(options.week, stated=options.stated, tapering=options.tapering)
         asked = sum(car.requested_energy for car in cars)
         most = bound(grid_of(_network(kw)), cars)
         least = least_peak(grid_of(_network(kw)), cars, 0.995 * most) if kw >= PEAK_KW else np.nan
-        print(
-            f"{kw:>4g} {'knows all':12} {100 * most / asked:>6.1f} % {100:>7.1f} % {least:>8.1f}", flush=True
-        )
+        told(Outcome(kw, "knows all", most / asked, 1.0, least))
         for name, make in deciders.items():
             if (options.only and name not in options.only) or (name == "ours, peak" and kw < PEAK_KW):
                 continue
@@ -237,10 +238,43 @@ def main() -> None:
             share = given / np.array([car.requested_energy for car in run.ev_history.values()])
             jain = share.sum() ** 2 / (len(share) * (share**2).sum())
             peak = float(np.abs(acnsim.aggregate_power(run)).max())
-            print(
-                f"{kw:>4g} {name:12} {100 * given.sum() / asked:>6.1f} % {100 * given.sum() / most:>7.1f} % "
-                f"{peak:>8.1f} {jain:>6.3f} {np.percentile(share, 5):>8.2f} {time.time() - begun:>5.0f}", flush=True,
-            )  # fmt: skip
+            told(Outcome(
+                kw, name, given.sum() / asked, given.sum() / most, peak, jain, float(np.percentile(share, 5)),
+                time.time() - begun,
+            ))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one run. `energy`: of what was requested; `of_bound`: of what who knows all gives; `peak_kw`: of the week, for
+    who knows all the lowest with 99.5 % of the energy; `jain`, `low`: index and 5th percentile of the cars' shares."""
+
+    kw: float
+    who: str
+    energy: float
+    of_bound: float
+    peak_kw: float
+    jain: float = np.nan
+    low: float = np.nan
+    seconds: float = np.nan
+
+
+def _as_json(one: Outcome | None) -> None:
+    if one is not None:
+        print(json.dumps(asdict(one)), flush=True)
+
+
+def _as_text(one: Outcome | None) -> None:
+    """One line; None: the head."""
+    if one is None:
+        names = ("kW", "who decides", "energy", "of bound", "peak kW", "Jain", "5th pct", "s")
+        print("{:>4} {:12} {:>7} {:>9} {:>8} {:>6} {:>8} {:>5}".format(*names))
+        return
+    more = "" if np.isnan(one.jain) else f" {one.jain:>6.3f} {one.low:>8.2f} {one.seconds:>5.0f}"
+    print(
+        f"{one.kw:>4g} {one.who:12} {100 * one.energy:>6.1f} % {100 * one.of_bound:>7.1f} % {one.peak_kw:>8.1f}{more}",
+        flush=True,
+    )
 
 
 def _network(kw: float) -> Any:

@@ -52,19 +52,24 @@ def main() -> None:
         "--journal", type=Path, help="keeps each day's result; days that are there are skipped"
     )
     options = parser.parse_args()
-    seeds, begun = range(options.seed, options.seed + options.days), time.time()
-    journal = Journal(options.journal, digest(*CODE))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    seeds = range(options.seed, options.seed + options.days)
+    known, took = run(seeds, options.workers, options.journal)
+    if known:
+        _report([known[seed] for seed in sorted(known)], f"seeds {min(known)} to {max(known)}, {took}")
+
+
+def run(seeds: range, workers: int, where: Path | None) -> tuple[dict[int, Three], str]:
+    """(by seed, in words what it took): those that the journal does not know. Ctrl-C: what is finished until then."""
+    begun, journal = time.time(), Journal(where, digest(*CODE))
     known = journal.known(seeds)
     old = len(known)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _run([seed for seed in seeds if seed not in known], options.workers, journal, known)
+        _run([seed for seed in seeds if seed not in known], workers, journal, known)
     except (KeyboardInterrupt, BrokenProcessPool):
         print("Stopped; what was finished counts.")
     new = len(known) - old
-    if known:
-        took = f"{new} new in {time.time() - begun:.0f} s, {old} from the journal, code {journal.code}"
-        _report([known[seed] for seed in sorted(known)], f"seeds {min(known)} to {max(known)}, {took}")
+    return known, f"{new} new in {time.time() - begun:.0f} s, {old} from the journal, code {journal.code}"
 
 
 def _run(seeds: list[int], workers: int, journal: Journal, known: dict[int, Three]) -> None:
@@ -94,7 +99,7 @@ def _print_day(one: Three) -> None:
     sent = sum(ours["messages"].values()) / ours["stations"] / 24
     print(
         f"seed {ours['seed']}: overloads {len(ours['overloads'])}, in a silence {len(ours['after_silence'])}, "
-        f"by who disobeyed {len(ours['disobeyed'])}, on other lines {len(ours['relined'])} (plain {_all_over(plain)}); "
+        f"by who disobeyed {len(ours['disobeyed'])}, on other lines {len(ours['relined'])} (plain {all_over(plain)}); "
         f"beyond the ledger "
         f"{ours['beyond_ledger']}, not found {ours['not_found']}; energy {ours['wh'] / calm['wh']:.3f}, "
         f"served {calm['wh'] / calm['need_wh']:.3f}, messages {sent:.1f}{', grid meter' if ours['grid_meter'] else ''}"
@@ -103,12 +108,19 @@ def _print_day(one: Three) -> None:
     )  # fmt: skip
 
 
-def _all_over(result: dict[str, Any]) -> int:
+def all_over(result: dict[str, Any]) -> int:
     return sum(len(result[kind]) for kind in ("overloads", "after_silence", "disobeyed", "relined"))
 
 
 def _longest(days: list[dict[str, Any]], kind: str) -> float:
     return max((float(over["seconds"]) for one in days for over in one[kind]), default=0.0)
+
+
+def energy_and_messages(days: list[Three]) -> tuple[float, float]:
+    """(energy under faults as a part of that without, messages a station and hour)."""
+    energy = sum(one["ours"]["wh"] for one in days) / sum(one["calm"]["wh"] for one in days)
+    hours = 24 * sum(one["ours"]["stations"] for one in days)
+    return energy, sum(sum(one["ours"]["messages"].values()) for one in days) / hours
 
 
 def _report(days: list[Three], said: str) -> None:
@@ -124,7 +136,7 @@ def _report(days: list[Three], said: str) -> None:
         f"(longest {_longest(ours, 'disobeyed'):.0f} s); "
         f"of such stations by themselves: {count('unavoidable')}; until a car on other lines is seen and made good: "
         f"{count('relined')} (longest {_longest(ours, 'relined'):.0f} s); plain controller: "
-        f"{sum(_all_over(one['plain']) for one in days)}"
+        f"{sum(all_over(one['plain']) for one in days)}"
     )
     print(
         f"limits in force that the ledger did not count: {sum(one['beyond_ledger'] for one in ours)}; "
@@ -140,9 +152,7 @@ def _report(days: list[Three], said: str) -> None:
             if one["ours"]["grid_meter"] is kept and (one["ours"]["reading_s"] < READING_S) is often
         ]
         if some:
-            energy = sum(one["ours"]["wh"] for one in some) / sum(one["calm"]["wh"] for one in some)
-            hours = 24 * sum(one["ours"]["stations"] for one in some)
-            sent = sum(sum(one["ours"]["messages"].values()) for one in some) / hours
+            energy, sent = energy_and_messages(some)
             print(
                 f"{name}, {len(some)} days: energy under faults {energy:.3f} of that without; "
                 f"messages a station and hour: {sent:.1f}"

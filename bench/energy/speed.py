@@ -49,18 +49,23 @@ def milliseconds(what: Callable[[], object], rounds: int) -> float:
     return float(np.median(taken))
 
 
+def allocation(count: int) -> tuple[int, float, float]:
+    """(rows of the tree, ms of filling, ms of a whole allocation) with so many connectors."""
+    grid, random = tree(count), np.random.default_rng(2)
+    grid.loads(np.zeros(count))
+    upper = random.choice([0.0, 10.0, 16.0, 32.0], size=count)
+    wishes = Wishes.of(grid, upper)
+    wishes.weight = random.uniform(1, 20, size=count)
+    zero = np.zeros(count)
+    alone = milliseconds(partial(fill, grid, base=zero, upper=wishes.upper, weight=wishes.weight), 30)
+    return len(grid.rows), alone, milliseconds(partial(allocate, grid, wishes, grid.limits), 30)
+
+
 def main() -> None:
     print(f"{'connectors':>10} {'rows':>7} {'filling':>9} {'allocation':>11} {'goal':>6}")
     for count, goal in GOALS_MS.items():
-        grid, random = tree(count), np.random.default_rng(2)
-        grid.loads(np.zeros(count))
-        upper = random.choice([0.0, 10.0, 16.0, 32.0], size=count)
-        wishes = Wishes.of(grid, upper)
-        wishes.weight = random.uniform(1, 20, size=count)
-        zero = np.zeros(count)
-        alone = milliseconds(partial(fill, grid, base=zero, upper=wishes.upper, weight=wishes.weight), 30)
-        whole = milliseconds(partial(allocate, grid, wishes, grid.limits), 30)
-        print(f"{count:>10} {len(grid.rows):>7} {alone:>6.2f} ms {whole:>8.2f} ms {goal:>3.0f} ms")
+        rows, alone, whole = allocation(count)
+        print(f"{count:>10} {rows:>7} {alone:>6.2f} ms {whole:>8.2f} ms {goal:>3.0f} ms")
     grid, periods = tree(200), 48
     random = np.random.default_rng(3)
     upper = np.zeros((periods, 200))
