@@ -123,7 +123,14 @@ class Spot:
     def state(self) -> str:
         if self.why == picture.IDLE and self.told.get("plugged"):
             return "occupied"
+        if self.is_paused:
+            return "suspended_evse"
         return why_words.LOOKS.get(self.why, "charging" if self.why else "unknown")
+
+    @property
+    def is_paused(self) -> bool:
+        """Nothing is given to it for the moment."""
+        return self.why in (picture.BINDS, picture.PEAK, picture.RAMP, picture.OTHERS) and self.asked <= 0
 
     @property
     def lines(self) -> str:
