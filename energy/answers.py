@@ -68,6 +68,7 @@ def _unsteered(board: Board) -> Answer:
 def _wrong(board: Board, site_id: int) -> Iterator[Answer]:
     yield from _over(board, site_id)
     yield from _disobeying(board)
+    yield from _kept_out(board)
     yield from _mute(board, site_id)
     yield from _waiting(board, site_id)
     yield from _offline(board)
@@ -115,6 +116,19 @@ def _disobeying(board: Board) -> Iterator[Answer]:
             )
             % {"asked": why_words.amps(spot.asked), "draw": why_words.amps(spot.draw)},
             _("See the station"), "station", (spot.station_id,),
+        )  # fmt: skip
+
+
+def _kept_out(board: Board) -> Iterator[Answer]:
+    for spot in (one for one in board.spots if one.kept_out):
+        yield Answer(
+            "warning",
+            _("%(place)s cannot be steered: %(limit)s") % {"place": _names([spot]), "limit": spot.kept_out},
+            _(
+                "Its station has no room for load management beside that limit, so it counts with the limit all the "
+                "time. Clear it there, and enter it as the connector's most in the grid tree."
+            ),
+            _("See its limits"), "station-limits", (spot.station_id,),
         )  # fmt: skip
 
 

@@ -14,12 +14,12 @@ from django.utils import timezone
 
 from energy import picture, why_words
 from energy.models import GridConnection, GridNode, SiteMeter, Steering
-from stations.models import Reading, Session, Station
+from stations.models import ChargingProfile, Reading, Session, Station, Variable
 from tenants.context import tenant_scope
 from tenants.models import Role, Site, Tenant
 from tests import objects
 from tests.energy.pictures import minutes, outlet, row, show
-from tests.energy.sites import Rows, create_tree
+from tests.energy.sites import Rows, create_tree, full_of_limits
 
 Make = Callable[..., Any]
 
@@ -199,6 +199,32 @@ def test_a_silent_meter(browser: Client, made: Rows) -> None:
     assert answer.startswith(f"The meter Building hangs: it sends the very same since {since}")
     show(made, meters=[told | {"at": None, "since": None}])
     assert first_words(browser.get(address(made))).startswith("The meter Building has told nothing yet")
+
+
+def test_a_limit_beside_which_there_is_no_place(browser: Client, made: Rows) -> None:
+    first = made.outlets[0]
+    show(made, outlets=[outlet(one.evse_id, "idle") for one in made.outlets])
+    with tenant_scope(made.connection.tenant_id):
+        station = Station.objects.get(evses=first.evse_id)
+        limit = full_of_limits(station)
+    answer = first_words(browser.get(address(made)))
+    assert answer.startswith(
+        "Ramp 1, connector 1 cannot be steered: limit set by Olga Operator Its station has no room"
+    )
+    assert answer.endswith("enter it as the connector's most in the grid tree. See its limits")
+    assert f"/stations/{station.pk}/limits/" in browser.get(address(made)).content.decode()
+    tile = browser.get(address(made, "now/")).content.decode().split(f'id="spot-{first.evse_id}"')[1]
+    assert "Not steered" in tile.split("</article>")[0]
+    assert "0 of 3 in use" in text(browser.get(address(made)))
+    with tenant_scope(made.connection.tenant_id):
+        Variable.objects.filter(station=station).update(value="1")
+    assert first_words(browser.get(address(made))).startswith("Nobody charges now"), (
+        "it can move a level down"
+    )
+    with tenant_scope(made.connection.tenant_id):
+        Variable.objects.filter(station=station).update(value="0")
+        ChargingProfile.objects.filter(pk=limit.pk).update(intent="energy")
+    assert first_words(browser.get(address(made))).startswith("Nobody charges now")
 
 
 def test_who_is_given_nothing_does_not_charge(browser: Client, made: Rows) -> None:
