@@ -1,4 +1,4 @@
-"""Pages of load management at the widths that people have: nothing is cut off, and what belongs together is beside it."""
+"""Pages of load management at the widths that people have: nothing is cut off, what belongs together is in one line."""
 
 from __future__ import annotations
 
