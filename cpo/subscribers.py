@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from energy import reasons
+from energy import outlook, reasons
 from energy.services import alerts
 from fleets.services import scopes
-from stations import history
+from stations import history, outlooks
 from stations.services import local_lists, signals
 from tenants.services import actors, facts
 from tenants.services.facts import Handler
@@ -31,6 +31,7 @@ def connect() -> None:
     """Called once, when all apps are loaded."""
     actors.plug_in_scopes(scopes.narrow)
     history.plug_in_reasons(reasons.of_profiles)
+    outlooks.plug_in(outlook.of_sessions)
     for signal, find in alerts.FINDS.items():
         signals.plug_in(signal, find)
     for name, (kinds, handler) in SUBSCRIBERS.items():

@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 from energy import picture, why_words
 from energy.board import Board, Spot
-from energy.models import MeterKind
+from energy.models import MeterKind, SiteMeter
 from energy.policy import Policies
 from energy.why_words import clock, place, quantity
 
@@ -68,6 +68,7 @@ def _unsteered(board: Board) -> Answer:
 def _wrong(board: Board, site_id: int) -> Iterator[Answer]:
     yield from _over(board, site_id)
     yield from _disobeying(board)
+    yield from _kept_out(board)
     yield from _mute(board, site_id)
     yield from _waiting(board, site_id)
     yield from _offline(board)
@@ -109,9 +110,25 @@ def _disobeying(board: Board) -> Iterator[Answer]:
         yield Answer(
             "faulted",
             _("%(place)s takes more than it was told") % {"place": _names([spot])},
-            _("Told %(asked)s, it draws %(draw)s. Others get less, for it counts with the most that it can take.")
+            _(
+                "Told %(asked)s, it draws %(draw)s. Others get less, for the most that it can take stays set aside. "
+                "Restart it; if that does not help, its maker has to."
+            )
             % {"asked": why_words.amps(spot.asked), "draw": why_words.amps(spot.draw)},
             _("See the station"), "station", (spot.station_id,),
+        )  # fmt: skip
+
+
+def _kept_out(board: Board) -> Iterator[Answer]:
+    for spot in (one for one in board.spots if one.kept_out):
+        yield Answer(
+            "warning",
+            _("%(place)s cannot be steered: %(limit)s") % {"place": _names([spot]), "limit": spot.kept_out},
+            _(
+                "Its station has no room for load management beside that limit, so it counts with the limit all the "
+                "time. Clear it there, and enter it as the connector's most in the grid tree."
+            ),
+            _("See its limits"), "station-limits", (spot.station_id,),
         )  # fmt: skip
 
 
@@ -122,18 +139,24 @@ def _mute(board: Board, site_id: int) -> Iterator[Answer]:
         meter = names.get(one.get("meter", 0)) if isinstance(one, dict) and one.get("mute") else None
         if meter is None:
             continue
-        at = one.get("at")
-        title = (
-            _("The meter %(meter)s is silent or frozen since %(time)s") % {"meter": meter, "time": clock(at)}
-            if isinstance(at, int | float)
-            else _("The meter %(meter)s has told nothing yet") % {"meter": meter}
-        )
+        at, since = one.get("at"), one.get("since") or one.get("at")
+        title = _mute_words(meter, at, since)
         detail = (
             _("No sun is counted meanwhile.")
             if meter.kind == MeterKind.SOLAR
             else _("The most that the building may take is counted meanwhile, so cars get less.")
         )
         yield Answer("warning", title, detail, _("See the meters"), "site-meters", (site_id,))
+
+
+def _mute_words(meter: SiteMeter, at: Any, since: Any) -> str:
+    """Since when nothing new is told; `at`: its newest reading, which is later where it hangs."""
+    if not isinstance(at, int | float) or not isinstance(since, int | float):
+        return _("The meter %(meter)s has told nothing yet") % {"meter": meter}
+    told = {"meter": meter, "time": clock(since)}
+    if at > since:
+        return _("The meter %(meter)s hangs: it sends the very same since %(time)s") % told
+    return _("The meter %(meter)s is silent since %(time)s") % told
 
 
 def _waiting(board: Board, site_id: int) -> Iterator[Answer]:
@@ -165,7 +188,7 @@ def _offline(board: Board) -> Iterator[Answer]:
     for spot in list(stations.values())[:3]:
         yield Answer(
             "offline", _("%(station)s is offline") % {"station": spot.name},
-            _("It cannot be steered, so it counts with what it may take by itself."),
+            _("It cannot be steered: what it may give by itself stays set aside."),
             _("See its connection"), "station-health", (spot.station_id,),
         )  # fmt: skip
     if (more := len(stations) - 3) > 0:

@@ -114,6 +114,7 @@ class Spot:
     priority: int
     guaranteed: float
     default: float | None
+    kept_out: str  # by which limit, where its station has no place for load management beside it
 
     @property
     def is_there(self) -> bool:
@@ -123,7 +124,14 @@ class Spot:
     def state(self) -> str:
         if self.why == picture.IDLE and self.told.get("plugged"):
             return "occupied"
+        if self.is_paused:
+            return "suspended_evse"
         return why_words.LOOKS.get(self.why, "charging" if self.why else "unknown")
+
+    @property
+    def is_paused(self) -> bool:
+        """Nothing is given to it for the moment."""
+        return self.why in (picture.BINDS, picture.PEAK, picture.RAMP, picture.OTHERS) and self.asked <= 0
 
     @property
     def lines(self) -> str:
@@ -181,13 +189,17 @@ class Board:
 
     @property
     def busy(self) -> list[Spot]:
-        return sorted(
-            (spot for spot in self.spots if spot.is_there), key=lambda one: (_ORDER.get(one.why, 5), one.name)
-        )
+        return [spot for spot in self.spots if spot.is_there]
+
+    @property
+    def telling(self) -> list[Spot]:
+        """Of which there is something to say."""
+        told = (spot for spot in self.spots if spot.is_there or spot.kept_out)
+        return sorted(told, key=lambda one: (_ORDER.get(one.why, 5), one.name))
 
     @property
     def idle(self) -> list[Spot]:
-        return [spot for spot in self.spots if not spot.is_there]
+        return [spot for spot in self.spots if not spot.is_there and not spot.kept_out]
 
     @property
     def bars(self) -> list[tuple[Branch, Bar]]:
@@ -212,12 +224,15 @@ def _walk(branch: Branch | None) -> Iterator[Branch]:
             yield from _walk(one)
 
 
-def of(tree: SiteTree, steering: Steering | None, now: datetime) -> Board:
+def of(
+    tree: SiteTree, steering: Steering | None, now: datetime, kept_out: Mapping[int, str] | None = None
+) -> Board:
+    """`kept_out`: by EVSE, the limit that load management has no place beside."""
     at = steering.picture_at if steering else None
     told: Mapping[str, Any] = steering.picture if steering and isinstance(steering.picture, dict) else {}
     made = told.get("at")
     seconds = float(made) if isinstance(made, int | float) else now.timestamp()
-    spots = _spots(tree, _by(told.get("outlets"), "evse"), seconds)
+    spots = _spots(tree, _by(told.get("outlets"), "evse"), seconds, kept_out or {})
     by_node: dict[int, list[Spot]] = {}
     for wired, spot in zip(tree.wired, spots, strict=True):
         by_node.setdefault(wired.outlet.node_id, []).append(spot)
@@ -253,7 +268,9 @@ def _bar(tree: SiteTree, row: Mapping[str, Any], left: float) -> Bar | None:
     return Bar(row["part"], unit, limit, building, cars, committed, is_rating)
 
 
-def _spots(tree: SiteTree, told: Mapping[int, Mapping[str, Any]], now: float) -> list[Spot]:
+def _spots(
+    tree: SiteTree, told: Mapping[int, Mapping[str, Any]], now: float, kept_out: Mapping[int, str]
+) -> list[Spot]:
     count: dict[int, int] = {}
     for one in tree.wired:
         count[one.station_id] = count.get(one.station_id, 0) + 1
@@ -268,7 +285,7 @@ def _spots(tree: SiteTree, told: Mapping[int, Mapping[str, Any]], now: float) ->
             words=why_words.of_outlet(mine, tree.nodes, now), asked=_number(mine.get("asked")) or 0.0, draw=draw,
             most=wired.leaf.max_a,
             priority=int(_number(mine.get("priority")) or wired.outlet.priority), guaranteed=wired.outlet.guaranteed_a,
-            default=_number(mine.get("default")),
+            default=_number(mine.get("default")), kept_out=kept_out.get(wired.evse_id, ""),
         ))  # fmt: skip
     return found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,19 +12,10 @@ from django.utils.translation import gettext as _
 from energy import picture
 from energy.board import STALE
 from energy.models import Steering
-from stations.models import Session
+from stations.models import Session, SessionPower
+from stations.outlooks import Outlook
 
 WORTH_TELLING_WH = 300.0
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """`sentence`: what it does now. `ready_at`: when it will have what it needs, by the plan of the day; None: not
-    known. `missing_wh`: what it will lack at its departure."""
-
-    sentence: str
-    ready_at: datetime | None = None
-    missing_wh: float = 0.0
 
 
 def of_sessions(tenant_id: int, sessions: Sequence[Session]) -> dict[int, Outlook]:
@@ -36,26 +26,40 @@ def of_sessions(tenant_id: int, sessions: Sequence[Session]) -> dict[int, Outloo
         picture_at__gt=now - STALE,
     ).select_related("connection")  # fmt: skip
     of_site = {row.connection.site_id: row for row in steering}
+    said = dict(
+        SessionPower.objects.filter(tenant_id=tenant_id, session__in=sessions).values_list(
+            "session_id", "wish_at"
+        )
+    )
     found = {}
     for session in sessions:
         row = of_site.get(session.site_id)
         outlets = (row.picture or {}).get("outlets", []) if row else []
         mine = next((one for one in outlets if one.get("session") == session.pk), None)
         if row is not None and mine is not None:
-            found[session.pk] = _outlook(mine, row.programme or {}, now)
+            told_at = said.get(session.pk)
+            is_old = told_at is not None and (row.programme_at is None or row.programme_at < told_at)
+            found[session.pk] = _outlook(mine, {} if is_old else row.programme or {}, now, is_old)
     return found
 
 
-def _outlook(outlet: Mapping[str, Any], programme: Mapping[str, Any], now: datetime) -> Outlook:
+def _outlook(outlet: Mapping[str, Any], programme: Mapping[str, Any], now: datetime, is_old: bool) -> Outlook:
     evse = str(outlet.get("evse"))
-    ready = (programme.get("ready") or {}).get(evse)
-    at = datetime.fromtimestamp(ready, now.tzinfo) if isinstance(ready, int | float) else None
     missing = (programme.get("unmet_wh") or {}).get(evse, 0.0)
+    need = outlet.get("need_wh")
     return Outlook(
         sentence=_words(str(outlet.get("why"))),
-        ready_at=at if at and now < at < now + timedelta(days=2) else None,
+        need_wh=float(need) if isinstance(need, int | float) and need > WORTH_TELLING_WH else None,
+        departure_at=_soon(outlet.get("departure"), now, timedelta(days=8)),
+        ready_at=_soon((programme.get("ready") or {}).get(evse), now, timedelta(days=2)),
         missing_wh=float(missing) if missing > WORTH_TELLING_WH else 0.0,
+        is_old=is_old,
     )
+
+
+def _soon(told: Any, now: datetime, within: timedelta) -> datetime | None:
+    at = datetime.fromtimestamp(told, now.tzinfo) if isinstance(told, int | float) else None
+    return at if at and now < at < now + within else None
 
 
 def _words(why: str) -> str:

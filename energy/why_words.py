@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from django.template.defaultfilters import date as format_date
-from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from energy import picture
 from energy.grid import TOTAL
 from energy.models import GridNode
+from stations import limits
 
 # Its word of the vocabulary (portal.vocabulary), which gives colour and icon.
 LOOKS: Mapping[str, str] = {
@@ -61,9 +60,7 @@ def for_how_long(since: Any, now: float) -> str:
 
 
 def clock(at: float) -> str:
-    """In the zone in force; another day's with its date."""
-    local = timezone.localtime(datetime.fromtimestamp(at, UTC))
-    return str(format_date(local, "H:i" if local.date() == timezone.localdate() else "j M, H:i"))
+    return limits.clock(datetime.fromtimestamp(at, UTC))
 
 
 def of_outlet(outlet: Mapping[str, Any], nodes: Mapping[int, GridNode], now: float) -> str:
@@ -103,17 +100,17 @@ def of_outlet(outlet: Mapping[str, Any], nodes: Mapping[int, GridNode], now: flo
         case picture.RAMP:
             return _("More follows in seconds: what others give up is not free yet.")
         case picture.OTHERS:
-            return _("A limit that somebody else set holds here.")
+            return _("A limit holds here that somebody else set: its station's page tells who.")
         case picture.OFFLINE:
-            return _("Offline: it counts with its default of %(amps)s.") % {
+            return _("Offline: %(amps)s stay set aside, which it may give by itself.") % {
                 "amps": amps(told("default") or 0.0)
             }
         case picture.DISOBEYS:
-            return _("It takes more than it was told, so it counts with the most it can take: %(amps)s.") % {
-                "amps": amps(told("committed"))
-            }
+            return _(
+                "It takes more than it was told, so %(amps)s stay set aside, the most that it can take."
+            ) % {"amps": amps(told("committed"))}
         case picture.STARTS:
-            return _("The session has just begun.")
+            return _("The session has just begun: its share follows.")
     return ""
 
 

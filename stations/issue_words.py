@@ -66,6 +66,9 @@ def evidence(told: dict[str, Any]) -> list[str]:
             _("it draws %(draws)s A, told %(asked)s A")
             % {"draws": told["draws_a"], "asked": told.get("asked_a")}
         )
+    if "limit_by" in told:
+        who = str(told["limit_by"])
+        found.append(_("limit set by %(who)s") % {"who": who} if who else _("a limit that is in the station"))
     if told.get("why"):
         found += [failure_text(why.strip()) for why in str(told["why"]).split(",")]
     if told.get("count"):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
+from django.template.defaultfilters import date as format_date
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
@@ -319,8 +320,9 @@ def _short(value: float) -> str:
 
 
 def clock(at: datetime) -> str:
+    """17:30; another day's with its date. In the zone in force."""
     local = timezone.localtime(at)
-    return local.strftime("%H:%M") if local.date() == timezone.localdate() else local.strftime("%d.%m. %H:%M")
+    return str(format_date(local, "H:i" if local.date() == timezone.localdate() else "j M, H:i"))
 
 
 def why(row: ChargingProfile | PowerConstraint | None) -> str:

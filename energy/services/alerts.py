@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from energy import kept_out as who_is_kept_out
 from energy import picture
-from energy.models import GridConnection, GridNode, SiteMeter, Steering
+from energy.models import GridConnection, GridNode, Outlet, SiteMeter, Steering
 from stations.models import Connector, Evse, Signal
 from stations.services.signals import Finding
 
@@ -165,6 +166,21 @@ def no_default(tenant_id: int, now: datetime, _minutes: float) -> Iterator[Findi
             yield Finding(None, None, now, now, {"places": places}, site_id)
 
 
+def kept_out(tenant_id: int, now: datetime, minutes: float) -> Iterator[Finding]:
+    """For so long a station holds a limit beside which it has no place for load management."""
+    for connection in GridConnection.objects.filter(tenant_id=tenant_id, steers=True).order_by("id"):
+        wired = Outlet.objects.filter(tenant_id=tenant_id, connection=connection).values_list(
+            "evse_id", flat=True
+        )
+        found = who_is_kept_out.of_evses(tenant_id, list(wired))
+        plugs = Connector.objects.filter(tenant_id=tenant_id, evse_id__in=list(found)).select_related("evse")
+        for plug in plugs.order_by("evse_id", "number").distinct("evse_id"):
+            row = found[plug.evse_id]
+            since = row.settled_at or row.created_at
+            if now - since > timedelta(minutes=minutes):
+                yield Finding(plug.evse.station_id, plug.pk, since, now, {"limit_by": row.label})
+
+
 def _plugs(
     tenant_id: int, is_so: Callable[[Mapping[str, Any]], bool]
 ) -> Iterator[tuple[dict[str, Any], Connector]]:
@@ -186,4 +202,5 @@ FINDS: dict[str, Callable[[int, datetime, float], Iterable[Finding]]] = {
     Signal.METER_MUTE: meter_mute,
     Signal.DISOBEYS: disobeys,
     Signal.NO_DEFAULT: no_default,
+    Signal.KEPT_OUT: kept_out,
 }

@@ -9,12 +9,12 @@ from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from energy import answers, board, day_figures, queries
+from energy import answers, board, day_figures, kept_out, queries
 from energy.grid import BadTree
 from energy.models import Steering
 from energy.queries import SiteTree
 from energy.services import presence
-from stations import visible
+from stations import limits, visible
 from stations.models import Evse
 from tenants import queries as tenants
 from tenants.errors import NotFound
@@ -50,7 +50,7 @@ def _steering(tree: SiteTree) -> Steering | None:
 
 def _now(request: PageRequest, tree: SiteTree) -> dict[str, Any]:
     presence.look(tree.connection.site_id)
-    found = board.of(tree, _steering(tree), timezone.now())
+    found = board.of(tree, _steering(tree), timezone.now(), _kept_out(tree))
     numbers = [number for spot in found.spots if isinstance(number := spot.told.get("session"), int)]
     mine = visible.sessions(request.tenant.pk, request.actor).filter(pk__in=numbers)
     return {
@@ -58,6 +58,13 @@ def _now(request: PageRequest, tree: SiteTree) -> dict[str, Any]:
         "answers": answers.of(found),
         "sessions": {session.pk: session for session in mine},
     }
+
+
+def _kept_out(tree: SiteTree) -> dict[int, str]:
+    if not tree.connection.steers:
+        return {}
+    found = kept_out.of_evses(tree.connection.tenant_id, [one.evse_id for one in tree.wired])
+    return {number: limits.why(row) for number, row in found.items()}
 
 
 @page(Permission.SITE_VIEW)

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
-from energy.policy import EQUAL, HOLD, NEED, NO_PEAK, SAVE
+from energy.policy import EQUAL, HOLD, NEED, NO_PEAK, SAVE, Policies
 from energy.services.policies import set_policy
 from energy.site_state import policies_of
 from energy.views.tree_form import number
@@ -36,6 +36,38 @@ PLACES: dict[str, tuple[str, ...]] = {
     "co2_weight": ("co2", "weight"),
     "co2_g_per_kwh": ("co2", "g_per_kwh"),
 }
+GROUPS: tuple[tuple[Any, Any, tuple[str, ...]], ...] = (
+    (
+        _("When not all can have all"),
+        _("Cars then share, and where there is too little even for that, they take turns."),
+        ("share", "turn_minutes", "guaranteed_a"),
+    ),
+    (
+        _("Reserve and safety"),
+        _("No fuse is loaded above its limit, whatever stands here: this only keeps further away from it."),
+        ("reserve_percent", "default_cap_a"),
+    ),
+    (
+        _("Peak"),
+        _("The highest quarter of an hour of the whole site. Many grid operators bill by it."),
+        ("peak_mode", "peak_limit_kw", "peak_paid_kw", "per_kw"),
+    ),
+    (
+        _("Prices and CO2"),
+        _("A car of which need and departure are known waits for cheap or clean power. Others do not wait."),
+        ("per_kwh", "co2_g_per_kwh", "co2_weight"),
+    ),
+)
+# Their defaults are good for most.
+USUAL = (
+    "share",
+    "turn_minutes",
+    "guaranteed_a",
+    "reserve_percent",
+    "default_cap_a",
+    "peak_mode",
+    "co2_weight",
+)
 WINDOW = ("begins", "ends", "weekdays", "per_kwh", "co2_g_per_kwh")
 
 
@@ -45,35 +77,68 @@ def _number(label: Any, help_text: Any = "", required: bool = True) -> forms.Flo
 
 class PolicyForm(PortalForm):
     share = forms.ChoiceField(
-        label=_("When not all can have all"),
+        label=_("Power is shared"),
         choices=[(NEED, _("By what each needs until it leaves")), (EQUAL, _("The same for all"))],
+        help_text=_("Priorities of fleets and connectors go before either."),
     )
     turn_minutes = _number(
         _("A turn, minutes"), _("Then a car that charges gives its place to one that waits.")
     )
     guaranteed_a = _number(
-        _("Guaranteed, A"), _("What a car that charges has at least; 0: what its connector needs.")
+        _("Guaranteed, A"),
+        _("What a car has at least while it charges. 0: the least at which it charges at all, mostly 6 A."),
     )
-    reserve_percent = _number(_("Reserve, %"), _("Of each limit, left free at all times."))
+    reserve_percent = _number(
+        _("Reserve, %"), _("Of each limit, left free at all times, for what no meter tells.")
+    )
     default_cap_a = _number(
-        _("While the central system is silent, at most A"),
-        _("Of each EVSE. Empty: its least."),
+        _("Without orders, at most A"),
+        _(
+            "What a connector gives by itself while the central system cannot be reached, where that fits beside the "
+            "building. Empty: the least that it can."
+        ),
         required=False,
     )
     peak_mode = forms.ChoiceField(
-        label=_("Peak"),
+        label=_("The peak"),
         choices=[
             (NO_PEAK, _("does not matter")),
-            (HOLD, _("stays below")),
+            (HOLD, _("stays below a power")),
             (SAVE, _("no new one without need")),
         ],
+        help_text=_("“Without need”: a car that would leave without its energy may still make one."),
     )
-    peak_limit_kw = _number(_("Stays below, kW"), _("Of the whole site."), required=False)
-    peak_paid_kw = _number(_("Peak so far, kW"), _("Of this billing period: up to it power costs no more."))
-    per_kw = _number(_("Price of a kW of the peak"), _("In the company's currency."))
+    peak_limit_kw = _number(
+        _("Stays below, kW"),
+        _("Of the whole site, building and cars. Where the peak is to stay below a power."),
+        required=False,
+    )
+    peak_paid_kw = _number(
+        _("Peak so far, kW"), _("Of this billing period. It is paid for already: up to it nothing is saved.")
+    )
+    per_kw = _number(_("Price of a kW of the peak"), _("Of a billing period."))
     per_kwh = _number(_("Price of a kWh"), _("Outside the times below. Empty: not known."), required=False)
-    co2_weight = _number(_("Weight of CO2"), _("0: price alone, 1: CO2 alone."))
-    co2_g_per_kwh = _number(_("CO2 of a kWh, g"), required=False)
+    co2_g_per_kwh = _number(
+        _("CO2 of a kWh, g"), _("Outside the times below. Empty: not known."), required=False
+    )
+    co2_weight = _number(_("Weight of CO2"), _("0: cheap power goes first, 1: clean power. Between: both."))
+
+    def __init__(self, *args: Any, currency: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("per_kw", "per_kwh"):
+            self.fields[name].label = f"{self.fields[name].label}, {currency}"
+        usual = Policies().as_json()
+        for name in USUAL:
+            said = _t("Usual: %(value)s.") % {"value": self._shown(name, _at(usual, PLACES[name]))}
+            self.fields[name].help_text = f"{self.fields[name].help_text} {said}"
+
+    def _shown(self, name: str, value: str) -> str:
+        """A choice by its name, a number as it is."""
+        return str(dict(getattr(self.fields[name], "choices", ())).get(value, value))
+
+    def groups(self) -> list[tuple[Any, Any, list[forms.BoundField]]]:
+        """Title, what it is about, fields."""
+        return [(title, about, [self[name] for name in names]) for title, about, names in GROUPS]
 
     def refused(self, error: DomainError) -> None:
         fields = getattr(error, "fields", {})
@@ -81,6 +146,9 @@ class PolicyForm(PortalForm):
         for path in list(fields):
             if path in paths:
                 fields[paths[path]] = fields.pop(path)
+            elif path.startswith("price.windows."):
+                told = {"number": int(path.split(".")[2]) + 1, "error": fields[path]}
+                fields[path] = _t("Price by time, line %(number)s: %(error)s") % told
         super().refused(error)
 
 
@@ -90,7 +158,10 @@ def site_policy(request: PageRequest, site_id: int) -> HttpResponse:
     if site is None:
         raise NotFound
     kept = policies_of(site).as_json()
-    form = PolicyForm(request.POST or None, initial={name: _at(kept, path) for name, path in PLACES.items()})
+    form = PolicyForm(
+        request.POST or None, currency=request.tenant.currency,
+        initial={name: _at(kept, path) for name, path in PLACES.items()},
+    )  # fmt: skip
     windows = kept["price"]["windows"]
     if request.method == "POST":
         request.actor.require(Permission.LIMIT_SET, site_id=site.pk)

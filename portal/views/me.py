@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from energy import outlook
-from energy.outlook import Outlook
 from fleets.models import Driver, Token
 from portal.views import reserve
 from stations.models import Session, SessionState
+from stations.outlooks import Outlook
 from stations.services import needs
 from stations.views import wish
 from stations.views.wish import WishForm
@@ -33,6 +35,11 @@ class Running:
 
 @page(Permission.OWN_VIEW)
 def me(request: PageRequest) -> HttpResponse:
+    return _page(request, {})
+
+
+def _page(request: PageRequest, refused: dict[int, WishForm]) -> HttpResponse:
+    """`refused`: wishes by session that have to be corrected."""
     drivers = list(Driver.objects.filter(tenant_id=request.tenant.pk, user_id=request.actor.user_id or 0))
     sessions = Session.objects.filter(tenant_id=request.tenant.pk, driver__in=drivers).select_related(
         "station", "site"
@@ -44,19 +51,21 @@ def me(request: PageRequest) -> HttpResponse:
         "reservations": reservations,
         "drivers": drivers,
         "tokens": tokens,
-        "running": _running(request, running),
+        "running": _running(request, running, refused),
         "listing": listing(request, sessions, size=20),
     }
-    return render(request, "portal/me.html", context)
+    return render(request, "portal/me.html", context, status=422 if refused else 200)
 
 
-def _running(request: PageRequest, sessions: list[Session]) -> list[Running]:
+def _running(request: PageRequest, sessions: list[Session], refused: dict[int, WishForm]) -> list[Running]:
     planned = outlook.of_sessions(request.tenant.pk, sessions)
     found = []
     for session in sessions:
         row = needs.of_session(session)
-        form = WishForm.of(session, row)
-        found.append(Running(session, wish.people_say(row), form, planned.get(session.pk)))
+        form = refused.get(session.pk) or WishForm.of(session, row)
+        with timezone.override(ZoneInfo(session.site.time_zone)):
+            wanted = wish.people_say(row)
+        found.append(Running(session, wanted, form, planned.get(session.pk)))
     return found
 
 
@@ -73,5 +82,5 @@ def say_wish(request: PageRequest, running_id: int) -> HttpResponse:
     )
     if session is None:
         raise NotFound
-    wish.save(request, session)
-    return go(request, "me")
+    refused = wish.save(request, session)
+    return _page(request, {session.pk: refused}) if refused else go(request, "me")

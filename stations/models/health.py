@@ -67,6 +67,7 @@ class Signal(models.TextChoices):
     NO_DEFAULT = "no_default", _("No power while load management is away")
     METER_MUTE = "meter_mute", _("Site meter is silent")
     UNSTEERED = "unsteered", _("Nobody steers the site")
+    KEPT_OUT = "kept_out", _("A limit keeps load management out")
 
 
 # Of a whole site, not of a station of it.

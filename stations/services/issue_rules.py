@@ -61,6 +61,7 @@ DEFAULTS: dict[str, tuple[str, int, list[dict[str, Any]], bool, int]] = {
     Signal.METER_MUTE: (IssueSeverity.MAJOR, 0, [], True, 30),
     Signal.LOAD_SHORT: (IssueSeverity.MAJOR, 0, [], True, 60),
     Signal.NO_DEFAULT: (IssueSeverity.MINOR, 0, [], False, 0),
+    Signal.KEPT_OUT: (IssueSeverity.MINOR, 0, [], False, 0),
 }
 
 

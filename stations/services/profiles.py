@@ -211,6 +211,29 @@ def make_way(*, tenant_id: int, of: Known, profile: Profile, actor: Actor) -> bo
     return _move_down(tenant_id, of, before, actor)
 
 
+def in_the_way(of: Known, evse: int) -> ChargingProfile | None:
+    """The limit because of which load management finds no place at an EVSE (`make_way` raises Conflict)."""
+    session, level = of.sessions.get(evse), of.level(ENERGY_STACK)
+    places = [Profile(evse, schedules.DEFAULT, schedules.ABSOLUTE, AMPS, (), stack_level=level)]
+    if session is not None:
+        transaction_id = session.transaction_id
+        places.append(replace(places[0], purpose=schedules.TRANSACTION, transaction_id=transaction_id))
+    return next((row for place in places if (row := _without_a_place_below(of, place)) is not None), None)
+
+
+def _without_a_place_below(of: Known, place: Profile) -> ChargingProfile | None:
+    row = of.slot(place)
+    while row is not None and row.intent != ENERGY:
+        if row.stack_level < 1:
+            return row
+        copy = replace(limits.as_profile(row), stack_level=row.stack_level - 1, number=0)
+        below = of.slot(copy)
+        if below is not None and replace(limits.as_profile(below), number=0) == copy:
+            return None  # it has moved already
+        row = below
+    return None
+
+
 def _move_down(tenant_id: int, of: Known, row: ChargingProfile, actor: Actor) -> bool:
     """Whether the station holds the same a level below."""
     if row.stack_level < 1:

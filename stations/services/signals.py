@@ -502,6 +502,14 @@ DETECTORS: dict[str, Detector] = {
         _from_above(Signal.METER_MUTE), _("The most that it may show is counted meanwhile, so cars get less."),
         "minutes", 5, needs_socket=False,
     ),
+    Signal.KEPT_OUT: Detector(
+        _from_above(Signal.KEPT_OUT),
+        _(
+            "The station has no room for load management beside that limit. Clear it, and enter it as the connector's "
+            "most in the grid tree of its site."
+        ),
+        "minutes", 5, needs_socket=False,
+    ),
     Signal.UNSTEERED: Detector(
         _from_above(Signal.UNSTEERED), _("Stations fall back to their defaults. Cars may get less, or wait."),
         "minutes", 1, needs_socket=False,

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from stations.models import Session, SessionPower, SessionState
 from stations.services import needs
@@ -17,6 +18,7 @@ from tenants.permissions import Actor, Permission
 from tenants.services import audit
 
 LEAST_WH, MOST_WH = 100.0, 1e6
+AMOUNTS = _lazy("Between 0.1 and 1,000 kWh.")
 FARTHEST = timedelta(days=7)
 
 
@@ -71,7 +73,7 @@ def wish(
 def _check(energy_wh: float | None, departure_at: datetime | None, now: datetime) -> None:
     wrong: dict[str, str] = {}
     if energy_wh is not None and not (math.isfinite(energy_wh) and LEAST_WH <= energy_wh <= MOST_WH):
-        wrong["energy_wh"] = _("Between 0.1 and 1,000 kWh.")
+        wrong["energy_wh"] = str(AMOUNTS)
     if departure_at is not None and departure_at <= now:
         wrong["departure_at"] = _("That time has passed.")
     elif departure_at is not None and departure_at > now + FARTHEST:

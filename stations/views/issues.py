@@ -48,7 +48,7 @@ SEVERITY_ORDER = Case(
     output_field=IntegerField(),
 )
 # What is open first, the most severe and oldest on top; the newest of the past after it.
-LOAD = (*OF_SITE, Signal.DISOBEYS)
+LOAD = (*OF_SITE, Signal.DISOBEYS, Signal.KEPT_OUT)
 MOST_LINES = 300  # of a life on its page: what wavers for weeks has thousands
 CHIPS = ("open", "recovering", "escalated", "snoozed", "resolved")
 

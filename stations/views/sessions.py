@@ -10,6 +10,7 @@ from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
 
 from billing.models import Charge
 from stations import circumstances, flags, history
@@ -18,7 +19,7 @@ from stations.services import costs
 from stations.services import curve as curves
 from stations.views import money_words, wish
 from stations.views.common import get_session
-from tenants.pages import PageRequest, page
+from tenants.pages import PageRequest, go, page
 from tenants.permissions import Permission
 
 TABLE_ROWS = 200
@@ -29,13 +30,25 @@ def session(request: PageRequest, session_id: int) -> HttpResponse:
     return _render(request, session_id, "stations/session.html")
 
 
+@require_POST
+@page(Permission.SESSION_VIEW)
+def say_wish(request: PageRequest, running_id: int) -> HttpResponse:
+    """What people want of it; the page again where that was refused."""
+    refused = wish.save(request, get_session(request, running_id))
+    if refused:
+        return _render(request, running_id, "stations/session.html", refused)
+    return go(request, "session", running_id)
+
+
 @page(Permission.SESSION_VIEW)
 def now(request: PageRequest, session_id: int) -> HttpResponse:
     """The live part alone, for htmx."""
     return _render(request, session_id, "stations/_session_now.html")
 
 
-def _render(request: PageRequest, session_id: int, template: str) -> HttpResponse:
+def _render(
+    request: PageRequest, session_id: int, template: str, refused: wish.WishForm | None = None
+) -> HttpResponse:
     found = get_session(request, session_id)
     charge = (
         Charge.objects.filter(tenant_id=found.tenant_id, pk=found.charge_id).first()
@@ -56,12 +69,12 @@ def _render(request: PageRequest, session_id: int, template: str) -> HttpRespons
         "circumstances": circumstances.rows(found),
         "stop_reason": history.trigger_text(found.stop_reason),
         "held_reason": held,
-        "wish": wish.card(found, request.actor),
+        "wish": wish.card(found, request.actor, refused),
         "flags": flags.texts(found.flags, beside=held),
         **_money(found),
     }
     with timezone.override(ZoneInfo(found.site.time_zone)):
-        return render(request, template, context)
+        return render(request, template, context, status=422 if refused else 200)
 
 
 def _money(session: Session) -> dict[str, Any]:

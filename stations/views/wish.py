@@ -15,12 +15,12 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from stations import limits, schedules
+from stations import limits, outlooks, schedules
 from stations.models import Session, SessionPower, SessionState
 from stations.services import needs, priority, wishes
 from stations.views.common import get_session
 from stations.views.drawing import Line, chart
-from tenants.errors import DomainError
+from tenants.errors import Conflict, DomainError, Invalid
 from tenants.pages import PageRequest, PortalForm, go, page
 from tenants.permissions import Actor, Permission
 
@@ -39,13 +39,20 @@ TRANSFER_NAMES: dict[str, Any] = {
 }
 
 
+TAKE_BACK = "take-back"
+
+
 class WishForm(PortalForm):
     """Energy and time of day, as people say them."""
 
-    kwh = forms.FloatField(label=_("Energy (kWh)"), required=False, min_value=0.1, max_value=1000)
+    kwh = forms.FloatField(
+        label=_("Energy in all, kWh"), required=False, min_value=0.1, max_value=1000,
+        error_messages=dict.fromkeys(("min_value", "max_value"), wishes.AMOUNTS),
+    )  # fmt: skip
     ready_by = forms.TimeField(
-        label=_("Until"), required=False, widget=forms.TimeInput({"type": "time"}, format="%H:%M")
-    )
+        label=_("Leaves at"), required=False, help_text=_("Within 24 hours, by the site's clock."),
+        widget=forms.TimeInput({"type": "time"}, format="%H:%M"),
+    )  # fmt: skip
 
     @classmethod
     def of(cls, session: Session, row: SessionPower | None, data: Any = None) -> WishForm:
@@ -55,7 +62,11 @@ class WishForm(PortalForm):
             "kwh": row.wish_wh / 1000 if row and row.wish_wh else None,
             "ready_by": until.time() if until and until > timezone.now() else None,
         }
-        return cls(data, initial=told, prefix=f"wish-{session.pk}")
+        form = cls(data, initial=told, prefix=f"wish-{session.pk}")
+        if session.energy_wh:
+            charged = {"energy": _kwh(float(session.energy_wh))}
+            form.fields["kwh"].help_text = _t("%(energy)s kWh of it are charged.") % charged
+        return form
 
     def told(self, session: Session) -> dict[str, Any]:
         """As the service takes it: the time is the next one at the site."""
@@ -66,26 +77,46 @@ class WishForm(PortalForm):
             "departure_at": None if clock is None else wishes.next_at(clock, timezone.now(), zone),
         }
 
+    def refused(self, error: DomainError) -> None:
+        places = {"energy_wh": "kwh", "departure_at": "ready_by"}
+        if isinstance(error, Invalid):
+            error = Invalid(fields={places.get(name, name): text for name, text in error.fields.items()})
+        super().refused(error)
 
-def save(request: PageRequest, session: Session) -> None:
-    """Take the wish that was posted, and say what became of it."""
-    form = WishForm.of(session, None, request.POST)
+
+def save(request: PageRequest, session: Session) -> WishForm | None:
+    """Take the wish that was posted, or take it back, and say what became of it. A form: what was refused, and why."""
+    form = WishForm.of(session, None, {} if TAKE_BACK in request.POST else request.POST)
     if not form.is_valid():
-        messages.error(request, " ".join(str(text) for texts in form.errors.values() for text in texts))
-        return
+        return form
     try:
         row = wishes.wish(session=session, actor=request.actor, **form.told(session))
-    except DomainError as error:
+    except Conflict as error:  # there is nothing to correct
         messages.error(request, str(error.detail))
+    except DomainError as error:
+        form.refused(error)
+        return form
     else:
-        messages.success(request, people_say(row) or _t("Taken back: load management goes by what it knows."))
+        with timezone.override(ZoneInfo(session.site.time_zone)):
+            said = people_say(row)
+        messages.success(
+            request,
+            _t("Planned so: %(wish)s") % {"wish": said}
+            if said
+            else _t("Taken back: load management goes by what it knows."),
+        )
+    return None
+
+
+def _kwh(energy_wh: float) -> str:
+    return number_format(round(energy_wh / 1000, 1), 1)  # by itself it cuts off
 
 
 def people_say(row: SessionPower | None) -> str:
     """At least 20.0 kWh by 17:30. Empty: nobody said anything."""
     if row is None or (row.wish_wh is None and row.wish_departure_at is None):
         return ""
-    energy = "" if row.wish_wh is None else number_format(row.wish_wh / 1000, 1)
+    energy = "" if row.wish_wh is None else _kwh(row.wish_wh)
     by = "" if row.wish_departure_at is None else limits.clock(row.wish_departure_at)
     if energy and by:
         return _t("At least %(energy)s kWh by %(time)s.") % {"energy": energy, "time": by}
@@ -96,8 +127,8 @@ def people_say(row: SessionPower | None) -> str:
     )
 
 
-def card(session: Session, actor: Actor) -> dict[str, Any] | None:
-    """What the card shows; None where there is nothing to show or to do."""
+def card(session: Session, actor: Actor, form: WishForm | None = None) -> dict[str, Any] | None:
+    """What the card shows; None where there is nothing to show or to do. `form`: what was just refused."""
     row = needs.of_session(session)
     running = session.state == SessionState.ACTIVE
     may = running and actor.may(Permission.STATION_COMMAND, site_id=session.site_id)
@@ -110,7 +141,8 @@ def card(session: Session, actor: Actor) -> dict[str, Any] | None:
         "row": row,
         "sentence": sentence(row, session) if row else "",
         "people": people_say(row),
-        "form": WishForm.of(session, row) if may_wish else None,
+        "form": form or WishForm.of(session, row) if may_wish else None,
+        "outlook": outlooks.of_session(session) if running else None,
         "plan": _plan(row) if row and row.plan else None,
         "transfer": str(TRANSFER_NAMES.get(row.transfer, row.transfer)) if row else "",
         "may_switch": may and is_21,
@@ -160,14 +192,6 @@ def _plan(row: SessionPower) -> dict[str, Any] | None:
         most=(row.max_power_w or most * 1000) / 1000,
         unit="kW",
     )
-
-
-@require_POST
-@page(Permission.SESSION_VIEW)
-def say(request: PageRequest, running_id: int) -> HttpResponse:
-    session = get_session(request, running_id)
-    save(request, session)
-    return go(request, "session", session.pk)
 
 
 @require_POST

@@ -19,7 +19,7 @@ from energy.models import (
     WhatIf,
 )
 from energy.services.whatif import Result, Side
-from stations.models import Evse, Station
+from stations.models import ChargingProfile, Evse, Station, Variable
 from tenants.context import tenant_scope
 from tenants.models import Site, Tenant
 
@@ -62,6 +62,25 @@ def create_tree(
             )
         Steering.objects.create(**own, connection=connection)
     return Rows(connection, root, outlets, of_building)
+
+
+def full_of_limits(station: Station, *, most: int = 0, **values: Any) -> ChargingProfile:
+    """It knows stack levels up to `most`, and an operator's limits have all of them. Inside the tenant's scope."""
+    now = datetime.now(UTC)
+    own = {"tenant_id": station.tenant_id, "station": station}
+    Variable.objects.create(
+        **own, name="ChargeProfileMaxStackLevel", value=str(most), attribute="actual", read_at=now,
+        source="get_configuration",
+    )  # fmt: skip
+    told = {"settled_at": now, "intent": "limit", "label": "Olga Operator"} | values
+    made = [
+        ChargingProfile.objects.create(
+            **own, number=70 + level, evse_number=1, purpose="default", kind="absolute", unit="A", stack_level=level,
+            periods=[{"start_s": 0, "limit": 10.0 + level}], state="accepted", starts_at=now, **told,
+        )
+        for level in range(most + 1)
+    ]  # fmt: skip
+    return made[0]
 
 
 def one_of_each(tenant: Tenant, site: Site, station: Station, marker: str) -> Rows:

@@ -12,12 +12,13 @@ from django.test import Client
 from django.utils import timezone
 
 from energy.models import GridConnection
-from stations.models import HealthPolicy, Issue, IssueRule, Signal
+from stations import issue_words
+from stations.models import ChargingProfile, HealthPolicy, Issue, IssueRule, Signal, Station
 from stations.services import escalation, issue_rules, watch
 from tenants.context import tenant_scope
 from tenants.models import Fact, Role, Site, Tenant
 from tests.energy.pictures import outlet, row, show
-from tests.energy.sites import Rows, create_tree
+from tests.energy.sites import Rows, create_tree, full_of_limits
 
 Make = Callable[..., Any]
 
@@ -95,6 +96,22 @@ def test_a_connector_that_disobeys(watched: Watched) -> None:
     assert issue.evidence == {"draws_a": 15.8, "asked_a": 6.0}
     watched.see(seconds=1, outlets=[outlet(evse)])
     assert watched.see(seconds=50, outlets=[outlet(evse)]) == []
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_a_limit_that_keeps_load_management_out(watched: Watched, most: int) -> None:
+    with tenant_scope(watched.tenant.pk):
+        station = Station.objects.get(tenant=watched.tenant)
+        since = watched.at - timedelta(minutes=4)
+        limit = full_of_limits(station, most=most, settled_at=since)
+    assert watched.see() == []
+    [issue] = watched.see(seconds=61)
+    assert told([issue]) == [("kept_out", "A limit keeps load management out: Ramp 1, connector 1")]
+    assert issue.since == since and issue_words.evidence(issue.evidence) == ["limit set by Olga Operator"]
+    with tenant_scope(watched.tenant.pk):
+        ChargingProfile.objects.filter(pk=limit.pk).update(state="cleared")
+    watched.see(seconds=1)
+    assert watched.see(seconds=50) == [], "there is a place now"
 
 
 def test_a_silent_meter(watched: Watched) -> None:

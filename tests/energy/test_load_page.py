@@ -12,14 +12,14 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from energy import picture
+from energy import picture, why_words
 from energy.models import GridConnection, GridNode, SiteMeter, Steering
-from stations.models import Reading, Session, Station
+from stations.models import ChargingProfile, Reading, Session, Station, Variable
 from tenants.context import tenant_scope
 from tenants.models import Role, Site, Tenant
 from tests import objects
 from tests.energy.pictures import minutes, outlet, row, show
-from tests.energy.sites import Rows, create_tree
+from tests.energy.sites import Rows, create_tree, full_of_limits
 
 Make = Callable[..., Any]
 
@@ -71,10 +71,10 @@ WORDS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     picture.LATER: ({}, "The plan wants it later, for power is dearer now."),
     picture.RAMP: ({}, "More follows in seconds"),
-    picture.OTHERS: ({}, "A limit that somebody else set holds here."),
-    picture.OFFLINE: ({"default": 6.0}, "Offline: it counts with its default of 6 A."),
-    picture.DISOBEYS: ({"committed": 32.0}, "it counts with the most it can take: 32 A."),
-    picture.STARTS: ({}, "The session has just begun."),
+    picture.OTHERS: ({}, "A limit holds here that somebody else set: its station's page tells who."),
+    picture.OFFLINE: ({"default": 6.0}, "Offline: 6 A stay set aside, which it may give by itself."),
+    picture.DISOBEYS: ({"committed": 32.0}, "so 32 A stay set aside, the most that it can take."),
+    picture.STARTS: ({}, "The session has just begun: its share follows."),
 }
 
 
@@ -141,6 +141,7 @@ def test_what_may_be_over_a_limit_comes_first(browser: Client, made: Rows) -> No
         "L1 of Main may carry 63.5 A, more than its limit of 63 A",
         "L2 of Main may carry 70 A, more than its limit of 63 A The building alone takes 70 A there.",
         "Ramp 2, connector 1 takes more than it was told Told 6 A, it draws 15.8 A.",
+        "Restart it; if that does not help, its maker has to.",
         "1 car waits for its turn",
     ]
     found = [answer.find(place) for place in places]
@@ -159,7 +160,9 @@ def test_a_row_at_its_limit_is_not_over(browser: Client, made: Rows) -> None:
 def test_a_car_on_fewer_lines_is_told_with_them(browser: Client, made: Rows) -> None:
     show(made, outlets=[outlet(made.outlets[0].evse_id, lines=["L1", "L3"]), outlet(made.outlets[1].evse_id)])
     assert text(browser.get(address(made))).count("alone") == 1
-    assert "on L1 + L3 alone" in text(browser.get(address(made)))
+    assert "Its car charges on L1 + L3 alone: the rest is free for others." in text(
+        browser.get(address(made))
+    )
     show(
         made,
         outlets=[outlet(made.outlets[0].evse_id, lines="L1"), outlet(made.outlets[1].evse_id, lines=[7])],
@@ -184,10 +187,56 @@ def test_a_root_without_a_limit_has_no_bar(browser: Client, made: Rows) -> None:
 def test_a_silent_meter(browser: Client, made: Rows) -> None:
     assert made.meter is not None
     at = timezone.now().timestamp() - 600
-    show(made, meters=[{"meter": made.meter.pk, "amps": [8, 8, 8], "at": at, "mute": True}])
+    with timezone.override(made.connection.site.time_zone):
+        since = why_words.clock(at)
+    told = {"meter": made.meter.pk, "amps": [8, 8, 8], "at": at, "mute": True, "since": at}
+    show(made, meters=[told])
     answer = first_words(browser.get(address(made)))
-    assert answer.startswith("The meter Building is silent or frozen since ")
+    assert answer.startswith(f"The meter Building is silent since {since}")
     assert "The most that the building may take is counted meanwhile" in answer
+    show(made, meters=[told | {"at": at + 598}])
+    answer = first_words(browser.get(address(made)))
+    assert answer.startswith(f"The meter Building hangs: it sends the very same since {since}")
+    show(made, meters=[told | {"at": None, "since": None}])
+    assert first_words(browser.get(address(made))).startswith("The meter Building has told nothing yet")
+
+
+def test_a_limit_beside_which_there_is_no_place(browser: Client, made: Rows) -> None:
+    first = made.outlets[0]
+    show(made, outlets=[outlet(one.evse_id, "idle") for one in made.outlets])
+    with tenant_scope(made.connection.tenant_id):
+        station = Station.objects.get(evses=first.evse_id)
+        limit = full_of_limits(station)
+    answer = first_words(browser.get(address(made)))
+    assert answer.startswith(
+        "Ramp 1, connector 1 cannot be steered: limit set by Olga Operator Its station has no room"
+    )
+    assert answer.endswith("enter it as the connector's most in the grid tree. See its limits")
+    assert f"/stations/{station.pk}/limits/" in browser.get(address(made)).content.decode()
+    tile = browser.get(address(made, "now/")).content.decode().split(f'id="spot-{first.evse_id}"')[1]
+    assert "Not steered" in tile.split("</article>")[0]
+    assert "0 of 3 in use" in text(browser.get(address(made)))
+    with tenant_scope(made.connection.tenant_id):
+        Variable.objects.filter(station=station).update(value="1")
+    assert first_words(browser.get(address(made))).startswith("Nobody charges now"), (
+        "it can move a level down"
+    )
+    with tenant_scope(made.connection.tenant_id):
+        Variable.objects.filter(station=station).update(value="0")
+        ChargingProfile.objects.filter(pk=limit.pk).update(intent="energy")
+    assert first_words(browser.get(address(made))).startswith("Nobody charges now")
+
+
+def test_who_is_given_nothing_does_not_charge(browser: Client, made: Rows) -> None:
+    first, second = made.outlets[:2]
+    show(made, outlets=[outlet(first.evse_id, "ramp", asked=0.0), outlet(second.evse_id, "ramp", asked=6.0)])
+    page = browser.get(address(made, "now/")).content.decode()
+    tiles = {
+        one.evse_id: page.split(f'id="spot-{one.evse_id}"')[1].split("</article>")[0]
+        for one in (first, second)
+    }
+    assert "Paused" in tiles[first.evse_id] and "Charging" not in tiles[first.evse_id]
+    assert "Charging" in tiles[second.evse_id] and "Paused" not in tiles[second.evse_id]
 
 
 def test_an_offline_station(browser: Client, made: Rows) -> None:

@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from energy.services import tree
 from energy.services.policies import set_policy
 from energy.site_state import policies_of, state_of
+from energy.views.tree_policy import PolicyForm
 from stations.models import Evse, Station
 from tenants.context import tenant_scope
 from tenants.models import Role, Site, Tenant
@@ -320,6 +321,17 @@ def test_rubbish_for_a_draft_breaks_nothing(owner: Visitor, site: Site, stations
     assert kept(owner, site) == document
 
 
+def test_the_policy_is_told_in_groups_with_what_is_usual(owner: Visitor, site: Site) -> None:
+    shown = owner.text(f"{base(site)}policy/")
+    heads = re.findall(r'<legend class="text-large strong m-0">(.*?)</legend>', shown)
+    assert heads == ["When not all can have all", "Reserve and safety", "Peak", "Prices and CO2"]
+    for name in PolicyForm.base_fields:
+        assert shown.count(f'name="{name}"') == 1, name
+    hints = re.findall(r"Usual: (.*?)\.<", shown)
+    assert hints == ["By what each needs until it leaves", "15", "0", "0", "6", "does not matter", "0"]
+    assert "Price of a kWh, EUR" in shown
+
+
 def test_the_policy_is_a_form_that_keeps_what_it_does_not_show(
     owner: Visitor, visitor: Callable[..., Visitor], tenant: Tenant, site: Site, make_fleet: Make
 ) -> None:
@@ -342,6 +354,8 @@ def test_the_policy_is_a_form_that_keeps_what_it_does_not_show(
         kept = policies_of(site)
     assert (kept.share, kept.peak_limit_kw, kept.default_cap_a) == ("equal", 60.0, None)
     assert kept.priority_by_fleet == {fleet.pk: 3}
+    lost = owner.post(page, **(form | {"peak_limit_kw": "60", "window_per_kwh": ["", ""]}))
+    assert "Price by time, line 1: Give the price in this window, or the CO2." in lost.content.decode()
     [window] = kept.windows
     assert (window.weekdays, window.per_kwh) == ((0, 1, 2, 3, 4), 0.45)
     technician = visitor(Role.TECHNICIAN)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -33,6 +36,11 @@ def wish_of(tenant: Tenant, session: Session) -> tuple[float | None, datetime | 
         return row.wish_wh, row.wish_departure_at, row.wish_by
 
 
+def words(page: str) -> str:
+    """What is read, without tags."""
+    return re.sub(r"[\s\u00a0]+", " ", unescape(re.sub(r"<[^>]+>", "", page)))
+
+
 def driver_of(tenant: Tenant, make_member: Make, portal_client: Make) -> tuple[Visitor, Driver]:
     user, _password = make_member("driver")
     with tenant_scope(tenant.pk):
@@ -58,11 +66,15 @@ def test_a_driver_says_when_they_leave(
     early = leaves - timedelta(hours=4)
     visitor.post(f"me/charging/{session.pk}/wish/", **{f"wish-{session.pk}-ready_by": f"{early:%H:%M}"})
     assert wish_of(tenant, session)[:2] == (None, early + timedelta(days=1))
-    visitor.post(f"me/charging/{session.pk}/wish/", **{f"wish-{session.pk}-kwh": "-3"})
+    refused = visitor.post(f"me/charging/{session.pk}/wish/", **(told | {f"wish-{session.pk}-kwh": "-3"}))
     assert wish_of(tenant, session)[:2] == (None, early + timedelta(days=1))
-    assert "greater than or equal to 0.1" in visitor.text("me/")
-    visitor.post(f"me/charging/{session.pk}/wish/")
+    shown = refused.content.decode()
+    assert refused.status_code == 422 and "Between 0.1 and 1,000 kWh." in shown
+    assert 'value="-3"' in shown and f'value="{leaves:%H:%M}"' in shown, "what was typed stays"
+    assert "Take it back" in visitor.text("me/")
+    visitor.post(f"me/charging/{session.pk}/wish/", **(told | {"take-back": "yes"}))
     assert wish_of(tenant, session)[:2] == (None, None)
+    assert "Take it back" not in visitor.text("me/")
     with tenant_scope(tenant.pk):
         Session.objects.filter(pk=session.pk).update(state="ended", ended_at=datetime.now(UTC))
     visitor.post(f"me/charging/{session.pk}/wish/", **told)
@@ -88,9 +100,56 @@ def test_a_driver_sees_what_load_management_has_in_mind(
         rows.update(programme={"unmet_wh": {str(evse): 4200}})
     page = visitor.text("me/")
     assert "4.20 kWh will be missing" in page.replace("\xa0", " ") and "Planned to be ready" not in page
+    visitor.post(f"me/charging/{session.pk}/wish/", **{f"wish-{session.pk}-kwh": "20"})
+    with tenant_scope(tenant.pk):
+        rows.update(picture_at=datetime.now(UTC), programme_at=now)
+    page = visitor.text("me/")
+    assert "The new plan follows within minutes." in page and "missing" not in page
+    with tenant_scope(tenant.pk):
+        rows.update(programme_at=datetime.now(UTC))
+    page = visitor.text("me/")
+    assert "The new plan follows" not in page and "missing" in page
     with tenant_scope(tenant.pk):
         rows.update(picture_at=now - timedelta(minutes=5))
     assert "Waits for its turn" not in visitor.text("me/")
+
+
+def test_staff_see_what_it_is_to_have_and_correct_what_was_refused(
+    tenant: Tenant, station: Station, visitor: Callable[..., Visitor]
+) -> None:
+    operator = visitor("operator")
+    session = objects.create_session(tenant, station, state="active", energy_wh=7_380)
+    made = sites.create_tree(tenant, station.site, [station])
+    now = datetime.now(UTC)
+    leaves = now + timedelta(days=2)
+    told = {
+        "evse": made.outlets[0].evse_id, "session": session.pk, "why": "later",
+        "need_wh": 12_340.0, "departure": leaves.timestamp(),
+    }  # fmt: skip
+    with tenant_scope(tenant.pk):
+        rows = Steering.objects.filter(connection=made.connection)
+        rows.update(picture={"outlets": [told]}, picture_at=datetime.now(UTC))
+    page = words(operator.text(f"sessions/{session.pk}/"))
+    assert f"It is to have 12.34 kWh more by {leaves.day} {leaves:%b, %H:%M}" in page
+    assert "Waits for cheaper power." in page and "7.4 kWh of it are charged." in page
+    refused = operator.post(f"sessions/{session.pk}/wish/", **{f"wish-{session.pk}-kwh": "3000"})
+    shown = refused.content.decode()
+    assert refused.status_code == 422 and "Between 0.1 and 1,000 kWh." in shown and 'value="3000"' in shown
+    assert f'hx-get="/t/{tenant.slug}/sessions/{session.pk}/"' in shown, "fragments come from the page itself"
+    assert f'hx-get="/t/{tenant.slug}/sessions/{session.pk}/wish/"' not in shown
+
+
+def test_times_are_those_of_the_site(
+    tenant: Tenant, station: Station, make_member: Make, portal_client: Make
+) -> None:
+    visitor, person = driver_of(tenant, make_member, portal_client)
+    with tenant_scope(tenant.pk):
+        Site.objects.filter(pk=station.site_id).update(time_zone="Asia/Tokyo")
+    session = objects.create_session(tenant, station, state="active", driver=person)
+    leaves = datetime.now(ZoneInfo("Asia/Tokyo")) + timedelta(hours=2)
+    visitor.post(f"me/charging/{session.pk}/wish/", **{f"wish-{session.pk}-ready_by": f"{leaves:%H:%M}"})
+    page = words(visitor.text("me/"))
+    assert page.count(f"{leaves:%H:%M}.") == 2, "in the message, and on the page"
 
 
 def test_who_speaks_for_a_session(

@@ -33,7 +33,7 @@ from tenants.errors import Conflict, Invalid
 from tenants.models import Fact, Tenant
 from tenants.permissions import Actor, system
 from tests.energy.pictures import outlet, show
-from tests.energy.sites import create_tree
+from tests.energy.sites import create_tree, full_of_limits
 from tests.stations.telling import Speaker, now
 
 ROBOT = system("tests")
@@ -597,10 +597,18 @@ SIGNS: dict[str, Arrange] = {
         scene, outlet={"why": "disobeys", "since": (scene.at - timedelta(minutes=1)).timestamp()}
     ),
     "no_default": lambda scene, _: _steered(scene, outlet={"why": "idle", "default": 0.0}),
+    "kept_out": lambda scene, _: _kept_out(scene),
     "meter_mute": lambda scene, _: _steered(
         scene, meter={"mute": True, "since": (scene.at - timedelta(minutes=6)).timestamp()}
     ),
 }  # fmt: skip
+
+
+def _kept_out(scene: Scene) -> None:
+    """An operator's limit has the only stack level that the station knows."""
+    _steered(scene)
+    with tenant_scope(scene.tenant_id):
+        full_of_limits(scene.station, settled_at=scene.at - timedelta(minutes=6))
 
 
 def _steered(scene: Scene, *, age_s: float = 0, **parts: Any) -> None:
