@@ -11,8 +11,9 @@ from django.utils.translation import ngettext
 
 from energy import picture, why_words
 from energy.board import Board, Spot
-from energy.models import MeterKind
+from energy.models import MeterKind, SiteMeter
 from energy.policy import Policies
+from energy.queries import turned
 from energy.why_words import clock, place, quantity
 
 
@@ -69,6 +70,7 @@ def _wrong(board: Board, site_id: int) -> Iterator[Answer]:
     yield from _over(board, site_id)
     yield from _disobeying(board)
     yield from _mute(board, site_id)
+    yield from _turned(board, site_id)
     yield from _waiting(board, site_id)
     yield from _offline(board)
 
@@ -123,6 +125,9 @@ def _mute(board: Board, site_id: int) -> Iterator[Answer]:
         if meter is None:
             continue
         at = one.get("at")
+        if isinstance(dead := one.get("dead"), list) and dead:
+            yield _dead(meter, ", ".join(map(str, dead)), site_id)
+            continue
         title = (
             _("The meter %(meter)s is silent or frozen since %(time)s") % {"meter": meter, "time": clock(at)}
             if isinstance(at, int | float)
@@ -134,6 +139,31 @@ def _mute(board: Board, site_id: int) -> Iterator[Answer]:
             else _("The most that the building may take is counted meanwhile, so cars get less.")
         )
         yield Answer("warning", title, detail, _("See the meters"), "site-meters", (site_id,))
+
+
+def _dead(meter: SiteMeter, lines: str, site_id: int) -> Answer:
+    title = _("The meter %(meter)s tells 0 A on %(lines)s while cars draw there") % {
+        "meter": meter,
+        "lines": lines,
+    }
+    detail = _(
+        "Look at its clamps and its wires. The most that the building may take is counted until it tells more than 0."
+    )
+    return Answer("warning", title, detail, _("See the meters"), "site-meters", (site_id,))
+
+
+def _turned(board: Board, site_id: int) -> Iterator[Answer]:
+    names = {meter.pk: meter for meter in board.tree.meters}
+    for pk, lines in turned(board.tree.meters).items():
+        told = {"meter": names[pk], "lines": ", ".join(lines)}
+        yield Answer(
+            "warning", _("The meter %(meter)s is the wrong way round on %(lines)s, most likely") % told,
+            _(
+                "By its word power flows out all night, when no sun shines. Turn those clamps, or the sign of their "
+                "values. What it tells there counts as drawn until a night shows otherwise."
+            ),
+            _("See the meters"), "site-meters", (site_id,),
+        )  # fmt: skip
 
 
 def _waiting(board: Board, site_id: int) -> Iterator[Answer]:
