@@ -52,6 +52,7 @@ SCHEDULE = {
     "stations.tasks.apply_templates": 2,
     "stations.tasks.trim_configuration": 3600,
     "energy.tasks.take_back_profiles": 30,
+    "energy.tasks.learn_nights": 900,
     "energy.tasks.trim_orders": 600,
     "energy.tasks.trim_samples": 3600,
     "energy.tasks.run_what_ifs": 2,

@@ -13,6 +13,7 @@ from energy import picture, why_words
 from energy.board import Board, Spot
 from energy.models import MeterKind, SiteMeter
 from energy.policy import Policies
+from energy.queries import turned
 from energy.why_words import clock, place, quantity
 
 
@@ -70,6 +71,7 @@ def _wrong(board: Board, site_id: int) -> Iterator[Answer]:
     yield from _disobeying(board)
     yield from _kept_out(board)
     yield from _mute(board, site_id)
+    yield from _turned(board, site_id)
     yield from _waiting(board, site_id)
     yield from _offline(board)
 
@@ -139,6 +141,9 @@ def _mute(board: Board, site_id: int) -> Iterator[Answer]:
         meter = names.get(one.get("meter", 0)) if isinstance(one, dict) and one.get("mute") else None
         if meter is None:
             continue
+        if isinstance(dead := one.get("dead"), list) and dead:
+            yield _dead(meter, ", ".join(map(str, dead)), site_id)
+            continue
         at, since = one.get("at"), one.get("since") or one.get("at")
         title = _mute_words(meter, at, since)
         detail = (
@@ -157,6 +162,31 @@ def _mute_words(meter: SiteMeter, at: Any, since: Any) -> str:
     if at > since:
         return _("The meter %(meter)s hangs: it sends the very same since %(time)s") % told
     return _("The meter %(meter)s is silent since %(time)s") % told
+
+
+def _dead(meter: SiteMeter, lines: str, site_id: int) -> Answer:
+    title = _("The meter %(meter)s tells 0 A on %(lines)s while cars draw there") % {
+        "meter": meter,
+        "lines": lines,
+    }
+    detail = _(
+        "Look at its clamps and its wires. The most that the building may take is counted until it tells more than 0."
+    )
+    return Answer("warning", title, detail, _("See the meters"), "site-meters", (site_id,))
+
+
+def _turned(board: Board, site_id: int) -> Iterator[Answer]:
+    names = {meter.pk: meter for meter in board.tree.meters}
+    for pk, lines in turned(board.tree.meters).items():
+        told = {"meter": names[pk], "lines": ", ".join(lines)}
+        yield Answer(
+            "warning", _("The meter %(meter)s is the wrong way round on %(lines)s, most likely") % told,
+            _(
+                "By its word power flows out all night, when no sun shines. Turn those clamps, or the sign of their "
+                "values. What it tells there counts as drawn until a night shows otherwise."
+            ),
+            _("See the meters"), "site-meters", (site_id,),
+        )  # fmt: skip
 
 
 def _waiting(board: Board, site_id: int) -> Iterator[Answer]:

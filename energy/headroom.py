@@ -2,7 +2,10 @@
 
 Where the only meter counts the cars too (`Draws`), what they surely draw is taken off its reading: by line, by the
 newest reading of each car that is heard and obeys, and never more than it was granted. While a car follows a new limit
-nobody knows what it draws: then the building is held to be what it was, as far as the meter allows.
+nobody knows what it draws: then the building is held to be what it was, as far as the meter allows. Such a meter that
+tells exactly 0 A of a line on which cars are measured to draw is broken there, and counts as silent.
+
+What flows out is believed of lines alone that surely tell the right way (energy.direction).
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from energy import direction
 from energy.grid import Bools, Floats, Leaf
 from energy.ledger import Ledger
 
@@ -20,6 +24,8 @@ SILENT_S = 5.0
 FROZEN = 10  # samples in a row that are alike to the last bit: no load is so steady
 FRESH_S = 90.0  # a car's reading that is older says nothing
 MARGIN_A = 1.0  # by which a car that its limit holds may be below it
+DRAWS_A = 3.0  # of cars on a line, that a meter must show: half of what one takes at least (IEC 61851-1)
+DEAD_S = 120.0  # of 0 A until it must: longer than any car's reading is believed (FRESH_S) and clocks differ
 FOLLOW_S = 20.0  # after a change of its limit, until a reading shows what a car makes of it
 
 
@@ -36,6 +42,15 @@ class Meter:
     recent: deque[tuple[float, Floats]] = field(default_factory=deque)
     window_s: float = WINDOW_S
     limit: Floats | None = None  # of its node, if it counts the cars too
+    sure: Bools | None = (
+        None  # lines that surely tell what is drawn as positive; None: it is believed as it is
+    )
+    zero_since: Floats = field(init=False)  # by line: the first of those that were exactly 0; inf: it is not
+    dead: Bools = field(init=False)  # by line: it was 0 while cars drew there, and is 0 still
+
+    def __post_init__(self) -> None:
+        self.zero_since = np.full(len(self.maximum), np.inf)
+        self.dead = np.zeros(len(self.maximum), dtype=bool)
 
     def take(
         self,
@@ -43,18 +58,28 @@ class Meter:
         at: float,
         *,
         cars: tuple[Floats, Floats] | None = None,
-        limit: Floats | None = None,
     ) -> None:
         """A sample; one from the past is dropped. Negative is what flows out (solar). Of a meter that counts the cars
-        too: `cars`, the least and the most of it that is theirs, and `limit` of its node."""
+        too: `cars`, the least and the most of it that is theirs."""
         if at <= self.last_at or not np.all(np.isfinite(load)):
             return
         same = self.last is not None and bool(np.array_equal(load, self.last)) and bool(np.any(load))
         self.alike = self.alike + 1 if same else 0
         self.alike_since = self.alike_since if same else at
         self.last, self.last_at = load, at
-        self.recent.append((at, load if cars is None else self._without(load, *cars)))
+        self.zero_since = np.where(load == 0, np.minimum(self.zero_since, at), np.inf)
+        self.recent.append((at, self._building(load, at, cars)))
         self._drop(at)
+
+    def _building(self, load: Floats, at: float, cars: tuple[Floats, Floats] | None) -> Floats:
+        """What of it is not the cars'."""
+        least, most = (np.zeros_like(load), np.zeros_like(load)) if cars is None else cars
+        if self.sure is not None:
+            load = direction.believed(load, sure=self.sure, most=self.maximum + least)
+        if cars is None:
+            return load
+        self.dead = (load == 0) & (self.dead | (least >= DRAWS_A) & (at - self.zero_since >= DEAD_S))
+        return self._without(load, least, most)
 
     def _without(self, load: Floats, least: Floats, most: Floats) -> Floats:
         """What is left for the building: what it was, unless the meter says that it cannot be. Where the limit is
@@ -64,12 +89,14 @@ class Meter:
         return kept if self.limit is None else np.where(load > self.limit, load - least, kept)
 
     def is_mute(self, now: float) -> bool:
-        return now - self.last_at > SILENT_S or self.alike >= FROZEN
+        return now - self.last_at > SILENT_S or self.alike >= FROZEN or bool(self.dead.any())
 
     def mute_since(self, now: float) -> float:
         """Since when nothing new has been told; inf: it is not mute, -inf: it never told anything."""
         if not self.is_mute(now):
             return np.inf
+        if self.dead.any():
+            return float(self.zero_since[self.dead].min())
         return self.alike_since if self.alike >= FROZEN else self.last_at
 
     def load(self, now: float) -> Floats:

@@ -12,7 +12,8 @@ has changed, and once in five seconds. Times are seconds since 1970, currents A 
                    "why": one of WHYS, "node": 12, "part": "L1",      # node, part: of "binds", "waits" and "peak"
                    "since": 1763999400.0}],                           # since when `why` is this one
       "meters": [{"meter": 3, "amps": [8.2, 7.9, 8.0], "watts": 5500.0, "at": ..., "mute": false,
-                  "since": null}],                                   # since when it is mute
+                  "since": null,                                     # since when it is mute
+                  "dead": ["L2"]}],                                  # lines told as 0 A while cars draw there
       "building": {"amps": [...], "mute": false}, "solar_w": null, "battery_w": null,
       "peak_w": null, "alerts": [{"kind": one of ALERTS, "evse": 5, "node": 12, "since": ...}]
     }

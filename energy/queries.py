@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from django.db.models import F, QuerySet
 
+from energy import direction
 from energy.clock import open_since
 from energy.grid import (
     LINES,
@@ -19,6 +20,7 @@ from energy.grid import (
     THREE_PHASE,
     TOTAL,
     WYE_208,
+    Bools,
     Floats,
     Grid,
     Leaf,
@@ -119,6 +121,13 @@ class SiteTree:
         most = meter.maximum_a if meter.maximum_a is not None else self.connection.building_most_a
         return [float(most)] * len(self.supply.lines)
 
+    def sure_of(self, meter: SiteMeter) -> Bools | None:
+        """Lines of which a meter is believed that power flows out (energy.direction); None: of a kind that is believed
+        as it is, for it gives, or nothing that it gives counts."""
+        if meter.kind not in (MeterKind.BUILDING, MeterKind.GRID):
+            return None
+        return direction.sure(meter.night_a, len(self.supply.lines))
+
     @property
     def building_most(self) -> Floats:
         """By row: the most that what is not charging may take."""
@@ -141,6 +150,16 @@ class SiteTree:
                     lower = window.limit_w if row.part == TOTAL else window.limit_a
                     limits[number] = limits[number] if lower is None else min(limits[number], lower)
         return limits
+
+
+def turned(meters: Iterable[SiteMeter]) -> dict[int, tuple[str, ...]]:
+    """By meter of a site: the lines whose clamps look the wrong way, most likely. A battery gives at night as well:
+    where one is known nothing is said."""
+    switched_on = [meter for meter in meters if meter.enabled]
+    if any(meter.kind == MeterKind.BATTERY for meter in switched_on):
+        return {}
+    looked_at = [meter for meter in switched_on if meter.kind in (MeterKind.BUILDING, MeterKind.GRID)]
+    return {meter.pk: lines for meter in looked_at if (lines := direction.turned(meter.night_a))}
 
 
 def is_open(window: LimitWindow, local: datetime) -> bool:

@@ -69,6 +69,12 @@ def take_back_profiles() -> int:
 
 
 @shared_task
+def learn_nights() -> int:
+    """Which way the clamps of meters look."""
+    return _sweep("nights", meters.learn_nights)
+
+
+@shared_task
 def trim_orders() -> int:
     return _sweep("orders", leftovers.trim)
 

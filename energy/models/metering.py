@@ -46,6 +46,9 @@ class SiteMeter(TenantModel):
     secret = SecretField(blank=True)  # password of its broker or gateway
     maximum_a = models.FloatField(_("most that it may show (A per line)"), null=True)
     enabled = models.BooleanField(default=True)
+    # Of the last night that told enough (energy.direction): A on each line that nine tenths of the readings were below
+    night_a = ArrayField(models.FloatField(), default=list)
+    night_at = models.DateTimeField(null=True)  # its end
     # Newest
     last_at = models.DateTimeField(null=True)
     last_a = ArrayField(models.FloatField(), default=list)

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, connections, transaction
+from django.db.models import F
 from django.utils import timezone
 
+from energy import direction
 from energy.feeds import sources
 from energy.models import GridConnection, GridNode, MeterKind, MeterSample, MeterSource, SiteMeter
 from energy.queries import SUPPLIES
@@ -150,6 +153,8 @@ def change_meter(*, meter: SiteMeter, actor: Actor, secret: str | None = None, *
     if secret is not None:
         meter.secret = secret
     meter.error, meter.error_at = "", None
+    if any(getattr(meter, name) != before[name] for name in ("kind", "source", "settings")):
+        meter.night_a, meter.night_at = [], None  # other values may look the other way
     _save(meter)
     differs = audit.changes(before, {name: getattr(meter, name) for name in FIELDS})
     _changed(meter, actor, "meter.edit", {"changes": differs, "secret": secret is not None})
@@ -238,6 +243,50 @@ def node_of(*, tenant_id: int, site_id: int, node_id: int | None) -> GridNode | 
     if found is None:
         raise NotFound("There is no such node in the tree of this site.")
     return found
+
+
+_NIGHT = """
+SELECT array_agg(t.amps ORDER BY t.line), max(t.readings) FROM (
+    SELECT u.line, percentile_disc(%(share)s) WITHIN GROUP (ORDER BY u.amps) AS amps, count(*) AS readings
+    FROM energy_metersample s CROSS JOIN LATERAL unnest(s.amps) WITH ORDINALITY u(amps, line)
+    WHERE s.tenant_id = %(tenant)s AND s.meter_id = %(meter)s AND s.at >= %(begins)s AND s.at < %(ends)s
+    GROUP BY u.line) t
+"""
+
+
+def learn_nights(*, tenant_id: int, now: datetime | None = None) -> int:
+    """Which way the clamps of meters look, by the dark hours of today where they are over (energy.direction); how many
+    were told anew. Who steers begins anew where that changes what is believed."""
+    now, learned = now or timezone.now(), 0
+    found = SiteMeter.objects.filter(
+        tenant_id=tenant_id, enabled=True, kind__in=(MeterKind.BUILDING, MeterKind.GRID)
+    )
+    for meter in found.select_related("connection__site").order_by("id"):
+        begins, ends = direction.dark_hours(now, ZoneInfo(meter.connection.site.time_zone))
+        if now < ends or (meter.night_at is not None and meter.night_at >= ends):
+            continue
+        night_a = _night(meter, begins, ends)
+        if night_a is None:
+            continue
+        lines = len(SUPPLIES[meter.connection.supply].lines)
+        changed = direction.sure(night_a, lines) != direction.sure(meter.night_a, lines)
+        SiteMeter.objects.filter(tenant_id=tenant_id, pk=meter.pk).update(night_a=night_a, night_at=ends)
+        if changed.any():
+            GridConnection.objects.filter(tenant_id=tenant_id, pk=meter.connection_id).update(
+                revision=F("revision") + 1
+            )
+            signal.wake(tenant_id=tenant_id, site_id=meter.connection.site_id)
+        learned += 1
+    return learned
+
+
+def _night(meter: SiteMeter, begins: datetime, ends: datetime) -> list[float] | None:
+    """None: it told too little."""
+    asked: dict[str, Any] = {"tenant": meter.tenant_id, "meter": meter.pk, "begins": begins, "ends": ends}
+    with connections[current_alias()].cursor() as cursor:
+        cursor.execute(_NIGHT, {"share": direction.SHARE} | asked)
+        amps, readings = cursor.fetchone()
+    return amps if amps and readings >= direction.FEWEST else None
 
 
 _TRIM = """

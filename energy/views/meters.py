@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,10 +16,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from energy import queries
+from energy.board import STALE
 from energy.feeds import problems, sources, templates
 from energy.feeds.feed import Feed
 from energy.headroom import FROZEN, SILENT_S
-from energy.models import GridConnection, MeterSample, MeterSource, SiteMeter
+from energy.models import GridConnection, MeterSample, MeterSource, SiteMeter, Steering
 from energy.queries import SUPPLIES
 from energy.readings import BadReading, sample_of
 from energy.services import meters
@@ -51,9 +54,27 @@ class Line:
         return [(f"L{number}", value) for number, value in enumerate(self.meter.last_a, 1)]
 
 
-def line_of(meter: SiteMeter, recent: list[MeterSample], now: datetime) -> Line:
+@dataclass(frozen=True)
+class Doubts:
+    """Why meters are not believed, by meter: names of lines."""
+
+    dead: Mapping[int, Sequence[str]] = field(default_factory=dict)  # 0 A while cars draw there
+    turned: Mapping[int, Sequence[str]] = field(default_factory=dict)  # the wrong way round, most likely
+
+    @classmethod
+    def of(cls, site: Site, rows: Iterable[SiteMeter], now: datetime) -> Doubts:
+        steering = Steering.objects.filter(tenant_id=site.tenant_id, connection__site=site)
+        told = steering.filter(picture_at__gt=now - STALE).values_list("picture__meters", flat=True).first()
+        found = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+        return cls({one["meter"]: one["dead"] for one in found if one.get("dead")}, queries.turned(rows))
+
+
+NO_DOUBTS = Doubts()
+
+
+def line_of(meter: SiteMeter, recent: list[MeterSample], now: datetime, doubts: Doubts = NO_DOUBTS) -> Line:
     """`recent`: its newest samples, oldest first."""
-    state, says = _state(meter, recent, now)
+    state, says = _state(meter, recent, now, doubts)
     curve = [sample.watts if sample.watts is not None else sum(sample.amps) for sample in recent]
     low = min([0.0, *curve])
     return Line(
@@ -61,7 +82,7 @@ def line_of(meter: SiteMeter, recent: list[MeterSample], now: datetime) -> Line:
     )
 
 
-def _state(meter: SiteMeter, recent: list[MeterSample], now: datetime) -> tuple[str, str]:
+def _state(meter: SiteMeter, recent: list[MeterSample], now: datetime, doubts: Doubts) -> tuple[str, str]:
     if not meter.enabled:
         return "unavailable", _("Switched off")
     if meter.error:
@@ -76,6 +97,15 @@ def _state(meter: SiteMeter, recent: list[MeterSample], now: datetime) -> tuple[
     last = [sample.amps for sample in recent[-FROZEN - 1 :]]
     if len(last) > FROZEN and any(last[-1]) and all(amps == last[-1] for amps in last):
         return "offline", _("Frozen: the same to the last digit, again and again. Its maximum counts")
+    if lines := doubts.dead.get(meter.pk):
+        return "faulted", _("Tells 0 A on %(lines)s while cars draw there: look at its clamps. Its maximum counts") % {
+            "lines": ", ".join(lines)
+        }  # fmt: skip
+    if lines := doubts.turned.get(meter.pk):
+        return "faulted", _(
+            "The wrong way round on %(lines)s, most likely: by its word power flows out all night, when no sun shines. "
+            "Turn those clamps, or the sign of their values. Until a night shows otherwise the amount counts as drawn"
+        ) % {"lines": ", ".join(lines)}  # fmt: skip
     return "available", _("Reads")
 
 
@@ -92,9 +122,10 @@ def site_meters(request: PageRequest, site_id: int) -> HttpResponse:
     rows = list(_meters(site).order_by("kind", "name"))
     recent = meters.newest(site.tenant_id, [meter.pk for meter in rows], SHOWN)
     now = timezone.now()
+    doubts = Doubts.of(site, rows, now)
     context = {
         "site": site,
-        "lines": [line_of(meter, recent[meter.pk], now) for meter in rows],
+        "lines": [line_of(meter, recent[meter.pk], now, doubts) for meter in rows],
         "sources": MeterSource.choices,
         "has_connection": _connection(site) is not None,
         "may_change": request.actor.may(Permission.LIMIT_SET, site_id=site.pk),
@@ -160,11 +191,11 @@ def site_meter(request: PageRequest, site_id: int, meter_id: int) -> HttpRespons
             else:
                 messages.success(request, _("Saved %(name)s.") % {"name": meter.name})
                 return go(request, "site-meter", site.pk, meter.pk)
-    recent = meters.newest(site.tenant_id, [meter.pk], SHOWN)[meter.pk]
+    recent, now = meters.newest(site.tenant_id, [meter.pk], SHOWN)[meter.pk], timezone.now()
     context = {
         "site": site,
         "meter": meter,
-        "line": line_of(meter, recent, timezone.now()),
+        "line": line_of(meter, recent, now, Doubts.of(site, _meters(site), now)),
         "recent": recent[-10:][::-1],
         "form": form,
         "source": meter.source,

@@ -17,7 +17,8 @@ from django.views.decorators.http import require_POST
 
 from energy.differences import differences
 from energy.document_reader import read
-from energy.models import SupplyKind
+from energy.intervals import NEEDED_S, SETTING, seldom
+from energy.models import MeterKind, SupplyKind
 from energy.services import tree
 from energy.site_state import SiteState, check, last_change, state_of
 from energy.views.tree_drawing import draw
@@ -202,6 +203,14 @@ def _show(
         "undo": change if change is not None and change.before.get("nodes") else None,
         "first": first or FirstTreeForm(initial=_first(state)),
         "count": len(state.places),
+        "seldom": seldom(
+            request.tenant.pk, {state.places[pk].station_id for pk in wired & state.places.keys()}
+        )
+        if state.steers
+        else [],
+        "needed_s": NEEDED_S,
+        "setting": SETTING,
+        "has_grid_meter": any(meter.kind == MeterKind.GRID for meter in state.meters),
         "adders": [
             ("add-panel", _t("Panel below")),
             ("add-circuit", _t("Circuit below")),

@@ -37,6 +37,8 @@ def begin(
     `interval_s`: the station fetches the newest values so often; without it they come by push alone.
     """
     _check(values)
+    station = profiles.station_of(tenant_id, station_id, actor)
+    of = profiles.known(tenant_id, [station])[station_id]
     period = Period(
         0,
         limit=values.get("limit"),
@@ -55,11 +57,16 @@ def begin(
         kind=schedules.DYNAMIC,
         unit=unit,
         periods=(period,),
-        stack_level=profiles.LIMIT_STACK,
+        stack_level=of.level(profiles.LIMIT_STACK),
         more={"dyn_update_interval_s": interval_s} if interval_s else {},
     )
     return profiles.install(
-        tenant_id=tenant_id, station_id=station_id, profile=profile, actor=actor, intent="limit"
+        tenant_id=tenant_id,
+        station_id=station_id,
+        profile=profile,
+        actor=actor,
+        intent="limit",
+        known_of=of,
     )
 
 

@@ -159,10 +159,13 @@ def new(request: PageRequest) -> HttpResponse:
 
 
 def _start(request: PageRequest) -> dict[str, Any]:
-    """A new template may begin as what a station has now."""
+    """A new template may begin as what a station has now, or with settings and a site that a page proposes."""
     number = request.GET.get("station", "")
     if not number.isdecimal() or len(number) > 18:
-        return {}
+        settings = [
+            line for line in request.GET.getlist("setting")[:20] if "\n" not in line and len(line) <= 200
+        ]
+        return {"site": request.GET.get("site", "")[:18], "settings": "\n".join(settings)}
     station = get_station(request, int(number))
     variables = Variable.objects.filter(
         tenant_id=station.tenant_id, station=station, gone_at=None, value__isnull=False

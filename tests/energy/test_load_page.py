@@ -239,6 +239,31 @@ def test_who_is_given_nothing_does_not_charge(browser: Client, made: Rows) -> No
     assert "Charging" in tiles[second.evse_id] and "Paused" not in tiles[second.evse_id]
 
 
+def test_a_meter_that_tells_nothing_while_cars_draw(browser: Client, made: Rows) -> None:
+    assert made.meter is not None
+    at = timezone.now().timestamp()
+    told = {
+        "meter": made.meter.pk,
+        "amps": [8, 0, 8],
+        "at": at,
+        "mute": True,
+        "since": at - 600,
+        "dead": ["L2"],
+    }
+    show(made, meters=[told])
+    answer = first_words(browser.get(address(made)))
+    assert answer.startswith("The meter Building tells 0 A on L2 while cars draw there")
+
+
+def test_a_meter_the_wrong_way_round(browser: Client, made: Rows) -> None:
+    show(made)
+    with tenant_scope(made.connection.tenant_id):
+        SiteMeter.objects.update(night_a=[4.0, -4.0, 4.0])
+    answer = first_words(browser.get(address(made)))
+    assert answer.startswith("The meter Building is the wrong way round on L2, most likely")
+    assert "Turn those clamps" in answer
+
+
 def test_an_offline_station(browser: Client, made: Rows) -> None:
     show(made, outlets=[outlet(made.outlets[0].evse_id, "offline")])
     assert first_words(browser.get(address(made))).startswith("Ramp 1 is offline")

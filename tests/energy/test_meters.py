@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
 from django.db import connection
 from django.utils import timezone
 
-from energy import tasks
+from energy import queries, tasks
 from energy.models import GridConnection, MeterSample, SiteMeter
 from energy.readings import Told
 from energy.services import meters, signal
@@ -228,6 +230,65 @@ def test_a_facility_manager_changes_the_meters_of_the_own_site_alone(
     other = make_actor("facility_manager", [make_site(name="Elsewhere")])
     with pytest.raises(Forbidden), tenant_scope(tree.connection.tenant_id):
         meters.remove_meter(meter=_meter(tree), actor=other)
+
+
+def _night(tree: Rows, *, readings: int, amps: Callable[[int], list[float]], days_ago: int = 0) -> datetime:
+    """So many readings in the dark hours of today, by the site's clock; their end."""
+    meter = _meter(tree)
+    zone = ZoneInfo(tree.connection.site.time_zone)
+    begins = datetime.combine(datetime.now(zone).date() - timedelta(days=days_ago), time(0), zone)
+    step = timedelta(hours=3) / readings
+    with tenant_scope(meter.tenant_id):
+        MeterSample.objects.bulk_create(
+            MeterSample(
+                tenant_id=meter.tenant_id, meter=meter, at=begins + step * number, received_at=begins,
+                amps=amps(number),
+            )
+            for number in range(readings)
+        )  # fmt: skip
+    return begins + timedelta(hours=3)
+
+
+def _revision(tree: Rows) -> int:
+    with tenant_scope(tree.connection.tenant_id):
+        return GridConnection.objects.get(pk=tree.connection.pk).revision
+
+
+def _learn(tree: Rows, now: datetime) -> int:
+    with tenant_scope(tree.connection.tenant_id):
+        return meters.learn_nights(tenant_id=tree.connection.tenant_id, now=now)
+
+
+def test_a_night_tells_which_way_the_clamps_look(tree: Rows) -> None:
+    """L1 draws, L2 is the wrong way round, L3 draws a tenth of the time and gives the rest."""
+    ends = _night(
+        tree, readings=100, amps=lambda n: [5 + n / 100, -5 - n / 100, 2.0 if n % 10 == 0 else -3.0]
+    )
+    before = _revision(tree)
+    assert _learn(tree, ends - timedelta(minutes=1)) == 0, "it is not over"
+    assert _learn(tree, ends + timedelta(minutes=1)) == 1
+    meter = _meter(tree)
+    assert meter.night_a == [pytest.approx(5.89), pytest.approx(-5.1), -3.0] and meter.night_at == ends
+    assert queries.turned([meter]) == {meter.pk: ("L2", "L3")}
+    assert _revision(tree) == before + 1, "who steers takes it"
+    assert _learn(tree, ends + timedelta(hours=1)) == 0, "once a night"
+
+
+def test_a_night_that_told_little_changes_nothing(tree: Rows) -> None:
+    ends = _night(tree, readings=59, amps=lambda _n: [5.0, 5.0, 5.0])
+    assert _learn(tree, ends + timedelta(minutes=1)) == 0
+    assert _meter(tree).night_a == []
+
+
+def test_what_was_known_goes_with_the_settings_it_was_known_of(tree: Rows, make_actor: Any) -> None:
+    meter = _meter(tree)
+    with tenant_scope(meter.tenant_id):
+        SiteMeter.objects.update(night_a=[5.0, 5.0, 5.0], night_at=datetime.now(UTC))
+        actor = make_actor("operator")
+        meters.change_meter(meter=meter, actor=actor, name="Other")
+        assert SiteMeter.objects.get(pk=meter.pk).night_a == [5.0, 5.0, 5.0]
+        meters.change_meter(meter=meter, actor=actor, kind="grid")
+        assert SiteMeter.objects.get(pk=meter.pk).night_a == []
 
 
 def test_old_readings_go_and_young_ones_stay(

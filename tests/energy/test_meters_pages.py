@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from energy.headroom import FROZEN
 from energy.models import MeterSample, SiteMeter
+from energy.queries import turned
 from energy.services import meters
-from energy.views.meters import line_of
+from energy.views.meters import Doubts, line_of
 from stations.models import Station
 from tenants.context import tenant_scope
 from tenants.models import Role, Site, Tenant
 from tenants.permissions import system
+from tests.energy.pictures import show
 from tests.energy.servers import PASSWORD, USER, Broker, Device
 from tests.energy.sites import Rows, create_tree
 
@@ -195,6 +198,38 @@ def _samples(*amps: float) -> list[MeterSample]:
 def test_its_state_is_said_in_words(values: dict[str, Any], amps: list[float], state: str, says: str) -> None:
     line = line_of(SiteMeter(**values), _samples(*amps), NOW)
     assert line.state == state and line.says.startswith(says)
+
+
+@pytest.mark.nodb
+@pytest.mark.parametrize(
+    ("night_a", "more", "says"),
+    [
+        ([3.0, 2.0, 0.1], [], "Reads"),
+        ([3.0, -2.0, -0.4], [], "The wrong way round on L2, L3"),
+        ([3.0, -2.0, -0.4], ["solar"], "The wrong way round on L2, L3"),
+        ([3.0, -2.0, -0.4], ["battery"], "Reads"),
+    ],
+)
+def test_clamps_the_wrong_way_round_are_said(night_a: list[float], more: list[str], says: str) -> None:
+    meter = SiteMeter(pk=1, last_at=NOW, night_a=night_a)
+    others = [SiteMeter(pk=2, kind=kind) for kind in more]
+    line = line_of(meter, _samples(5.0, 5.1), NOW, Doubts(turned=turned([meter, *others])))
+    assert line.says.startswith(says)
+
+
+def test_the_page_tells_what_is_wrong_with_a_meter(tree: Rows, browser: Callable[..., Client]) -> None:
+    assert tree.meter is not None
+    page, address = browser(), _path(tree)
+    with tenant_scope(tree.connection.tenant_id):
+        soon = timezone.now() + timedelta(minutes=1)  # a first page may take seconds
+        SiteMeter.objects.update(last_at=soon, last_a=[0.0, 8.0, 8.0], night_a=[3.0, -4.0, 3.0])
+    assert "The wrong way round on L2" in _text(page.get(address))
+    dead = [{"meter": tree.meter.pk, "mute": True, "dead": ["L1"]}]
+    show(tree, meters=dead)
+    for shown in (address, f"{address}{tree.meter.pk}/"):
+        assert "Tells 0 A on L1 while cars draw there" in _text(page.get(shown))
+    show(tree, meters=dead, age_s=60)
+    assert "Tells 0 A" not in _text(page.get(address)), "nobody knows any more"
 
 
 def test_a_new_error_shows_with_its_age(tree: Rows, browser: Callable[..., Client]) -> None:

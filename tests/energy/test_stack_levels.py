@@ -10,7 +10,7 @@ import pytest
 
 from stations.models import ChargingProfile, Station, Variable
 from stations.schedules import Period, Profile
-from stations.services import profiles
+from stations.services import dynamic, profiles
 from tenants.context import tenant_scope
 from tenants.errors import Conflict
 from tests.energy.test_loops import MAIN_A, Place
@@ -73,6 +73,22 @@ def test_a_limit_that_comes_later_goes_below(place: Place, make_actor: Callable[
     place.settle(runner, running)
     assert ("limit", "transaction", min(most - 1, profiles.LIMIT_STACK)) in _in_station(place, station)
     assert place.held() == {station.pk: 10}
+
+
+@pytest.mark.parametrize("most", [1, 2, 8])
+def test_a_dynamic_limit_goes_below_as_well(place: Place, make_actor: Callable[..., Any], most: int) -> None:
+    station = place.stations[0]
+    place.charge(station)
+    _levels(place, station, most)
+    runner, running = place.runner()
+    place.settle(runner, running)
+    with tenant_scope(place.tenant.pk):
+        Station.objects.filter(pk=station.pk).update(ocpp_version="2.1")
+        row = dynamic.begin(
+            tenant_id=place.tenant.pk, station_id=station.pk, evse=1, values={"limit": 7000},
+            actor=make_actor("operator"),
+        )  # fmt: skip
+    assert row.stack_level == min(most - 1, profiles.LIMIT_STACK)
 
 
 def test_a_daily_limit_below_moves_down_as_well(place: Place, make_actor: Callable[..., Any]) -> None:

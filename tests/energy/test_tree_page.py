@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from energy.models import GridConnection, SiteMeter
 from energy.services import tree
 from energy.services.policies import set_policy
 from energy.site_state import policies_of, state_of
 from energy.views.tree_policy import PolicyForm
-from stations.models import Evse, Station
+from stations.models import Evse, Station, Variable
 from tenants.context import tenant_scope
 from tenants.models import Role, Site, Tenant
 from tenants.permissions import system
@@ -301,6 +304,50 @@ def test_a_page_of_many_asks_as_often_as_one_of_few(
     with CaptureQueriesContext(connection) as many:
         assert "More 4" in owner.text(base(site))
     assert len(many) <= len(few)
+
+
+def _tells_every(station: Station, value: str | None, *, name: str = "MeterValueSampleInterval") -> None:
+    component = "" if name == "MeterValueSampleInterval" else "SampledDataCtrlr"
+    with tenant_scope(station.tenant_id):
+        Variable.objects.create(
+            tenant_id=station.tenant_id, station=station, component=component, name=name, value=value,
+            attribute="actual", read_at=timezone.now(), source="report",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [("900", "every 900 s"), ("0", "never"), ("60", ""), ("?", ""), (None, "")]
+)
+def test_stations_that_tell_too_seldom_what_their_cars_draw(
+    owner: Visitor, site: Site, stations: list[Station], value: str | None, said: str
+) -> None:
+    made = create_tree(site.tenant, site, stations, meter="")
+    _tells_every(stations[0], value, name="TxUpdatedInterval")
+    _tells_every(stations[1], "30")
+    shown = owner.text(base(site))
+    assert ('id="seldom"' in shown) is bool(said)
+    if not said:
+        return
+    assert "1 station tells too seldom" in shown and f"({said})" in shown and "counts twice" not in shown
+    with tenant_scope(site.tenant_id):
+        SiteMeter.objects.create(tenant=site.tenant, connection=made.connection, kind="grid", name="Main")
+    shown = owner.text(base(site))
+    assert "counts twice" in shown
+    link = unescape(re.search(r'href="[^"]*/(templates/new/[^"]*)"', shown)[1])  # type: ignore[index]
+    form = owner.text(link)
+    assert "MeterValueSampleInterval = 60" in form and f'<option value="{site.pk}" selected' in form
+    with tenant_scope(site.tenant_id):
+        GridConnection.objects.update(steers=False)
+    assert 'id="seldom"' not in owner.text(base(site)), "nobody needs their readings"
+
+
+def test_who_may_not_configure_stations_is_told_what_is_to_be_set(
+    visitor: Callable[..., Visitor], site: Site, stations: list[Station]
+) -> None:
+    create_tree(site.tenant, site, stations)
+    _tells_every(stations[0], "900")
+    shown = visitor(Role.FACILITY_MANAGER, [site]).text(base(site))
+    assert "can set MeterValueSampleInterval to 60" in shown and "templates/new/" not in shown
 
 
 def test_rubbish_for_a_draft_breaks_nothing(owner: Visitor, site: Site, stations: list[Station]) -> None:

@@ -600,6 +600,30 @@ async def test_a_dynamic_limit_is_pushed_and_fetched(
     assert kept.periods[0]["setpoint"] == -5000.04 and kept.updated_at is not None
 
 
+@pytest.mark.parametrize(("most", "level"), [("0", 0), ("1", 1), ("2", 2), ("8", 2)])
+async def test_a_dynamic_limit_goes_to_a_stack_level_that_the_station_knows(
+    plug: Plug, tenant: Tenant, station: Station, owner_actor: Any, most: str, level: int
+) -> None:
+    await in_thread(lambda: objects.create_session(tenant, station))
+    async with plug(station, "2.1") as wire:
+        await rows(
+            tenant,
+            lambda: (
+                Variable.objects.create(
+                    tenant=tenant, station=station, component="SmartChargingCtrlr", name="ProfileStackLevel",
+                    value=most, attribute="actual", read_at=datetime.now(UTC), source="notify_report",
+                ),
+                dynamic.begin(
+                    tenant_id=tenant.pk, station_id=station.pk, evse=1, values={"limit": 7000}, actor=owner_actor
+                ),
+            ),
+        )  # fmt: skip
+        _evse, profile, _schedule = profile_of(call := await wire.next_call(), "2.1")
+        assert profile["stackLevel"] == level
+        await wire.answer(call, {"status": "Accepted"})
+        await all_settled(tenant, station)
+
+
 async def test_a_frequency_signal_goes_out(
     plug: Plug, tenant: Tenant, station: Station, owner_actor: Any
 ) -> None:
