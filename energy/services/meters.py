@@ -275,7 +275,7 @@ def learn_nights(*, tenant_id: int, now: datetime | None = None) -> int:
             GridConnection.objects.filter(tenant_id=tenant_id, pk=meter.connection_id).update(
                 revision=F("revision") + 1
             )
-            signal.wake(tenant_id=tenant_id, site_id=meter.connection.site_id)
+            signal.wake(tenant_id=tenant_id, site_ids=[meter.connection.site_id])
         learned += 1
     return learned
 
