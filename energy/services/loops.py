@@ -145,7 +145,7 @@ class Loop:
         self.draws, self.held_once, self.delays = {}, defaultdict(bool), defaultdict(float)
         self.samples = {meter.pk: 0 for meter in tree.meters}
         for meter in tree.meters:
-            self.meters[meter.pk] = Meter(np.array(tree.most_of(meter)))
+            self.meters[meter.pk] = Meter(np.array(tree.most_of(meter)), sure=tree.sure_of(meter))
             if meter.kind == MeterKind.GRID:
                 below = np.array([_is_below(tree, one, meter) for one in tree.wired])
                 self.draws[meter.pk] = Draws.of(grid.leaves, len(tree.supply.lines), below=below)

@@ -47,6 +47,7 @@ def of(loop: Loop) -> dict[str, Any]:
             {
                 "meter": pk, "amps": [] if meter.last is None else [_round(amps) for amps in meter.last],
                 "at": _or_none(meter.last_at), "mute": meter.is_mute(now), "since": _or_none(meter.mute_since(now)),
+                "dead": [line for line, dead in zip(LINES, meter.dead, strict=False) if dead],
             }
             for pk, meter in loop.meters.items()
         ],
