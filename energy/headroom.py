@@ -88,6 +88,12 @@ class Meter:
         kept = np.clip(before, load - most, load - least)
         return kept if self.limit is None else np.where(load > self.limit, load - least, kept)
 
+    def believed(self) -> Floats | None:
+        """The newest sample, as far as its direction is believed; None: it never told anything."""
+        if self.last is None or self.sure is None:
+            return self.last
+        return direction.believed(self.last, sure=self.sure, most=self.maximum)
+
     def is_mute(self, now: float) -> bool:
         return now - self.last_at > SILENT_S or self.alike >= FROZEN or bool(self.dead.any())
 

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -146,9 +146,10 @@ class Runner:
 
     def _move(self, count: int) -> None:
         """Give some sites up to a process that has less than its part. Their stations notice nothing."""
-        for running in list(self.sites.values())[: min(count, MOST_MOVED)]:
+        moved = list(self.sites.values())[: min(count, MOST_MOVED)]
+        for running in moved:
             self._drop(running)
-            self._release(running)
+        self._release(moved)
 
     def add(self, one: Steered, token: int) -> Running:
         loop = Loop(one.tenant_id, one.connection_id, one.site_id, token, time.time)
@@ -161,10 +162,7 @@ class Runner:
 
     def _renew(self, found: list[Steered]) -> None:
         wanted = {one.site_id for one in found}
-        by_tenant: dict[int, list[Running]] = {}
-        for running in list(self.sites.values()):
-            by_tenant.setdefault(running.steered.tenant_id, []).append(running)
-        for tenant_id, mine in by_tenant.items():
+        for tenant_id, mine in _by_tenant(list(self.sites.values())).items():
             with tenant_scope(tenant_id):
                 kept = ownership.renew(
                     tenant_id=tenant_id,
@@ -182,18 +180,16 @@ class Runner:
 
     def _release_all(self) -> None:
         presence.leave(self.owner)
-        for running in list(self.sites.values()):
-            self._release(running)
+        self._release(list(self.sites.values()))
 
-    def _release(self, running: Running) -> None:
+    def _release(self, mine: Sequence[Running]) -> None:
         try:
-            with tenant_scope(running.steered.tenant_id):
-                ownership.release(
-                    tenant_id=running.steered.tenant_id, connection_id=running.loop.connection_id,
-                    token=running.loop.token,
-                )  # fmt: skip
-        except Exception:
-            log.exception("a site was not given up; its lease ends by itself")
+            for tenant_id, own in _by_tenant(mine).items():
+                tokens = [(one.loop.connection_id, one.loop.token) for one in own]
+                with tenant_scope(tenant_id):
+                    ownership.release(tenant_id=tenant_id, tokens=tokens)
+        except Exception:  # without a database not for each of them once more: who ends is waited for
+            log.exception("sites were not given up; their leases end by themselves")
 
     # --- whose turn it is ---
 
@@ -415,6 +411,13 @@ def _asks(event: live.Event) -> str:
     if event["kind"] == "command":
         return GLANCE if event["data"]["state"] not in commands.OPEN else ""
     return LOOK if event["kind"] in ("station", "connector", "session") else ""
+
+
+def _by_tenant(mine: Iterable[Running]) -> dict[int, list[Running]]:
+    found: dict[int, list[Running]] = {}
+    for one in mine:
+        found.setdefault(one.steered.tenant_id, []).append(one)
+    return found
 
 
 def _together(waiting: Sequence[Running]) -> list[Running]:

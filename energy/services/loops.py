@@ -62,6 +62,7 @@ class Loop:
     )  # by leaf: s of 0 A of its default
     commands: dict[int, int] = field(default_factory=dict)  # command -> number of the order
     profiles: dict[int, int] = field(default_factory=dict)  # by station: what it holds besides ours
+    needs: dict[int, NeedSeen] = field(default_factory=dict)  # by session: what was told
     habits: dict[int, Habit | None] = field(default_factory=dict)  # by session
     stated: dict[int, bool] = field(default_factory=dict)  # by leaf: energy and departure were told
     caps: Floats = field(default_factory=lambda: np.empty(0))  # A, what others allow each leaf now
@@ -329,6 +330,7 @@ class Loop:
     def take_needs(self, told: Mapping[int, NeedSeen]) -> None:
         """What was told; else what is learned. It plans but ends no charge: only a car knows that it takes no more."""
         assert self.tree is not None and self.control is not None
+        self.needs = {one.id: told[one.id] for one in self.sessions.values() if one.id in told}
         new = [session.id for session in self.sessions.values() if session.id not in self.habits]
         if new:
             self.habits |= dict.fromkeys(new) | habits.of_sessions(self.tree, new)
@@ -352,6 +354,10 @@ class Loop:
                 cars.departure[leaf] = max(now + LEAST_LEARNED_S, session.began.timestamp() + habit.stay_s)
             if not np.isfinite(cars.asked_wh[leaf]):
                 cars.asked_wh[leaf] = cars.need_wh[leaf] + session.energy_wh
+
+    def wanted(self) -> dict[int, NeedSeen | None]:
+        """By session that runs: what was told of it."""
+        return {one.id: self.needs.get(one.id) for one in self.sessions.values()}
 
     # --- what the site leaves ---
 

@@ -73,10 +73,16 @@ def renew(*, tenant_id: int, tokens: Sequence[tuple[int, int]]) -> set[int]:
     return {row[0] for row in rows.run(_RENEW, tenant_id, _listed(tokens), seconds=LEASE_SECONDS)}
 
 
-def release(*, tenant_id: int, connection_id: int, token: int) -> None:
-    """Give a site up, so that the next owner need not wait for the lease to end."""
-    mine = Steering.objects.filter(tenant_id=tenant_id, connection_id=connection_id, token=token)
-    mine.update(owner="", leased_until=None)
+_RELEASE = """
+UPDATE energy_steering s SET owner = '', leased_until = NULL
+FROM json_to_recordset(%(rows)s::json) AS t(connection bigint, token bigint)
+WHERE s.tenant_id = %(tenant)s AND s.connection_id = t.connection AND s.token = t.token
+"""
+
+
+def release(*, tenant_id: int, tokens: Sequence[tuple[int, int]]) -> None:
+    """Give sites (connection, token) up, so that the next owner need not wait for the lease to end."""
+    rows.run(_RELEASE, tenant_id, _listed(tokens))
 
 
 _HOLD = """

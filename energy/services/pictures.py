@@ -187,14 +187,9 @@ def _building(loop: Loop, now: float) -> dict[str, Any]:
 def _power(loop: Loop, kind: str, now: float) -> float | None:
     """W of all meters of a kind that are heard."""
     assert loop.tree is not None
-    told = [
-        meter.last
-        for row in loop.tree.meters
-        if row.kind == kind and (meter := loop.meters[row.pk]).last is not None and not meter.is_mute(now)
-    ]
-    if not told:
-        return None
-    return _round(float(sum(amps.sum() for amps in told if amps is not None)) * loop.tree.supply.volts)
+    heard = [loop.meters[row.pk] for row in loop.tree.meters if row.kind == kind]
+    told = [amps for meter in heard if not meter.is_mute(now) and (amps := meter.believed()) is not None]
+    return _round(float(sum(amps.sum() for amps in told)) * loop.tree.supply.volts) if told else None
 
 
 def _round(value: Any) -> float:

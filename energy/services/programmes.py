@@ -23,11 +23,12 @@ from energy.models import Steering
 from energy.policy import HOLD, NO_PEAK, SAVE, Policies
 from energy.programme import Prices, Programme
 from energy.services.loops import Loop
+from energy.services.observing import NeedSeen
 
 log = logging.getLogger("voltyard.energy")
 
 PERIOD_S, PERIODS = 900.0, 48
-EVERY_S, SOON_S = 300.0, 20.0  # again; after a car has come or gone
+EVERY_S, SOON_S = 300.0, 20.0  # again; after a car has come or gone, or wants something else
 DAY_S = 86_400.0
 CO2_PRICE = 0.0005  # what a gram is held to cost where CO2 alone counts: only ratios matter
 HELD_PEAK = 500.0  # per kW above a peak that is to be held: below what unmet energy costs
@@ -65,14 +66,14 @@ class Slow:
     """Of one site. `job`: what is being solved, by whom."""
 
     made_at: float = 0.0
-    cars: frozenset[int] = frozenset()  # sessions that the last programme was made for
+    cars: dict[int, NeedSeen | None] = field(default_factory=dict)  # sessions that the last one was made for
     paid_w: float = 0.0  # the highest of cars and building since the process began
     departures: Departures = field(default_factory=Departures)
     told: dict[int, tuple[float, float]] = field(default_factory=dict)  # session -> (came, was to leave)
     job: tuple[Draft, Future[Programme | None]] | None = None
 
     def is_due(self, loop: Loop) -> bool:
-        now, cars = loop.clock(), frozenset(one.id for one in loop.sessions.values())
+        now, cars = loop.clock(), loop.wanted()
         wait = EVERY_S if cars == self.cars else SOON_S
         return loop.control is not None and self.job is None and now - self.made_at >= wait
 
@@ -112,7 +113,7 @@ class Slow:
         control, tree, now = loop.control, loop.tree, loop.clock()
         assert control is not None and tree is not None
         self._learn(loop, now)
-        self.made_at, self.cars = now, frozenset(one.id for one in loop.sessions.values())
+        self.made_at, self.cars = now, loop.wanted()
         policies, zone = loop.policies, ZoneInfo(tree.connection.site.time_zone)
         moments = [datetime.fromtimestamp(now + PERIOD_S * n, UTC).astimezone(zone) for n in range(PERIODS)]
         building = loop.building(now)

@@ -157,7 +157,8 @@ def test_who_does_not_obey_is_not_believed_for_another_tree_or_owner(place: Plac
             GridConnection.objects.update(revision=9)
         else:
             ownership.release(
-                tenant_id=place.tenant.pk, connection_id=place.rows.connection.pk, token=running.loop.token
+                tenant_id=place.tenant.pk,
+                tokens=[(place.rows.connection.pk, running.loop.token)],
             )
     if how == "restarted":
         runner, running = place.runner()

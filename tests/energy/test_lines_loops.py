@@ -95,7 +95,8 @@ def test_the_next_owner_knows_their_lines(street: Place) -> None:
     _charge(street, running, runner, cars, 30)
     with tenant_scope(street.tenant.pk):
         ownership.release(
-            tenant_id=street.tenant.pk, connection_id=street.rows.connection.pk, token=running.loop.token
+            tenant_id=street.tenant.pk,
+            tokens=[(street.rows.connection.pk, running.loop.token)],
         )
     runner, running = street.runner()
     _charge(street, running, runner, cars, 1)

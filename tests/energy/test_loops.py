@@ -180,7 +180,8 @@ def test_the_next_owner_goes_on_where_the_last_one_was(place: Place) -> None:
     ledger = running.loop.control.ledger  # type: ignore[union-attr]
     with tenant_scope(place.tenant.pk):
         ownership.release(
-            tenant_id=place.tenant.pk, connection_id=place.rows.connection.pk, token=running.loop.token
+            tenant_id=place.tenant.pk,
+            tokens=[(place.rows.connection.pk, running.loop.token)],
         )
         sent = Command.objects.count()
     runner, running = place.runner()
@@ -203,7 +204,8 @@ def test_an_order_without_answer_counts_for_the_next_owner(place: Place) -> None
     runner.step(running)  # lowers the first: nobody answers
     with tenant_scope(place.tenant.pk):
         ownership.release(
-            tenant_id=place.tenant.pk, connection_id=place.rows.connection.pk, token=running.loop.token
+            tenant_id=place.tenant.pk,
+            tokens=[(place.rows.connection.pk, running.loop.token)],
         )
         assert Command.objects.filter(state=CommandState.QUEUED).exists()
     _runner, running = place.runner()
@@ -222,7 +224,8 @@ def test_who_lost_the_site_sends_nothing(place: Place) -> None:
         wanted = running.loop.tick()
         assert wanted
         ownership.release(
-            tenant_id=place.tenant.pk, connection_id=place.rows.connection.pk, token=running.loop.token
+            tenant_id=place.tenant.pk,
+            tokens=[(place.rows.connection.pk, running.loop.token)],
         )
     place.runner()
     assert running.loop.tree is not None

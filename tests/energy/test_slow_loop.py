@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 
-from django.db import connections
+import pytest
+from django.db import OperationalError, connections
 
 from energy import programme
 from energy.models import GridConnection, GridNode, Steering
 from energy.runner import Runner, Running
+from energy.services import ownership
+from energy.services.programmes import SOON_S
 from stations.models import SessionPower
 from tenants.context import tenant_scope
 from tests.energy import test_loops
@@ -85,3 +88,32 @@ def test_a_programme_says_nothing_of_a_car_that_came_since(place: Place) -> None
     assert control is not None and running.slow.job is None
     assert control.cars.wanted[0] > 0 and control.cars.wanted[1] == 0
     assert list(control.ledger.plugged) == [True, True]
+
+
+def test_who_wishes_something_else_is_planned_anew_soon(place: Place) -> None:
+    _needs(place, 0)
+    runner, running = place.runner()
+    for _round in range(3):
+        place.step(runner, running)
+        place.later_s += SOON_S + 5
+    assert not running.slow.is_due(running.loop), "the next one is minutes away"
+    with tenant_scope(place.tenant.pk):
+        SessionPower.objects.update(wish_wh=15_000, wish_departure_at=datetime.now(UTC) + timedelta(hours=2))
+    runner.step(running)
+    assert running.slow.job is not None, "it is being made"
+
+
+def test_who_ends_without_a_database_does_not_wait_for_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner, running = place.runner()
+    tried = []
+
+    def gone(**told: object) -> None:
+        tried.append(told)
+        raise OperationalError("the database is away")
+
+    runner.sites = dict(enumerate([running] * 500))
+    monkeypatch.setattr(ownership, "release", gone)
+    runner._release_all()
+    assert len(tried) == 1
