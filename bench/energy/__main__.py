@@ -120,8 +120,9 @@ def _outcomes(python: Path, week: int, *more: str) -> dict[float, dict[str, dict
     said = subprocess.run(asked, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
     found: dict[float, dict[str, dict[str, Any]]] = {}
     for line in said.splitlines():
-        one = json.loads(line)
-        found.setdefault(one["kw"], {})[one["who"]] = one
+        if line.startswith("{"):  # the solver greets
+            one = json.loads(line)
+            found.setdefault(one["kw"], {})[one["who"]] = one
     return found
 
 
