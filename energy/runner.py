@@ -409,7 +409,7 @@ class Runner:
 def _asks(event: live.Event) -> str:
     """What must be done about an event; empty: nothing."""
     if event["kind"] == "command":
-        return GLANCE if event["data"]["state"] not in commands.OPEN else ""
+        return GLANCE if event["data"].get("state") not in commands.OPEN else ""
     return LOOK if event["kind"] in ("station", "connector", "session") else ""
 
 

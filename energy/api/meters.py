@@ -198,6 +198,8 @@ class MeterReadings(_BelowSite):
     def post(self, request: Request, site_id: int, meter_id: int) -> Response:
         meter, body = self.meter(), request.data
         listed = body if isinstance(body, list) else [body]
+        if not 0 < len(listed) <= MOST_READINGS:
+            raise Invalid(f"Send one reading, or a list of 1 to {MOST_READINGS}.")
         if why := _not_by_rest(meter):
             raise Invalid(why)
         wrong = {place: why for place, one in enumerate(listed) if (why := _unreadable(one, FIELDS))}
@@ -225,7 +227,9 @@ class AllMeterReadings(TenantView):
 
     def post(self, request: Request) -> Response:
         listed = request.data if isinstance(request.data, list) else []
-        asked = {number for one in listed[:MOST_READINGS] if (number := _meter_id(one)) is not None}
+        if not 0 < len(listed) <= MOST_READINGS:
+            raise Invalid(f"Send a list of 1 to {MOST_READINGS} readings.")
+        asked = {number for one in listed if (number := _meter_id(one)) is not None}
         known = SiteMeter.objects.filter(
             tenant_id=self.tenant_id, connection__site__in=queries.sites(self.tenant_id, self.actor)
         ).in_bulk(asked)
@@ -247,8 +251,6 @@ def _take(
     tenant_id: int, listed: list[Any], wrong: dict[int, str], meter_of: Callable[[Any], int], *, many: bool
 ) -> dict[str, Any]:
     """As TakenOut. `wrong`: by place, what cannot be read; Invalid where nothing can be taken."""
-    if not 0 < len(listed) <= MOST_READINGS:
-        raise Invalid(f"Send a list of 1 to {MOST_READINGS} readings.")
     places = [place for place in range(len(listed)) if place not in wrong]
     told = [
         Told(meter_of(one), one.get("amps"), one.get("watts"), one.get("at"))

@@ -103,7 +103,7 @@ class Loop:
 
     def take_samples(self, found: Iterable[SampleSeen]) -> None:
         latest = (
-            self._moment() + MAX_AHEAD
+            self.moment() + MAX_AHEAD
         )  # one from later was kept by a clock that was wrong, and would hide the next
         for one in found:
             self.samples[one.meter_id] = max(self.samples[one.meter_id], one.row)
@@ -114,7 +114,7 @@ class Loop:
             cars = draws.bounds(at, self.control.ledger, self.control.changed_at) if draws else None
             meter.take(self._per_line(one.meter_id, one.amps, one.watts), at, cars=cars)
 
-    def _moment(self) -> datetime:
+    def moment(self) -> datetime:
         return datetime.fromtimestamp(self.clock(), UTC)
 
     def _build(self, tree: SiteTree | None) -> None:
@@ -175,10 +175,11 @@ class Loop:
         rest = 0.0 if is_sun else max(0.0, *amps)
         return np.array([*amps, *[rest] * lines][:lines], dtype=float)
 
-    def take_fallbacks(self, keys: Mapping[int, int], found: Mapping[int, Fallback]) -> None:
-        """What stations do without us, of those that are in `changed`."""
+    def take_fallbacks(
+        self, keys: Mapping[int, int], changed: Sequence[int], found: Mapping[int, Fallback]
+    ) -> None:
+        """What stations do without us, of those that have changed."""
         assert self.tree is not None and self.control is not None
-        changed = self.changed(keys)
         if len(changed) == len(self.tree.stations):
             self.fallbacks_at = self.clock()
         self.profiles = {station: keys[station] for station in self.tree.stations}
@@ -225,7 +226,7 @@ class Loop:
             self._plug(leaf, session, now)
             self.sessions[leaf] = session
         ledger, latest = self.control.ledger, now + observing.LIVES.total_seconds()
-        moved_s, since = self.moved_s, self._moment() - timedelta(seconds=max(0.0, self.moved_s or 0.0))
+        moved_s, since = self.moved_s, self.moment() - timedelta(seconds=max(0.0, self.moved_s or 0.0))
         for past in observing.past_orders(self.tree, since):
             leaf, until = self.leaf_of[past.evse_id], past.until.timestamp()
             by_another_clock = moved_s is not None or until > latest
@@ -461,12 +462,13 @@ def look(loops: Sequence[Loop]) -> None:
 
 def _take_all(steered: Mapping[Loop, SiteTree]) -> None:
     loops, trees = list(steered), list(steered.values())
-    at = _moment(loops)
+    at = min(loop.moment() for loop in loops)
     stations, keys = observing.stations(trees), observing.profile_keys(trees)
-    changed = {station for loop in loops for station in loop.changed(keys)}
-    fallbacks = observing.fallbacks(trees, changed, at) if changed else {}
+    changed = {loop: loop.changed(keys) for loop in loops}
+    anew = [station for of_loop in changed.values() for station in of_loop]
+    fallbacks = observing.fallbacks(trees, anew, at) if anew else {}
     for loop in loops:
-        loop.take_fallbacks(keys, fallbacks)
+        loop.take_fallbacks(keys, changed[loop], fallbacks)
         loop.take_stations(stations)
     settle(loops)
     sessions = observing.sessions(trees, readings=READ)
@@ -485,10 +487,6 @@ def _take_all(steered: Mapping[Loop, SiteTree]) -> None:
         loop.looked_at, loop.moved_s = loop.clock(), None
 
 
-def _moment(loops: Sequence[Loop]) -> datetime:
-    return datetime.fromtimestamp(min(loop.clock() for loop in loops), UTC)
-
-
 def glance(loops: Sequence[Loop]) -> None:
     """What must be quick: the meters, and how orders ended."""
     settle(loops)
@@ -504,13 +502,12 @@ def settle(loops: Sequence[Loop]) -> None:
 
 
 def read_meters(loops: Sequence[Loop]) -> None:
-    of_meter = {meter_id: loop for loop in loops for meter_id in loop.samples}
-    told: dict[int, list[SampleSeen]] = defaultdict(list)
     after = {meter_id: row for loop in loops for meter_id, row in loop.samples.items()}
-    for one in observing.samples(loops[0].tenant_id, after, _moment(loops)):
-        told[of_meter[one.meter_id].site_id].append(one)
+    told: dict[int, list[SampleSeen]] = defaultdict(list)
+    for one in observing.samples(loops[0].tenant_id, after, min(loop.moment() for loop in loops)):
+        told[one.meter_id].append(one)
     for loop in loops:
-        loop.take_samples(told[loop.site_id])
+        loop.take_samples(one for meter_id in loop.samples for one in told[meter_id])
 
 
 def _place(tree: SiteTree, meter: SiteMeter) -> str:

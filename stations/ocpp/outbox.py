@@ -80,51 +80,52 @@ class Outbox:
 
     async def _answer(self, tenant_id: int, asked: Sequence[Asked]) -> list[Asked]:
         """Those that must ask again: somebody held their station, or their command could not be sent."""
-        open_now = [one for one in asked if not one[0].closing and not one[1].done()]
+        links = [link for link, future in asked if not link.closing and not future.done()]
         try:
-            found, again = await self._in_thread(
-                partial(_claim, tenant_id, [link for link, _future in open_now])
-            )
+            found, again = await self._in_thread(partial(_claim, tenant_id, links))
         except Exception as error:
             for _link, future in asked:
                 if not future.done():
                     future.set_exception(error)
             return []
         for link, future in asked:
-            if not future.done() and link.station_id not in again:
-                future.set_result(found.get(link.station_id))
-        return [one for one in open_now if one[0].station_id in again]
+            if not future.done() and link not in again:
+                future.set_result(found.get(link))
+        return [one for one in asked if one[0] in again]
 
 
-def _claim(tenant_id: int, links: Sequence[Link]) -> tuple[dict[int, Sending], set[int]]:
-    """By station; and the stations to ask for again."""
-    by_station = {link.station_id: link for link in links}
-    found: dict[int, Sending] = {}
+def _claim(tenant_id: int, links: Sequence[Link]) -> tuple[dict[Link, Sending], set[Link]]:
+    """By socket; and those that must ask again. Of two sockets of one station the newest counts."""
+    by_station = {link.station_id: link for link in sorted(links, key=lambda link: link.epoch)}
+    epochs = {station_id: link.epoch for station_id, link in by_station.items()}
+    found: dict[Link, Sending] = {}
+    unsendable: list[tuple[Command, str]] = []
     with tenant_scope(tenant_id):
-        claimed, again = commands.claim(
-            tenant_id=tenant_id, epochs={station_id: link.epoch for station_id, link in by_station.items()}
-        )
+        claimed, busy = commands.claim(tenant_id=tenant_id, epochs=epochs)
         for command in claimed:
+            link = by_station[command.station_id]
             try:
-                found[command.station_id] = _encoded(by_station[command.station_id], command)
+                found[link] = _encoded(link, command)
+            except Invalid as error:
+                unsendable.append((command, str(error)))
             except Exception as error:
                 # Arguments are anybody's JSON: some that cannot be sent must not block the next command.
-                detail = f"The arguments cannot be sent ({type(error).__name__})."
-                if isinstance(error, Invalid):
-                    detail = str(error)
-                commands.settle(
-                    tenant_id=tenant_id,
-                    command_id=command.pk,
-                    state=CommandState.FAILED,
-                    answer="invalid",
-                    detail=detail,
-                )
-                again.add(command.station_id)
+                unsendable.append((command, f"The arguments cannot be sent ({type(error).__name__})."))
         commands.mark_encoded(
             tenant_id=tenant_id,
             encoded=[(one.command, one.say.action, one.message_id, one.payload) for one in found.values()],
         )
-    return found, again
+    for (
+        command,
+        detail,
+    ) in unsendable:  # apart: who follows its end may wait for a station that was held above
+        with tenant_scope(tenant_id):
+            commands.settle(
+                tenant_id=tenant_id, command_id=command.pk, state=CommandState.FAILED, answer="invalid", detail=detail
+            )  # fmt: skip
+    return found, {
+        by_station[station_id] for station_id in busy | {one.station_id for one, _why in unsendable}
+    }
 
 
 def _encoded(link: Link, command: Command) -> Sending:

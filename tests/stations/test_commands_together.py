@@ -13,6 +13,9 @@ from django.db import connections
 
 from stations import schedules
 from stations.models import ChargingProfile, Command, CommandState, Station
+from stations.ocpp import outbox
+from stations.ocpp.link import Link
+from stations.ocpp.versions import BY_NAME
 from stations.schedules import Period, Profile
 from stations.services import commands, profiles
 from tenants.context import tenant_scope
@@ -135,3 +138,20 @@ def test_a_profile_that_cannot_go_keeps_no_other(tenant: Tenant, three: list[Sta
             sent = Command.objects.get(pk=row.command_id or 0)
             assert sent.station_id == row.station_id
             assert sent.arguments["profile"]["periods"][0]["limit"] == row.periods[0]["limit"] == amps
+
+
+def test_of_two_sockets_of_a_station_the_newest_sends(tenant: Tenant, three: list[Station]) -> None:
+    """The other may still ask while it is being closed: what goes out on both is settled by the one that is gone."""
+
+    def socket(station: Station, epoch: int) -> Link:
+        link = object.__new__(Link)
+        link.station_id, link.epoch, link.version = station.pk, epoch, BY_NAME["1.6"]
+        return link
+
+    station = three[1]
+    with tenant_scope(tenant.pk):
+        commands.request_many(tenant_id=tenant.pk, actor=ACTOR, asked=[_ask(station), _ask(three[0])])
+    new, old, other = socket(station, 2), socket(station, 1), socket(three[0], 1)
+    found, again = outbox._claim(tenant.pk, [new, old, other])
+    assert (set(found), again) == ({new, other}, set())
+    assert found[new].command.station_id == station.pk and found[new].say.action == "Reset"
