@@ -299,8 +299,8 @@ class Runner:
                     if running.loop.control is not None:
                         running.loop.control.unanswered(one.number, running.loop.clock())
             raise
-        for (running, _outgoing), sent in zip(going, told, strict=True):
-            if sent is None:
+        for running, _outgoing in going:
+            if (sent := told.get(running.loop.connection_id)) is None:
                 self._drop(running)
             else:
                 running.loop.sent(sent)

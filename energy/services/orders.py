@@ -59,30 +59,29 @@ class Outgoing:
     wanted: Sequence[Wanted]
 
 
-def send(*, tenant_id: int, sites: Sequence[Outgoing]) -> list[list[Sent] | None]:
-    """Send all of it, in one transaction, while the sites are ours. None: that one no longer is."""
+def send(*, tenant_id: int, sites: Sequence[Outgoing]) -> dict[int, list[Sent]]:
+    """Send all of it, in one transaction, while the sites are ours: by grid connection, without those that no longer
+    are."""
     held = ownership.hold(tenant_id=tenant_id, tokens=[(one.tree.connection.pk, one.token) for one in sites])
-    ours = [one for one in sites if one.tree.connection.pk in held]
-    known = _known(tenant_id, {order.wired.station_id for one in ours for order in one.wanted})
-    going: list[tuple[Wanted, profiles.Installing]] = []
-    told: dict[int, Sent] = {}  # by order
-    for site in ours:
-        for one in site.wanted:
-            try:
-                found = _installing(tenant_id, known.get(one.wired.station_id), one)
-            except DomainError as error:
-                found = _refused(one, error)
-            if isinstance(found, Sent):
-                told[id(one)] = found
-            else:
-                going.append((one, found))
-    for one, row in _install(tenant_id, going):
-        told[id(one)] = (
+    wanted = [(site.tree.connection.pk, one) for site in sites for one in site.wanted]
+    wanted = [(connection_id, one) for connection_id, one in wanted if connection_id in held]
+    known = _known(tenant_id, {one.wired.station_id for _connection_id, one in wanted})
+    told: dict[int, list[Sent]] = {connection_id: [] for connection_id in held}
+    going: list[tuple[tuple[int, Wanted], profiles.Installing]] = []
+    for connection_id, one in wanted:
+        try:
+            found = _installing(tenant_id, known.get(one.wired.station_id), one)
+        except DomainError as error:
+            found = _refused(one, error)
+        if isinstance(found, Sent):
+            told[connection_id].append(found)
+        else:
+            going.append(((connection_id, one), found))
+    for (connection_id, one), row in _install(tenant_id, going):
+        told[connection_id].append(
             _refused(one, row) if isinstance(row, DomainError) else Sent(one.number, row.command_id)
         )
-    return [
-        [told[id(one)] for one in site.wanted] if site.tree.connection.pk in held else None for site in sites
-    ]
+    return told
 
 
 def _installing(tenant_id: int, of: profiles.Known | None, one: Wanted) -> profiles.Installing | Sent:

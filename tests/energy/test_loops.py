@@ -231,7 +231,7 @@ def test_who_lost_the_site_sends_nothing(place: Place) -> None:
     assert running.loop.tree is not None
     outgoing = orders.Outgoing(running.loop.tree, running.loop.token, wanted)
     with tenant_scope(place.tenant.pk):
-        assert orders.send(tenant_id=place.tenant.pk, sites=[outgoing]) == [None]
+        assert orders.send(tenant_id=place.tenant.pk, sites=[outgoing]) == {}
         assert not Command.objects.exists()
 
 
